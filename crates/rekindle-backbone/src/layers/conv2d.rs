@@ -1,0 +1,199 @@
+//! Two-dimensional convolution with fixed or TensorFlow's "same" padding.
+
+use burn::module::{Module, Param};
+use burn::nn::Initializer;
+use burn::tensor::module::conv2d;
+use burn::tensor::ops::ConvOptions;
+use burn::tensor::{Device, Tensor};
+
+use crate::{Named, StateVisitor};
+
+/// How the borders are padded with zeros.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Padding {
+    /// The same number of pixels on each side.
+    Fixed(usize),
+    /// TensorFlow's "same": output size `ceil(input / stride)`, the odd pixel at the bottom and right.
+    Same,
+}
+
+/// Shape of a [`Conv2d`].
+#[derive(Debug, Clone)]
+pub struct Conv2dConfig {
+    /// timm's name of the layer, `layer1.0.conv1`.
+    pub key: String,
+    /// Input and output channels.
+    pub channels: [usize; 2],
+    /// Side of the square kernel in pixels.
+    pub kernel: usize,
+    /// Stride in both directions.
+    pub stride: usize,
+    /// Border padding.
+    pub padding: Padding,
+    /// Number of groups; the input channels for a depthwise convolution.
+    pub groups: usize,
+    /// Whether a bias is added (off where a norm follows).
+    pub bias: bool,
+}
+
+impl Conv2dConfig {
+    /// A convolution of stride 1 with no bias that keeps the size of the image.
+    pub fn new(key: impl Into<String>, channels: [usize; 2], kernel: usize) -> Self {
+        Self {
+            key: key.into(),
+            channels,
+            kernel,
+            stride: 1,
+            padding: Padding::Fixed(kernel / 2),
+            groups: 1,
+            bias: false,
+        }
+    }
+
+    /// Builds the layer with Kaiming-normal weights over the fan-out (He et al. 2015), timm's default for these networks.
+    ///
+    /// # Panics
+    ///
+    /// When the groups do not divide the channels.
+    pub fn init(&self, device: &Device) -> Conv2d {
+        let [channels_in, channels_out] = self.channels;
+        assert!(
+            channels_in.is_multiple_of(self.groups) && channels_out.is_multiple_of(self.groups),
+            "{}: {} groups do not divide {channels_in} and {channels_out} channels",
+            self.key,
+            self.groups
+        );
+        let shape = [
+            channels_out,
+            channels_in / self.groups,
+            self.kernel,
+            self.kernel,
+        ];
+        let area = self.kernel * self.kernel;
+        let initializer = Initializer::KaimingNormal {
+            gain: std::f64::consts::SQRT_2,
+            fan_out_only: true,
+        };
+        let fan_in = Some(channels_in / self.groups * area);
+        let fan_out = Some(channels_out / self.groups * area);
+        Conv2d {
+            weight: initializer.init_with(shape, fan_in, fan_out, device),
+            bias: self
+                .bias
+                .then(|| Initializer::Zeros.init([channels_out], device)),
+            stride: self.stride,
+            groups: self.groups,
+            padding: self.padding,
+            key: self.key.clone(),
+        }
+    }
+}
+
+/// A two-dimensional convolution, dense, grouped or depthwise, with square kernels.
+#[derive(Module, Debug)]
+pub struct Conv2d {
+    /// `[channels_out, channels_in / groups, kernel, kernel]`.
+    pub weight: Param<Tensor<4>>,
+    /// `[channels_out]`.
+    pub bias: Option<Param<Tensor<1>>>,
+    stride: usize,
+    groups: usize,
+    #[module(skip)]
+    padding: Padding,
+    #[module(skip)]
+    key: String,
+}
+
+impl Conv2d {
+    /// Convolves `x`.
+    ///
+    /// # Shapes
+    ///
+    /// `[batch, channels_in, height, width]` to `[batch, channels_out, height', width']`.
+    pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+        let [_, _, height, width] = x.dims();
+        let kernel = self.weight.dims()[3];
+        let pads = match self.padding {
+            Padding::Fixed(pad) => [(pad, pad), (pad, pad)],
+            Padding::Same => [
+                same_padding(height, kernel, self.stride),
+                same_padding(width, kernel, self.stride),
+            ],
+        };
+        let options = ConvOptions::new_with_padding([self.stride; 2], pads, [1, 1], self.groups);
+        conv2d(
+            x,
+            self.weight.val(),
+            self.bias.as_ref().map(|bias| bias.val()),
+            options,
+        )
+    }
+
+    /// The same convolution with each output channel scaled and shifted, as a batch norm behind it would do; for inference.
+    pub fn scaled(&self, scale: Tensor<1>, shift: Tensor<1>) -> Self {
+        let channels = scale.dims()[0];
+        let weight =
+            self.weight.val().without_autodiff() * scale.clone().reshape([channels, 1, 1, 1]);
+        let bias = match &self.bias {
+            Some(bias) => bias.val().without_autodiff() * scale + shift,
+            None => shift,
+        };
+        Self {
+            weight: Param::initialized(self.weight.id, weight),
+            bias: Some(Param::from_tensor(bias).set_require_grad(false)),
+            stride: self.stride,
+            groups: self.groups,
+            padding: self.padding,
+            key: self.key.clone(),
+        }
+    }
+}
+
+impl Named for Conv2d {
+    fn visit_state<V: StateVisitor>(&mut self, visitor: &mut V) {
+        visitor.parameter(&format!("{}.weight", self.key), &mut self.weight);
+        if let Some(bias) = &mut self.bias {
+            visitor.parameter(&format!("{}.bias", self.key), bias);
+        }
+    }
+}
+
+/// Padding before and after one dimension so that the output has `ceil(size / stride)` elements.
+fn same_padding(size: usize, kernel: usize, stride: usize) -> (usize, usize) {
+    let total = ((size.div_ceil(stride) - 1) * stride + kernel).saturating_sub(size);
+    (total / 2, total - total / 2)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn same_padding_puts_the_odd_pixel_last() {
+        assert_eq!(same_padding(224, 3, 2), (0, 1));
+        assert_eq!(same_padding(225, 3, 2), (1, 1));
+        assert_eq!(same_padding(56, 5, 2), (1, 2));
+        assert_eq!(same_padding(7, 3, 1), (1, 1));
+        assert_eq!(same_padding(8, 1, 2), (0, 0));
+    }
+
+    #[test]
+    fn a_scaled_convolution_equals_convolving_then_scaling() {
+        let device = Device::flex();
+        let conv = Conv2dConfig::new("c", [3, 4], 3).init(&device);
+        let x = Tensor::<4>::random(
+            [2, 3, 5, 5],
+            burn::tensor::Distribution::Normal(0.0, 1.0),
+            &device,
+        );
+        let scale = Tensor::<1>::from_floats([0.5, 2.0, -1.0, 3.0], &device);
+        let shift = Tensor::<1>::from_floats([1.0, -2.0, 0.0, 0.25], &device);
+        let expected = conv.forward(x.clone()) * scale.clone().reshape([1, 4, 1, 1])
+            + shift.clone().reshape([1, 4, 1, 1]);
+        let got = conv.scaled(scale, shift).forward(x);
+        got.into_data().assert_approx_eq::<f32>(
+            &expected.into_data(),
+            burn::tensor::Tolerance::absolute(1e-4),
+        );
+    }
+}

@@ -1,0 +1,144 @@
+//! Layers of a stage: single units, and residual blocks of units.
+
+use burn::module::Module;
+use burn::tensor::Tensor;
+
+use super::{Activation, ConvNormAct, Pool};
+use crate::{Named, StateVisitor};
+
+/// One step without branches.
+#[derive(Module, Debug)]
+pub enum Unit {
+    /// Convolution, norm, activation.
+    Conv(ConvNormAct),
+    /// Pooling.
+    Pool(Pool),
+}
+
+impl Unit {
+    /// Applies the step, `[batch, channels, height, width]`.
+    pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+        match self {
+            Self::Conv(block) => block.forward(x),
+            Self::Pool(pool) => pool.forward(x),
+        }
+    }
+
+    fn fold_norms(&self) -> Self {
+        match self {
+            Self::Conv(block) => Self::Conv(block.fold_norm()),
+            Self::Pool(pool) => Self::Pool(pool.clone()),
+        }
+    }
+
+    fn track_statistics(self, track: bool) -> Self {
+        match self {
+            Self::Conv(block) => Self::Conv(block.track_statistics(track)),
+            pool => pool,
+        }
+    }
+}
+
+impl Named for Unit {
+    fn visit_state<V: StateVisitor>(&mut self, visitor: &mut V) {
+        if let Self::Conv(block) = self {
+            block.visit_state(visitor);
+        }
+    }
+}
+
+/// `activation(body(x) + shortcut(x))` (He et al. 2016); an empty shortcut is the identity.
+#[derive(Module, Debug)]
+pub struct Residual {
+    /// The main path.
+    pub body: Vec<Unit>,
+    /// The other path.
+    pub shortcut: Vec<Unit>,
+    #[module(skip)]
+    activation: Activation,
+}
+
+impl Residual {
+    /// Joins two paths.
+    pub fn new(body: Vec<Unit>, shortcut: Vec<Unit>, activation: Activation) -> Self {
+        Self {
+            body,
+            shortcut,
+            activation,
+        }
+    }
+
+    /// Applies the block, `[batch, channels, height, width]`.
+    pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+        let run = |units: &[Unit], x: Tensor<4>| units.iter().fold(x, |x, unit| unit.forward(x));
+        let other = run(&self.shortcut, x.clone());
+        self.activation.forward(run(&self.body, x) + other)
+    }
+}
+
+/// One layer of a stage.
+#[derive(Module, Debug)]
+pub enum Layer {
+    /// A single step.
+    Unit(Unit),
+    /// A residual block.
+    Residual(Residual),
+}
+
+impl Layer {
+    /// A convolution block as a layer.
+    pub fn conv(block: ConvNormAct) -> Self {
+        Self::Unit(Unit::Conv(block))
+    }
+
+    /// Applies the layer, `[batch, channels, height, width]`.
+    pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+        match self {
+            Self::Unit(unit) => unit.forward(x),
+            Self::Residual(block) => block.forward(x),
+        }
+    }
+
+    pub(crate) fn fold_norms(&self) -> Self {
+        match self {
+            Self::Unit(unit) => Self::Unit(unit.fold_norms()),
+            Self::Residual(block) => Self::Residual(Residual {
+                body: block.body.iter().map(Unit::fold_norms).collect(),
+                shortcut: block.shortcut.iter().map(Unit::fold_norms).collect(),
+                activation: block.activation,
+            }),
+        }
+    }
+
+    pub(crate) fn track_statistics(self, track: bool) -> Self {
+        let each = |units: Vec<Unit>| {
+            units
+                .into_iter()
+                .map(|unit| unit.track_statistics(track))
+                .collect()
+        };
+        match self {
+            Self::Unit(unit) => Self::Unit(unit.track_statistics(track)),
+            Self::Residual(block) => Self::Residual(Residual {
+                body: each(block.body),
+                shortcut: each(block.shortcut),
+                activation: block.activation,
+            }),
+        }
+    }
+}
+
+impl Named for Layer {
+    fn visit_state<V: StateVisitor>(&mut self, visitor: &mut V) {
+        match self {
+            Self::Unit(unit) => unit.visit_state(visitor),
+            Self::Residual(block) => {
+                block
+                    .body
+                    .iter_mut()
+                    .chain(&mut block.shortcut)
+                    .for_each(|unit| unit.visit_state(visitor));
+            }
+        }
+    }
+}

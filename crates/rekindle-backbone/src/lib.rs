@@ -1,0 +1,41 @@
+//! Pretrained convolutional backbones for Burn, as ordered lists of stages.
+//!
+//! A [`Backbone`] maps images to feature maps; it has no pooling and no classifier. It is a list of [`Stage`]s, and one number, a stage
+//! index, says where it is frozen, where its features are cached and which learning rate a parameter gets. Parameters carry timm's
+//! names, so a timm checkpoint in a `.safetensors` file loads with no renames, and strictly: every missing, unused or misshapen key is
+//! an error that names it.
+//!
+//! ```
+//! use burn::tensor::{Device, Tensor};
+//! use rekindle_backbone::Architecture;
+//!
+//! # fn main() -> Result<(), rekindle_backbone::BackboneError> {
+//! let device = Device::flex();
+//! let architecture = Architecture::from_name("resnet18")?;
+//! let backbone = architecture.init(&device);
+//! let features = backbone.forward(Tensor::zeros([1, 3, 64, 64], &device));
+//! assert_eq!(features.dims(), [1, 512, 2, 2]);
+//! assert_eq!(backbone.stage_names(), ["stem", "layer1", "layer2", "layer3", "layer4"]);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! - [`Architecture`]: which network; [`arch`] has one file per family.
+//! - [`Card`]: one set of weights: where they are, their hash and licence, and the preprocessing that belongs to them.
+//! - [`Backbone::load_file`], [`Backbone::load_state`]: strict loading.
+//! - [`Backbone::fold_norms`]: the copy for inference, with each batch norm folded into its convolution.
+
+pub mod arch;
+mod card;
+mod error;
+pub mod layers;
+mod load;
+mod stages;
+mod state;
+
+pub use arch::{Architecture, Family};
+pub use card::{Card, CardPreprocessing, Source};
+pub use error::{BackboneError, Mismatch, UnmatchedWeights};
+pub use load::{StateDict, read_safetensors, read_safetensors_file};
+pub use stages::{Backbone, Stage};
+pub use state::{Named, StateVisitor};

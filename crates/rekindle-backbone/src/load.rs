@@ -1,0 +1,221 @@
+//! Strict loading of safetensors files, and the state of a backbone as named values on the host.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use burn::module::{Param, RunningState};
+use burn::tensor::{Device, Tensor, TensorData};
+use safetensors::{Dtype, SafeTensors};
+
+use crate::{Backbone, BackboneError, Mismatch, Named, StateVisitor, UnmatchedWeights};
+
+/// Tensors by key, in f32 on the host.
+pub type StateDict = BTreeMap<String, TensorData>;
+
+/// Reads every tensor of a safetensors file, and its metadata.
+///
+/// # Errors
+///
+/// The file cannot be read, is not in the format, or holds a type that is not a floating-point one.
+pub fn read_safetensors_file(
+    path: &Path,
+) -> Result<(StateDict, BTreeMap<String, String>), BackboneError> {
+    let bytes = std::fs::read(path).map_err(|source| BackboneError::ReadWeights {
+        path: path.into(),
+        source,
+    })?;
+    read_safetensors(&bytes, &path.display().to_string())
+}
+
+/// Reads every tensor of a safetensors file in memory, converted to f32, and its metadata.
+///
+/// Integer counters (`num_batches_tracked`) are passed over. `origin` names the bytes in errors.
+///
+/// # Errors
+///
+/// The bytes are not in the format, or hold a type that is not a floating-point one.
+pub fn read_safetensors(
+    bytes: &[u8],
+    origin: &str,
+) -> Result<(StateDict, BTreeMap<String, String>), BackboneError> {
+    let broken = |error: safetensors::SafeTensorError| BackboneError::BrokenSafetensors {
+        origin: origin.to_owned(),
+        reason: error.to_string(),
+    };
+    let (_, header) = SafeTensors::read_metadata(bytes).map_err(broken)?;
+    let metadata = header
+        .metadata()
+        .clone()
+        .unwrap_or_default()
+        .into_iter()
+        .collect();
+    let file = SafeTensors::deserialize(bytes).map_err(broken)?;
+    let mut state = StateDict::new();
+    for (key, view) in file.iter() {
+        if key.ends_with("num_batches_tracked") {
+            continue;
+        }
+        let bytes = view.data();
+        let values: Vec<f32> = match view.dtype() {
+            Dtype::F32 => bytes
+                .chunks_exact(4)
+                .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]))
+                .collect(),
+            Dtype::F16 => bytes
+                .chunks_exact(2)
+                .map(|b| half::f16::from_le_bytes([b[0], b[1]]).to_f32())
+                .collect(),
+            Dtype::BF16 => bytes
+                .chunks_exact(2)
+                .map(|b| half::bf16::from_le_bytes([b[0], b[1]]).to_f32())
+                .collect(),
+            Dtype::F64 => bytes
+                .chunks_exact(8)
+                .map(|b| {
+                    f64::from_le_bytes([b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7]]) as f32
+                })
+                .collect(),
+            other => {
+                return Err(BackboneError::UnsupportedDtype {
+                    origin: origin.to_owned(),
+                    key: key.to_owned(),
+                    found: format!("{other:?}"),
+                });
+            }
+        };
+        state.insert(
+            key.to_owned(),
+            TensorData::new(values, view.shape().to_vec()),
+        );
+    }
+    Ok((state, metadata))
+}
+
+impl Backbone {
+    /// Loads timm weights from a `.safetensors` file.
+    ///
+    /// The keys of the classifier behind the backbone are allowed and passed over.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be read, or a key is missing, unused or misshapen; nothing is loaded then.
+    pub fn load_file(self, path: &Path) -> Result<Self, BackboneError> {
+        let (state, _) = read_safetensors_file(path)?;
+        self.load_state(&state, &path.display().to_string())
+    }
+
+    /// Loads named values; `origin` names them in errors.
+    ///
+    /// # Errors
+    ///
+    /// A key is missing, unused or misshapen; nothing is loaded then.
+    pub fn load_state(mut self, state: &StateDict, origin: &str) -> Result<Self, BackboneError> {
+        let mut check = Check {
+            state,
+            seen: BTreeSet::new(),
+            mismatch: UnmatchedWeights::default(),
+        };
+        self.visit_state(&mut check);
+        let Check {
+            seen, mut mismatch, ..
+        } = check;
+        let classifier = format!("{}.", self.classifier());
+        mismatch.unused = state
+            .keys()
+            .filter(|key| !seen.contains(*key) && !key.starts_with(&classifier))
+            .cloned()
+            .collect();
+        if !mismatch.is_empty() {
+            return Err(BackboneError::UnmatchedWeights {
+                origin: origin.to_owned(),
+                architecture: self.name().to_owned(),
+                mismatch,
+            });
+        }
+        self.visit_state(&mut Load { state });
+        Ok(self)
+    }
+
+    /// Copies every parameter and running statistic to the host under its timm key.
+    pub fn state(&self) -> StateDict {
+        let mut collect = Collect {
+            state: StateDict::new(),
+        };
+        self.clone().visit_state(&mut collect);
+        collect.state
+    }
+}
+
+struct Check<'a> {
+    state: &'a StateDict,
+    seen: BTreeSet<String>,
+    mismatch: UnmatchedWeights,
+}
+
+impl Check<'_> {
+    fn tensor(&mut self, key: &str, expected: &[usize]) {
+        match self.state.get(key) {
+            None => self.mismatch.missing.push(key.to_owned()),
+            Some(data) if data.shape()[..] != *expected => self.mismatch.shape.push(Mismatch {
+                key: key.to_owned(),
+                found: data.shape().to_vec(),
+                expected: expected.to_vec(),
+            }),
+            Some(_) => {}
+        }
+        self.seen.insert(key.to_owned());
+    }
+}
+
+impl StateVisitor for Check<'_> {
+    fn parameter<const D: usize>(&mut self, key: &str, parameter: &mut Param<Tensor<D>>) {
+        self.tensor(key, &parameter.lazy_shape());
+    }
+
+    fn buffer(&mut self, key: &str, buffer: &mut RunningState<Tensor<1>>) {
+        self.tensor(key, &buffer.value().dims());
+    }
+}
+
+struct Load<'a> {
+    state: &'a StateDict,
+}
+
+impl StateVisitor for Load<'_> {
+    fn parameter<const D: usize>(&mut self, key: &str, parameter: &mut Param<Tensor<D>>) {
+        if let Some(data) = self.state.get(key) {
+            // A fresh leaf on the parameter's device, with the parameter's own identity and wish for gradients.
+            let device: Device = parameter.lazy_device();
+            let value = Tensor::from_data(data.clone(), &device);
+            let keep = parameter.clone();
+            *parameter = keep.transform_for_load(value, parameter.id);
+        }
+    }
+
+    fn buffer(&mut self, key: &str, buffer: &mut RunningState<Tensor<1>>) {
+        if let Some(data) = self.state.get(key) {
+            let device = buffer.value().device();
+            *buffer = RunningState::new(Tensor::from_data(data.clone(), &device));
+        }
+    }
+}
+
+struct Collect {
+    state: StateDict,
+}
+
+impl StateVisitor for Collect {
+    fn parameter<const D: usize>(&mut self, key: &str, parameter: &mut Param<Tensor<D>>) {
+        self.state.insert(
+            key.to_owned(),
+            parameter.val().without_autodiff().into_data(),
+        );
+    }
+
+    fn buffer(&mut self, key: &str, buffer: &mut RunningState<Tensor<1>>) {
+        self.state.insert(
+            key.to_owned(),
+            buffer.value_sync().without_autodiff().into_data(),
+        );
+    }
+}

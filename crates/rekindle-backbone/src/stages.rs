@@ -1,0 +1,222 @@
+//! A backbone as an ordered list of stages: running part of it, freezing part of it, folding it.
+
+use burn::module::Module;
+use burn::tensor::Tensor;
+
+use crate::layers::Layer;
+use crate::{Named, StateVisitor};
+
+/// A consecutive part of a backbone, the unit of freezing, feature caching and learning rates.
+#[derive(Module, Debug)]
+pub struct Stage {
+    layers: Vec<Layer>,
+    #[module(skip)]
+    name: String,
+    channels: usize,
+    reduction: usize,
+    tap: bool,
+}
+
+impl Stage {
+    /// A stage of the given name; `reduction` is the ratio of the input image's side to the output's.
+    pub fn new(
+        name: impl Into<String>,
+        layers: Vec<Layer>,
+        channels: usize,
+        reduction: usize,
+    ) -> Self {
+        Self {
+            layers,
+            name: name.into(),
+            channels,
+            reduction,
+            tap: false,
+        }
+    }
+
+    /// Marks the stage as the last one at its resolution, one of timm's feature taps.
+    pub fn tapped(mut self) -> Self {
+        self.tap = true;
+        self
+    }
+
+    /// The stage's name, `layer1` or `blocks.3`.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Channels of its output.
+    pub fn channels(&self) -> usize {
+        self.channels
+    }
+
+    /// Ratio of the input image's side to the side of its output.
+    pub fn reduction(&self) -> usize {
+        self.reduction
+    }
+
+    /// Whether this is the last stage at its resolution, where a feature pyramid taps the network.
+    pub fn is_tap(&self) -> bool {
+        self.tap
+    }
+
+    /// Runs the stage.
+    ///
+    /// # Shapes
+    ///
+    /// `[batch, channels_in, height, width]` to `[batch, channels, height', width']`.
+    pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+        self.layers.iter().fold(x, |x, layer| layer.forward(x))
+    }
+
+    fn map_layers(self, each: impl FnMut(Layer) -> Layer) -> Self {
+        Self {
+            layers: self.layers.into_iter().map(each).collect(),
+            ..self
+        }
+    }
+}
+
+impl Named for Stage {
+    fn visit_state<V: StateVisitor>(&mut self, visitor: &mut V) {
+        self.layers
+            .iter_mut()
+            .for_each(|layer| layer.visit_state(visitor));
+    }
+}
+
+/// A convolutional trunk: images in, features out.
+///
+/// Cloning is cheap (tensors are shared), but the running statistics of a clone are the same ones; copy values with
+/// [`Backbone::state`] to keep a snapshot.
+#[derive(Module, Debug)]
+pub struct Backbone {
+    stages: Vec<Stage>,
+    #[module(skip)]
+    name: String,
+    #[module(skip)]
+    classifier: String,
+}
+
+impl Backbone {
+    /// A backbone from its stages; `classifier` is timm's name of the layer behind it, whose keys a weight file may hold.
+    ///
+    /// # Panics
+    ///
+    /// When there are no stages.
+    pub fn new(name: impl Into<String>, stages: Vec<Stage>, classifier: impl Into<String>) -> Self {
+        assert!(!stages.is_empty(), "a backbone has at least one stage");
+        Self {
+            stages,
+            name: name.into(),
+            classifier: classifier.into(),
+        }
+    }
+
+    /// The architecture's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// timm's name of the classifier that follows, `fc` or `classifier`.
+    pub fn classifier(&self) -> &str {
+        &self.classifier
+    }
+
+    /// The stages in order.
+    pub fn stages(&self) -> &[Stage] {
+        &self.stages
+    }
+
+    /// The names of the stages in order.
+    pub fn stage_names(&self) -> Vec<&str> {
+        self.stages.iter().map(Stage::name).collect()
+    }
+
+    /// Channels of the features.
+    pub fn channels(&self) -> usize {
+        self.stages[self.stages.len() - 1].channels
+    }
+
+    /// Runs all stages.
+    ///
+    /// # Shapes
+    ///
+    /// `images` `[batch, 3, height, width]` to features `[batch, channels, height / reduction, width / reduction]`.
+    pub fn forward(&self, images: Tensor<4>) -> Tensor<4> {
+        self.forward_stages(images, 0, self.stages.len())
+    }
+
+    /// Runs the stages `from..to`; `x` is the output of stage `from - 1`, or the images where `from` is 0.
+    ///
+    /// # Panics
+    ///
+    /// When the range is out of bounds.
+    pub fn forward_stages(&self, x: Tensor<4>, from: usize, to: usize) -> Tensor<4> {
+        self.stages[from..to]
+            .iter()
+            .fold(x, |x, stage| stage.forward(x))
+    }
+
+    /// The outputs at the feature taps, finest first, as timm's `features_only` gives them.
+    pub fn forward_taps(&self, images: Tensor<4>) -> Vec<Tensor<4>> {
+        let mut taps = Vec::new();
+        self.stages.iter().fold(images, |x, stage| {
+            let x = stage.forward(x);
+            if stage.tap {
+                taps.push(x.clone());
+            }
+            x
+        });
+        taps
+    }
+
+    /// Freezes the stages before `stage` and unfreezes the rest: no gradients, and batch norms that use and keep their running
+    /// statistics. With `track_statistics` off, the batch norms of the unfrozen stages keep theirs too.
+    pub fn freeze_before(mut self, stage: usize, track_statistics: bool) -> Self {
+        let each = |(index, this): (usize, Stage)| match index < stage {
+            true => this.freeze(),
+            false => this
+                .unfreeze()
+                .map_layers(|layer| layer.track_statistics(track_statistics)),
+        };
+        self.stages = self.stages.into_iter().enumerate().map(each).collect();
+        self
+    }
+
+    /// The stages `from..to` as a backbone of their own, sharing the tensors.
+    ///
+    /// # Panics
+    ///
+    /// When the range is empty or out of bounds.
+    pub fn part(&self, from: usize, to: usize) -> Self {
+        Self::new(
+            self.name.clone(),
+            self.stages[from..to].to_vec(),
+            self.classifier.clone(),
+        )
+    }
+
+    /// The network for inference: without autodiff, every batch norm folded into its convolution.
+    ///
+    /// Equal to the original with running statistics up to rounding, and faster. It has other keys, so it is never saved.
+    pub fn fold_norms(&self) -> Self {
+        let plain = self.valid();
+        let each = |stage: Stage| {
+            let layers = stage.layers.iter().map(Layer::fold_norms).collect();
+            Stage { layers, ..stage }
+        };
+        Self {
+            stages: plain.stages.into_iter().map(each).collect(),
+            ..plain
+        }
+    }
+}
+
+impl Named for Backbone {
+    fn visit_state<V: StateVisitor>(&mut self, visitor: &mut V) {
+        self.stages
+            .iter_mut()
+            .for_each(|stage| stage.visit_state(visitor));
+    }
+}
