@@ -1,0 +1,175 @@
+//! Decoded samples to 8-bit RGB.
+//!
+//! Owns: grey to RGB, alpha over white, 16-bit and float samples to 8 bits. Values are scaled, never clipped: 16-bit values
+//! by 1/257 and float values from 0..1 by 255, both rounded to the nearest.
+
+use image::{ColorType, RgbImage};
+
+use super::Format;
+use crate::error::AugmentError;
+
+/// An image from interleaved RGB bytes of exactly the right number.
+pub(super) fn image_of(
+    format: Format,
+    width: u32,
+    height: u32,
+    rgb: Vec<u8>,
+) -> Result<RgbImage, AugmentError> {
+    let found = rgb.len();
+    RgbImage::from_raw(width, height, rgb).ok_or_else(|| AugmentError::Corrupt {
+        format,
+        reason: format!("the decoder gave {found} bytes for {width} by {height} pixels"),
+    })
+}
+
+/// RGB bytes from the samples that the `image` crate's decoders give, in native byte order.
+pub(super) fn to_rgb(
+    format: Format,
+    color: ColorType,
+    samples: Vec<u8>,
+) -> Result<Vec<u8>, AugmentError> {
+    Ok(match color {
+        ColorType::Rgb8 => samples,
+        ColorType::L8 => grey_to_rgb(&samples),
+        ColorType::La8 => samples
+            .chunks_exact(2)
+            .flat_map(|pixel| [over_white(pixel[0], pixel[1]); 3])
+            .collect(),
+        ColorType::Rgba8 => samples
+            .chunks_exact(4)
+            .flat_map(|pixel| [0, 1, 2].map(|channel| over_white(pixel[channel], pixel[3])))
+            .collect(),
+        ColorType::L16 => words(&samples)
+            .flat_map(|value| [from_16_bit(value); 3])
+            .collect(),
+        ColorType::Rgb16 => words(&samples).map(from_16_bit).collect(),
+        ColorType::La16 => samples
+            .chunks_exact(4)
+            .flat_map(|pixel| [over_white_16_bit(word(&pixel[..2]), word(&pixel[2..])); 3])
+            .collect(),
+        ColorType::Rgba16 => samples
+            .chunks_exact(8)
+            .flat_map(|pixel| {
+                let alpha = word(&pixel[6..]);
+                [0, 2, 4].map(|at| over_white_16_bit(word(&pixel[at..at + 2]), alpha))
+            })
+            .collect(),
+        ColorType::Rgb32F => from_floats(format, &floats(&samples))?,
+        ColorType::Rgba32F => from_floats(format, &floats_over_white(&floats(&samples)))?,
+        other => {
+            return Err(AugmentError::UnsupportedFeature {
+                format,
+                reason: format!("pixels of type {other:?}"),
+            });
+        }
+    })
+}
+
+pub(super) fn grey_to_rgb(samples: &[u8]) -> Vec<u8> {
+    samples.iter().flat_map(|&value| [value; 3]).collect()
+}
+
+/// Float samples from 0..1 to bytes.
+///
+/// Values outside that range have no known scale, so they are an error rather than a guess.
+pub(super) fn from_floats(format: Format, samples: &[f32]) -> Result<Vec<u8>, AugmentError> {
+    // Half a grey level of overshoot is rounding, not another scale.
+    const SLACK: f32 = 0.5 / 255.0;
+    let wrong = samples
+        .iter()
+        .find(|value| !(-SLACK..=1.0 + SLACK).contains(*value));
+    if let Some(value) = wrong {
+        return Err(AugmentError::UnsupportedFeature {
+            format,
+            reason: format!("float samples must lie between 0 and 1, found {value}"),
+        });
+    }
+    Ok(samples
+        .iter()
+        .map(|value| (value * 255.0).round() as u8)
+        .collect())
+}
+
+/// `value / 255`, rounded to the nearest, of products of two bytes and of their sums up to 255 squared.
+fn divide_by_255(value: u32) -> u8 {
+    let value = value + 128;
+    ((value + (value >> 8)) >> 8) as u8
+}
+
+fn over_white(value: u8, alpha: u8) -> u8 {
+    let (value, alpha) = (u32::from(value), u32::from(alpha));
+    divide_by_255(value * alpha + 255 * (255 - alpha))
+}
+
+fn from_16_bit(value: u16) -> u8 {
+    ((u32::from(value) + 128) / 257) as u8
+}
+
+fn over_white_16_bit(value: u16, alpha: u16) -> u8 {
+    let (value, alpha) = (u64::from(value), u64::from(alpha));
+    let composed = value * alpha + 65_535 * (65_535 - alpha);
+    let scale = 65_535 * 257;
+    ((composed + scale / 2) / scale) as u8
+}
+
+fn floats_over_white(samples: &[f32]) -> Vec<f32> {
+    let compose = |pixel: &[f32]| {
+        let alpha = pixel[3];
+        [0, 1, 2].map(|channel| pixel[channel] * alpha + (1.0 - alpha))
+    };
+    samples.chunks_exact(4).flat_map(compose).collect()
+}
+
+fn word(bytes: &[u8]) -> u16 {
+    u16::from_ne_bytes([bytes[0], bytes[1]])
+}
+
+fn words(samples: &[u8]) -> impl Iterator<Item = u16> {
+    samples.chunks_exact(2).map(word)
+}
+
+fn floats(samples: &[u8]) -> Vec<f32> {
+    samples
+        .chunks_exact(4)
+        .map(|bytes| f32::from_ne_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sixteen_bits_are_scaled_to_the_nearest_grey_level() {
+        for value in 0..=u16::MAX {
+            let exact = f64::from(value) / 257.0;
+            assert!(
+                (f64::from(from_16_bit(value)) - exact).abs() <= 0.5,
+                "{value}"
+            );
+        }
+    }
+
+    #[test]
+    fn alpha_is_composed_over_white_exactly() {
+        for value in 0..=255u8 {
+            for alpha in 0..=255u8 {
+                let exact = f64::from(value) * f64::from(alpha) / 255.0 + f64::from(255 - alpha);
+                assert!((f64::from(over_white(value, alpha)) - exact).abs() <= 0.5);
+                let wide = over_white_16_bit(u16::from(value) * 257, u16::from(alpha) * 257);
+                assert_eq!(wide, over_white(value, alpha));
+            }
+        }
+    }
+
+    #[test]
+    fn floats_outside_their_range_are_an_error_that_names_the_value() {
+        assert_eq!(
+            from_floats(Format::Tiff, &[0.0, 0.5, 1.0]),
+            Ok(vec![0, 128, 255])
+        );
+        let error = from_floats(Format::Tiff, &[0.5, 3.25]).unwrap_err();
+        assert!(error.to_string().contains("3.25"), "{error}");
+        assert!(from_floats(Format::Tiff, &[f32::NAN]).is_err());
+    }
+}

@@ -1,0 +1,224 @@
+//! PNG, WebP, BMP, GIF and TIFF to RGB.
+//!
+//! Owns: the use of the `image` crate's decoders, and of the `tiff` crate for the grey float pictures that `image` refuses.
+
+use std::error::Error;
+use std::io::{Cursor, ErrorKind};
+
+use image::codecs::{
+    bmp::BmpDecoder, gif::GifDecoder, png::PngDecoder, tiff::TiffDecoder, webp::WebPDecoder,
+};
+use image::error::{ImageError, LimitErrorKind};
+use image::metadata::Orientation;
+use image::{ColorType, ExtendedColorType, ImageDecoder, Limits};
+use tiff::decoder::{Decoder, DecodingResult};
+
+use super::{DecodeLimits, Format, SourceMode, Upright, pixels};
+use crate::error::AugmentError;
+
+/// Width and height as the header says.
+pub(super) fn dimensions(
+    bytes: &[u8],
+    format: Format,
+    limits: &DecodeLimits,
+) -> Result<(u32, u32), AugmentError> {
+    match open(bytes, format, limits) {
+        Ok(decoder) => Ok(decoder.dimensions()),
+        Err(ImageError::Unsupported(_)) if is_grey_float(bytes, format) => {
+            let fail = |error| explain_tiff(error, bytes.len());
+            Decoder::new(Cursor::new(bytes))
+                .and_then(|mut decoder| decoder.dimensions())
+                .map_err(fail)
+        }
+        Err(error) => Err(explain(error, format, bytes.len())),
+    }
+}
+
+pub(super) fn decode(
+    bytes: &[u8],
+    format: Format,
+    limits: &DecodeLimits,
+) -> Result<Upright, AugmentError> {
+    let fail = |error| explain(error, format, bytes.len());
+    if format == Format::WebP {
+        check_webp_length(bytes)?;
+    }
+    let mut decoder = match open(bytes, format, limits) {
+        Err(ImageError::Unsupported(_)) if is_grey_float(bytes, format) => {
+            return decode_grey_float(bytes, limits);
+        }
+        decoder => decoder.map_err(fail)?,
+    };
+    let (width, height) = decoder.dimensions();
+    let color = decoder.color_type();
+    let copy_bytes = if color == ColorType::Rgb8 { 0 } else { 3 };
+    limits.check(
+        format,
+        width,
+        height,
+        u64::from(color.bytes_per_pixel()) + copy_bytes,
+    )?;
+    let mode = mode_of(bytes, format, decoder.original_color_type());
+    let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
+    decoder.set_limits(limits.of_image_crate()).map_err(fail)?;
+    let mut samples = vec![0; decoder.total_bytes() as usize];
+    decoder.read_image(&mut samples).map_err(fail)?;
+    let rgb = pixels::to_rgb(format, color, samples)?;
+    Ok(Upright {
+        image: pixels::image_of(format, width, height, rgb)?,
+        orientation,
+        mode,
+    })
+}
+
+/// Compares the number of bytes with the RIFF header: chunks behind the pixels, such as the orientation, could be missing.
+fn check_webp_length(bytes: &[u8]) -> Result<(), AugmentError> {
+    let Some(&[a, b, c, d]) = bytes.get(4..8) else {
+        return Ok(());
+    };
+    let promised = u64::from(u32::from_le_bytes([a, b, c, d])) + 8;
+    // Some writers count the byte that pads the last chunk and leave it out.
+    if bytes.len() as u64 + 1 < promised {
+        return Err(AugmentError::Truncated {
+            format: Format::WebP,
+            bytes: bytes.len(),
+            reason: format!("the header promises {promised} bytes"),
+        });
+    }
+    Ok(())
+}
+
+fn open<'a>(
+    bytes: &'a [u8],
+    format: Format,
+    limits: &DecodeLimits,
+) -> Result<Box<dyn ImageDecoder + 'a>, ImageError> {
+    let content = Cursor::new(bytes);
+    Ok(match format {
+        Format::Png => Box::new(PngDecoder::with_limits(content, limits.of_image_crate())?),
+        Format::WebP => Box::new(WebPDecoder::new(content)?),
+        Format::Bmp => Box::new(BmpDecoder::new(content)?),
+        Format::Gif => Box::new(GifDecoder::new(content)?),
+        Format::Tiff | Format::Jpeg => Box::new(TiffDecoder::new(content)?),
+    })
+}
+
+impl DecodeLimits {
+    fn of_image_crate(&self) -> Limits {
+        let mut limits = Limits::default();
+        limits.max_alloc = Some(self.max_alloc_bytes);
+        limits
+    }
+}
+
+/// How the file stored its pixels; the header is read directly where the decoder hides it.
+fn mode_of(bytes: &[u8], format: Format, color: ExtendedColorType) -> SourceMode {
+    let byte = |at: usize| bytes.get(at).copied().unwrap_or(0);
+    match format {
+        Format::Gif => return SourceMode::Palette,
+        Format::Png if byte(25) == 3 => return SourceMode::Palette,
+        // The bits per pixel lie behind a short (OS/2) or a long header.
+        Format::Bmp if byte(if byte(14) == 12 { 24 } else { 28 }) <= 8 => {
+            return SourceMode::Palette;
+        }
+        _ => {}
+    }
+    match color {
+        ExtendedColorType::L1 | ExtendedColorType::L8 => SourceMode::Grey,
+        ExtendedColorType::La8 => SourceMode::GreyAlpha,
+        ExtendedColorType::Rgba8 => SourceMode::Rgba,
+        ExtendedColorType::L16
+        | ExtendedColorType::La16
+        | ExtendedColorType::Rgb16
+        | ExtendedColorType::Rgba16 => SourceMode::SixteenBit,
+        ExtendedColorType::Rgb32F | ExtendedColorType::Rgba32F => SourceMode::Float,
+        ExtendedColorType::Cmyk8 | ExtendedColorType::Cmyk16 => SourceMode::Cmyk,
+        _ => SourceMode::Rgb,
+    }
+}
+
+fn is_grey_float(bytes: &[u8], format: Format) -> bool {
+    format == Format::Tiff
+        && Decoder::new(Cursor::new(bytes))
+            .and_then(|mut decoder| decoder.colortype())
+            .is_ok_and(|color| matches!(color, tiff::ColorType::Gray(32 | 64)))
+}
+
+fn decode_grey_float(bytes: &[u8], limits: &DecodeLimits) -> Result<Upright, AugmentError> {
+    let format = Format::Tiff;
+    let fail = |error| explain_tiff(error, bytes.len());
+    let mut decoder = Decoder::new(Cursor::new(bytes)).map_err(fail)?;
+    let (width, height) = decoder.dimensions().map_err(fail)?;
+    limits.check(format, width, height, 8 + 4 + 3)?;
+    let orientation = decoder
+        .find_tag_unsigned::<u8>(tiff::tags::Tag::Orientation)
+        .ok()
+        .flatten();
+    let samples = match decoder.read_image().map_err(fail)? {
+        DecodingResult::F32(samples) => samples,
+        DecodingResult::F64(samples) => samples.into_iter().map(|value| value as f32).collect(),
+        _ => {
+            let reason = "integer samples of more than 16 bits".to_string();
+            return Err(AugmentError::UnsupportedFeature { format, reason });
+        }
+    };
+    let rgb = pixels::grey_to_rgb(&pixels::from_floats(format, &samples)?);
+    Ok(Upright {
+        image: pixels::image_of(format, width, height, rgb)?,
+        orientation: orientation
+            .and_then(Orientation::from_exif)
+            .unwrap_or(Orientation::NoTransforms),
+        mode: SourceMode::Float,
+    })
+}
+
+fn explain_tiff(error: tiff::TiffError, bytes: usize) -> AugmentError {
+    let format = Format::Tiff;
+    let reason = error.to_string();
+    match error {
+        tiff::TiffError::UnsupportedError(_) => AugmentError::UnsupportedFeature { format, reason },
+        error if ends_early(&error) => AugmentError::Truncated {
+            format,
+            bytes,
+            reason,
+        },
+        _ => AugmentError::Corrupt { format, reason },
+    }
+}
+
+fn explain(error: ImageError, format: Format, bytes: usize) -> AugmentError {
+    let reason = error.to_string();
+    match &error {
+        ImageError::Unsupported(_) => AugmentError::UnsupportedFeature { format, reason },
+        ImageError::Limits(limit) if limit.kind() == LimitErrorKind::InsufficientMemory => {
+            AugmentError::UnsupportedFeature { format, reason }
+        }
+        ImageError::IoError(cause) if cause.kind() == ErrorKind::UnexpectedEof => {
+            AugmentError::Truncated {
+                format,
+                bytes,
+                reason,
+            }
+        }
+        error if ends_early(error) => AugmentError::Truncated {
+            format,
+            bytes,
+            reason,
+        },
+        _ => AugmentError::Corrupt { format, reason },
+    }
+}
+
+/// Whether an error was caused by the end of the bytes.
+fn ends_early(error: &(dyn Error + 'static)) -> bool {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if let Some(error) = error.downcast_ref::<std::io::Error>()
+            && error.kind() == ErrorKind::UnexpectedEof
+        {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
+}

@@ -1,0 +1,52 @@
+//! From the bytes of an image file to the input tensor of a network: decoding, augmentation, resizing, rescaling.
+//!
+//! ```text
+//! bytes --decode--> upright RGB --Pipeline::apply--> RGB of the final size --rescale--> [batch, 3, height, width] f32
+//! ```
+//!
+//! - [`decode`] reads JPEG, PNG, WebP, BMP, GIF and TIFF by content, turns pictures upright, and refuses what is damaged.
+//! - [`Pipeline`] runs transforms; [`Pipeline::evaluation`] is timm's evaluation view, [`Pipeline::training`] adds the
+//!   transforms of a recipe, and any type that implements [`Transform`] can be pushed.
+//! - [`rescale`] is the only normalisation in rekindle.
+//!
+//! Randomness comes from [`SampleRng`] alone, so the number of threads never changes a result. Nothing here reads a file,
+//! starts a thread or prints.
+//!
+//! ```
+//! use burn::tensor::Device;
+//! use rekindle_augment::{Pipeline, Preprocessing, RgbBatch, RgbImage, SampleRng, rescale};
+//!
+//! let preprocessing = Preprocessing::default();
+//! let image = RgbImage::new(320, 240); // from `decode`
+//! let view = Pipeline::evaluation(&preprocessing).apply(&image, &mut SampleRng::new(0, 0, 0));
+//! let images = rescale(&RgbBatch::from_image(view), &preprocessing.rescale, &Device::flex());
+//! assert_eq!(images.dims(), [1, 3, 224, 224]);
+//! ```
+
+mod decode;
+mod error;
+pub mod ops;
+mod pipeline;
+mod preprocessing;
+mod rescale;
+mod resize;
+mod rng;
+#[cfg(test)]
+mod testing;
+mod transform;
+
+pub use decode::{DecodeLimits, Decoded, Format, ImageHeader, SourceMode, decode, read_header};
+pub use error::AugmentError;
+pub use image::RgbImage;
+pub use ops::TransformSpec;
+pub use pipeline::Pipeline;
+pub use preprocessing::{Preprocessing, ResizePolicy};
+pub use rescale::{Rescale, RgbBatch, rescale};
+pub use resize::{Interpolation, PixelBox, resize, resize_crop};
+pub use rng::SampleRng;
+pub use transform::Transform;
+
+/// Compiles the code of the readme.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -1,0 +1,307 @@
+//! The built-in transforms.
+//!
+//! Owns: the list of transforms that a recipe can name, and what each of them must provide. One transform is one file here
+//! and one line in the list below.
+
+mod affine;
+mod brightness;
+mod contrast;
+mod greyscale;
+mod horizontal_flip;
+mod random_resized_crop;
+mod rotation;
+mod saturation;
+mod vertical_flip;
+mod warp;
+
+use std::fmt::Debug;
+
+use serde::{Deserialize, Serialize};
+
+pub use self::affine::{Affine, AffineParameters, affine};
+pub use self::brightness::{Brightness, adjust_brightness};
+pub use self::contrast::{Contrast, adjust_contrast};
+pub use self::greyscale::{Greyscale, greyscale};
+pub use self::horizontal_flip::HorizontalFlip;
+pub use self::random_resized_crop::RandomResizedCrop;
+pub use self::rotation::{Rotation, rotate};
+pub use self::saturation::{Saturation, adjust_saturation};
+pub use self::vertical_flip::VerticalFlip;
+use crate::error::AugmentError;
+use crate::preprocessing::Preprocessing;
+use crate::transform::Transform;
+
+/// What the settings of a built-in transform provide.
+trait Operation: Debug {
+    /// Checks every setting; an error names the key as `operation.key`.
+    fn check(&self) -> Result<(), AugmentError>;
+
+    /// The transform with these settings, which have passed the check.
+    fn build(&self, preprocessing: &Preprocessing) -> Box<dyn Transform>;
+
+    /// Whether the result has the input size of the backbone whatever comes in.
+    fn yields_final_size(&self) -> bool {
+        false
+    }
+}
+
+macro_rules! transform_specs {
+    ($($(#[$doc:meta])* $name:ident,)+) => {
+        /// One transform of a recipe: its name under `op`, and its settings.
+        ///
+        /// ```
+        /// use rekindle_augment::TransformSpec;
+        ///
+        /// let spec: TransformSpec = serde_json::from_str(r#"{"op": "rotation", "degrees": 10.0}"#)?;
+        /// spec.check()?;
+        /// assert!(serde_json::from_str::<TransformSpec>(r#"{"op": "rotation", "degree": 10.0}"#).is_err());
+        /// # Ok::<(), Box<dyn std::error::Error>>(())
+        /// ```
+        #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+        #[serde(tag = "op", rename_all = "snake_case")]
+        #[non_exhaustive]
+        pub enum TransformSpec {
+            $($(#[$doc])* $name($name),)+
+        }
+
+        impl TransformSpec {
+            fn operation(&self) -> &dyn Operation {
+                match self {
+                    $(Self::$name(operation) => operation,)+
+                }
+            }
+        }
+    };
+}
+
+transform_specs! {
+    /// A random part of the image, resized to the input size.
+    RandomResizedCrop,
+    /// Left and right exchanged.
+    HorizontalFlip,
+    /// Top and bottom exchanged.
+    VerticalFlip,
+    /// A turn about the centre.
+    Rotation,
+    /// A shift, zoom and shear about the centre.
+    Affine,
+    /// Every value times a factor.
+    Brightness,
+    /// The distance of every value from the mean grey times a factor.
+    Contrast,
+    /// The distance of every pixel from its own grey times a factor.
+    Saturation,
+    /// Colour removed.
+    Greyscale,
+}
+
+impl TransformSpec {
+    /// Checks every setting.
+    ///
+    /// # Errors
+    ///
+    /// [`AugmentError::InvalidSetting`] that names the first wrong key.
+    pub fn check(&self) -> Result<(), AugmentError> {
+        self.operation().check()
+    }
+
+    /// The transform, for a backbone with this preprocessing.
+    ///
+    /// The preprocessing supplies what the settings leave open: the final size, the filter and the colour of empty pixels.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::check`].
+    pub fn build(&self, preprocessing: &Preprocessing) -> Result<Box<dyn Transform>, AugmentError> {
+        self.check()?;
+        Ok(self.operation().build(preprocessing))
+    }
+
+    /// Whether the result has the input size of the backbone whatever comes in.
+    pub fn yields_final_size(&self) -> bool {
+        self.operation().yields_final_size()
+    }
+}
+
+/// Checks a probability.
+fn check_probability(key: &'static str, probability: f32) -> Result<(), AugmentError> {
+    check_range(key, probability, 0.0, 1.0, "a probability from 0 to 1")
+}
+
+/// Checks that a number lies in `low..=high`; what is not a number does not.
+fn check_range(
+    key: &'static str,
+    value: f32,
+    low: f32,
+    high: f32,
+    expected: &'static str,
+) -> Result<(), AugmentError> {
+    if (low..=high).contains(&value) {
+        return Ok(());
+    }
+    Err(AugmentError::InvalidSetting {
+        key,
+        value: value.to_string(),
+        expected,
+    })
+}
+
+/// Checks that a pair is a range, lowest first, inside `low..=high`.
+fn check_pair(
+    key: &'static str,
+    pair: [f32; 2],
+    low: f32,
+    high: f32,
+    expected: &'static str,
+) -> Result<(), AugmentError> {
+    if low <= pair[0] && pair[0] <= pair[1] && pair[1] <= high {
+        return Ok(());
+    }
+    Err(AugmentError::InvalidSetting {
+        key,
+        value: format!("{pair:?}"),
+        expected,
+    })
+}
+
+/// A factor around 1: evenly from `1 - strength`, at least 0, to `1 + strength`, as torchvision's `ColorJitter` draws it.
+fn factor_around_one(strength: f32, rng: &mut crate::rng::SampleRng) -> f32 {
+    rng.uniform((1.0 - strength).max(0.0), 1.0 + strength)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rng::SampleRng;
+    use crate::testing::gradient;
+    use proptest::prelude::*;
+
+    /// Every transform with its defaults.
+    fn every_spec() -> Vec<TransformSpec> {
+        vec![
+            TransformSpec::RandomResizedCrop(RandomResizedCrop::default()),
+            TransformSpec::HorizontalFlip(HorizontalFlip::default()),
+            TransformSpec::VerticalFlip(VerticalFlip::default()),
+            TransformSpec::Rotation(Rotation::default()),
+            TransformSpec::Affine(Affine::default()),
+            TransformSpec::Brightness(Brightness::default()),
+            TransformSpec::Contrast(Contrast::default()),
+            TransformSpec::Saturation(Saturation::default()),
+            TransformSpec::Greyscale(Greyscale::default()),
+        ]
+    }
+
+    fn preprocessing() -> Preprocessing {
+        Preprocessing {
+            input_size: [20, 30],
+            ..Preprocessing::default()
+        }
+    }
+
+    #[test]
+    fn the_defaults_of_every_transform_are_valid_and_survive_a_round_trip() {
+        for spec in every_spec() {
+            spec.check().unwrap();
+            let text = serde_json::to_string(&spec).unwrap();
+            assert_eq!(
+                serde_json::from_str::<TransformSpec>(&text).unwrap(),
+                spec,
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn every_transform_needs_nothing_but_its_name() {
+        for spec in every_spec() {
+            let value = serde_json::to_value(&spec).unwrap();
+            let name = format!(r#"{{"op": {}}}"#, value["op"]);
+            assert_eq!(
+                serde_json::from_str::<TransformSpec>(&name).unwrap(),
+                spec,
+                "{name}"
+            );
+        }
+    }
+
+    #[test]
+    fn every_transform_refuses_an_unknown_key_by_name() {
+        for spec in every_spec() {
+            let value = serde_json::to_value(&spec).unwrap();
+            let text = format!(r#"{{"op": {}, "probabilty": 0.5}}"#, value["op"]);
+            let error = serde_json::from_str::<TransformSpec>(&text).unwrap_err();
+            assert!(error.to_string().contains("probabilty"), "{error}");
+        }
+    }
+
+    #[test]
+    fn every_transform_with_a_probability_of_zero_changes_nothing() {
+        for spec in every_spec() {
+            let mut value = serde_json::to_value(&spec).unwrap();
+            if value.get("probability").is_none() {
+                assert!(
+                    matches!(spec, TransformSpec::RandomResizedCrop(_)),
+                    "{spec:?} has no probability"
+                );
+                continue;
+            }
+            value["probability"] = 0.0.into();
+            let transform = serde_json::from_value::<TransformSpec>(value)
+                .unwrap()
+                .build(&preprocessing())
+                .unwrap();
+            for sample in 0..20 {
+                let image = gradient(30, 20);
+                assert_eq!(
+                    transform.apply(image.clone(), &mut SampleRng::new(0, 0, sample)),
+                    image
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn every_transform_refuses_a_probability_outside_its_range() {
+        for spec in every_spec() {
+            let mut value = serde_json::to_value(&spec).unwrap();
+            if value.get("probability").is_some() {
+                value["probability"] = (-0.1).into();
+                let error = serde_json::from_value::<TransformSpec>(value.clone())
+                    .unwrap()
+                    .check()
+                    .unwrap_err();
+                let key = format!("{}.probability", value["op"].as_str().unwrap());
+                assert!(error.to_string().contains(&key), "{error}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_transform_changes_some_sample() {
+        for spec in every_spec() {
+            let transform = spec.build(&preprocessing()).unwrap();
+            let image = gradient(30, 20);
+            let changes =
+                |sample| transform.apply(image.clone(), &mut SampleRng::new(1, 0, sample)) != image;
+            assert!((0..100).any(changes), "{spec:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_transform_keeps_its_promise_of_size_and_repeats_itself(
+            which in 0usize..9, width in 1u32..50, height in 1u32..50,
+            seed in any::<u64>(), epoch in any::<u64>(), sample in any::<u64>(),
+        ) {
+            let spec = &every_spec()[which];
+            let transform = spec.build(&preprocessing()).unwrap();
+            let image = gradient(width, height);
+            let key = SampleRng::new(seed, epoch, sample);
+            let output = transform.apply(image.clone(), &mut key.clone());
+            let expected = if spec.yields_final_size() { (30, 20) } else { (width, height) };
+            prop_assert_eq!(output.dimensions(), expected);
+            prop_assert_eq!(&transform.apply(image.clone(), &mut key.clone()), &output);
+            prop_assert_eq!(&transform.apply_borrowed(&image, &mut key.clone()), &output);
+        }
+    }
+}

@@ -1,0 +1,248 @@
+//! A shift, zoom and shear about the centre.
+
+use image::RgbImage;
+use serde::{Deserialize, Serialize};
+
+use super::warp::{check_interpolation, warp};
+use super::{Operation, check_pair, check_probability, check_range};
+use crate::error::AugmentError;
+use crate::preprocessing::Preprocessing;
+use crate::resize::Interpolation;
+use crate::rng::SampleRng;
+use crate::transform::Transform;
+
+/// A shift, zoom and shear about the centre, each drawn evenly from its range; the size stays.
+///
+/// Reference: torchvision's `RandomAffine` without its rotation, which has its own transform here.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Affine {
+    /// Largest shift across and down, as shares of the width and height, in both directions. Default 0.1 each.
+    pub shift: [f32; 2],
+    /// Smallest and largest zoom; over 1 the picture grows. Default 0.9 to 1.1.
+    pub scale: [f32; 2],
+    /// Largest shear across and down in degrees, in both directions, under 90. Default 0 each.
+    pub shear_degrees: [f32; 2],
+    /// Probability of a change. Default 1.
+    pub probability: f32,
+    /// The filter: nearest, bilinear (default) or bicubic. Zooming out is not antialiased.
+    pub interpolation: Interpolation,
+    /// Colour of what lies outside the image; where it is left out, [`Preprocessing::fill`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fill: Option<[u8; 3]>,
+}
+
+impl Default for Affine {
+    fn default() -> Self {
+        Self {
+            shift: [0.1; 2],
+            scale: [0.9, 1.1],
+            shear_degrees: [0.0; 2],
+            probability: 1.0,
+            interpolation: Interpolation::Bilinear,
+            fill: None,
+        }
+    }
+}
+
+impl Operation for Affine {
+    fn check(&self) -> Result<(), AugmentError> {
+        for shift in self.shift {
+            check_range("affine.shift", shift, 0.0, 1.0, "two shares from 0 to 1")?;
+        }
+        check_pair(
+            "affine.scale",
+            self.scale,
+            0.01,
+            100.0,
+            "the smallest and the largest zoom, from 0.01 to 100",
+        )?;
+        for degrees in self.shear_degrees {
+            check_range(
+                "affine.shear_degrees",
+                degrees,
+                0.0,
+                89.0,
+                "two angles from 0 to 89",
+            )?;
+        }
+        check_probability("affine.probability", self.probability)?;
+        check_interpolation("affine.interpolation", self.interpolation)
+    }
+
+    fn build(&self, preprocessing: &Preprocessing) -> Box<dyn Transform> {
+        let fill = Some(self.fill.unwrap_or_else(|| preprocessing.fill()));
+        Box::new(Self {
+            fill,
+            ..self.clone()
+        })
+    }
+}
+
+impl Transform for Affine {
+    fn apply(&self, image: RgbImage, rng: &mut SampleRng) -> RgbImage {
+        if !rng.chance(self.probability) {
+            return image;
+        }
+        let mut around_zero = |largest: f32| rng.uniform(-largest, largest);
+        let shift_px = [
+            around_zero(self.shift[0]) * image.width() as f32,
+            around_zero(self.shift[1]) * image.height() as f32,
+        ];
+        let shear_degrees = self.shear_degrees.map(&mut around_zero);
+        let scale = rng.uniform(self.scale[0], self.scale[1]);
+        let parameters = AffineParameters {
+            degrees: 0.0,
+            shift_px,
+            scale,
+            shear_degrees,
+        };
+        affine(
+            &image,
+            &parameters,
+            self.interpolation,
+            self.fill.unwrap_or_default(),
+        )
+    }
+}
+
+/// One affine change about the centre of an image.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct AffineParameters {
+    /// Clockwise turn in degrees.
+    pub degrees: f32,
+    /// Shift to the right and down in pixels.
+    pub shift_px: [f32; 2],
+    /// Zoom; over 1 the picture grows.
+    pub scale: f32,
+    /// Shear across and down in degrees.
+    pub shear_degrees: [f32; 2],
+}
+
+impl Default for AffineParameters {
+    fn default() -> Self {
+        Self {
+            degrees: 0.0,
+            shift_px: [0.0; 2],
+            scale: 1.0,
+            shear_degrees: [0.0; 2],
+        }
+    }
+}
+
+/// The image after an affine change, at its own size.
+///
+/// Turn, zoom and shear combine as in torchvision's `affine`, within one grey level of it for Pillow images.
+pub fn affine(
+    image: &RgbImage,
+    parameters: &AffineParameters,
+    interpolation: Interpolation,
+    fill: [u8; 3],
+) -> RgbImage {
+    let turn = f64::from(parameters.degrees).to_radians();
+    let [shear_x, shear_y] = parameters
+        .shear_degrees
+        .map(|degrees| f64::from(degrees).to_radians());
+    let [shift_x, shift_y] = parameters.shift_px.map(f64::from);
+    let scale = f64::from(parameters.scale);
+    let (x, y) = (
+        f64::from(image.width()) / 2.0,
+        f64::from(image.height()) / 2.0,
+    );
+
+    // Turn times shear; its determinant is 1, so that its inverse is its adjugate.
+    let along = (turn - shear_y).cos() / shear_y.cos();
+    let across = (turn - shear_y).sin() / shear_y.cos();
+    let (a, b) = (along, -along * shear_x.tan() - turn.sin());
+    let (c, d) = (across, -across * shear_x.tan() + turn.cos());
+    let [a, b, c, d] = [d, -b, -c, a].map(|value| value / scale);
+    let map = [
+        a,
+        b,
+        x - a * (x + shift_x) - b * (y + shift_y),
+        c,
+        d,
+        y - c * (x + shift_x) - d * (y + shift_y),
+    ];
+    warp(image, map, interpolation, fill)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::gradient;
+
+    #[test]
+    fn a_shift_goes_right_and_down() {
+        let image = gradient(8, 6);
+        let parameters = AffineParameters {
+            shift_px: [2.0, 1.0],
+            ..AffineParameters::default()
+        };
+        let moved = affine(&image, &parameters, Interpolation::Nearest, [9; 3]);
+        assert_eq!(moved.get_pixel(2, 1), image.get_pixel(0, 0));
+        assert_eq!(moved.get_pixel(1, 3).0, [9; 3]);
+    }
+
+    #[test]
+    fn a_zoom_over_one_makes_the_centre_larger() {
+        let mut image = RgbImage::new(8, 8);
+        for (x, y) in [(3, 3), (4, 3), (3, 4), (4, 4)] {
+            image.put_pixel(x, y, image::Rgb([255; 3]));
+        }
+        let parameters = AffineParameters {
+            scale: 2.0,
+            ..AffineParameters::default()
+        };
+        let grown = affine(&image, &parameters, Interpolation::Nearest, [0; 3]);
+        assert_eq!(
+            grown.pixels().filter(|pixel| pixel.0 == [255; 3]).count(),
+            16
+        );
+    }
+
+    #[test]
+    fn every_key_is_checked_by_name() {
+        let wrong = [
+            (
+                "affine.shift",
+                Affine {
+                    shift: [0.0, 1.5],
+                    ..Affine::default()
+                },
+            ),
+            (
+                "affine.scale",
+                Affine {
+                    scale: [1.2, 0.8],
+                    ..Affine::default()
+                },
+            ),
+            (
+                "affine.scale",
+                Affine {
+                    scale: [0.0, 0.8],
+                    ..Affine::default()
+                },
+            ),
+            (
+                "affine.shear_degrees",
+                Affine {
+                    shear_degrees: [90.0, 0.0],
+                    ..Affine::default()
+                },
+            ),
+            (
+                "affine.interpolation",
+                Affine {
+                    interpolation: Interpolation::Lanczos,
+                    ..Affine::default()
+                },
+            ),
+        ];
+        for (key, affine) in wrong {
+            let message = affine.check().unwrap_err().to_string();
+            assert!(message.contains(key), "{message}");
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! Top and bottom exchanged.
+
+use image::RgbImage;
+use serde::{Deserialize, Serialize};
+
+use super::{Operation, check_probability};
+use crate::error::AugmentError;
+use crate::preprocessing::Preprocessing;
+use crate::rng::SampleRng;
+use crate::transform::Transform;
+
+/// Top and bottom exchanged, with a probability. For pictures without an up, such as tissue or the sky; not for everyday photographs.
+///
+/// Reference: torchvision's `RandomVerticalFlip`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct VerticalFlip {
+    /// Probability of the flip. Default 0.5.
+    pub probability: f32,
+}
+
+impl Default for VerticalFlip {
+    fn default() -> Self {
+        Self { probability: 0.5 }
+    }
+}
+
+impl Operation for VerticalFlip {
+    fn check(&self) -> Result<(), AugmentError> {
+        check_probability("vertical_flip.probability", self.probability)
+    }
+
+    fn build(&self, _: &Preprocessing) -> Box<dyn Transform> {
+        Box::new(self.clone())
+    }
+}
+
+impl Transform for VerticalFlip {
+    fn apply(&self, mut image: RgbImage, rng: &mut SampleRng) -> RgbImage {
+        if rng.chance(self.probability) {
+            image::imageops::flip_vertical_in_place(&mut image);
+        }
+        image
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::gradient;
+
+    #[test]
+    fn a_flip_moves_every_pixel_and_a_second_one_moves_it_back() {
+        let flip = VerticalFlip { probability: 1.0 };
+        let image = gradient(7, 4);
+        let mut rng = SampleRng::new(0, 0, 0);
+        let once = flip.apply(image.clone(), &mut rng);
+        for (x, y, pixel) in image.enumerate_pixels() {
+            assert_eq!(once.get_pixel(x, 3 - y), pixel);
+        }
+        assert_eq!(flip.apply(once, &mut rng), image);
+    }
+
+    #[test]
+    fn half_of_the_samples_are_flipped_by_default() {
+        let image = gradient(3, 3);
+        let flipped = |sample| {
+            VerticalFlip::default().apply(image.clone(), &mut SampleRng::new(0, 0, sample)) != image
+        };
+        let count = (0..1000).filter(|&sample| flipped(sample)).count();
+        assert!((440..560).contains(&count), "{count}");
+    }
+}

@@ -1,0 +1,206 @@
+//! The way of a decoded image to the final size.
+//!
+//! Owns: the order of the steps and the promise of the final size. It does not own any step's work, nor threads: a pipeline
+//! is shared by reference between as many threads as the caller likes.
+
+use std::borrow::Cow;
+
+use image::RgbImage;
+
+use crate::error::AugmentError;
+use crate::ops::TransformSpec;
+use crate::preprocessing::Preprocessing;
+use crate::resize::resize;
+use crate::rng::SampleRng;
+use crate::transform::Transform;
+
+/// Steps from a decoded image to the pixels of a batch.
+///
+/// ```
+/// use rekindle_augment::{Pipeline, Preprocessing, RgbImage, SampleRng, TransformSpec};
+///
+/// let specs: Vec<TransformSpec> = serde_json::from_str(
+///     r#"[{"op": "random_resized_crop", "scale": [0.5, 1.0]}, {"op": "horizontal_flip"}]"#,
+/// )?;
+/// let training = Pipeline::training(&Preprocessing::default(), &specs)?;
+/// let image = RgbImage::new(640, 480);
+/// let sample = training.apply(&image, &mut SampleRng::new(42, 0, 17));
+/// assert_eq!(sample.dimensions(), (224, 224));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct Pipeline {
+    steps: Vec<Box<dyn Transform>>,
+    preprocessing: Preprocessing,
+}
+
+/// The evaluation view as a step.
+#[derive(Debug)]
+struct Evaluation {
+    preprocessing: Preprocessing,
+}
+
+impl Transform for Evaluation {
+    fn apply(&self, image: RgbImage, rng: &mut SampleRng) -> RgbImage {
+        self.apply_borrowed(&image, rng)
+    }
+
+    fn apply_borrowed(&self, image: &RgbImage, _: &mut SampleRng) -> RgbImage {
+        self.preprocessing.evaluate(image)
+    }
+}
+
+impl Pipeline {
+    /// The pipeline of validation and prediction: [`Preprocessing::evaluate`] and nothing random.
+    ///
+    /// The settings are taken as they are; [`Preprocessing::check`] tells whether they make sense.
+    pub fn evaluation(preprocessing: &Preprocessing) -> Self {
+        let step = Evaluation {
+            preprocessing: preprocessing.clone(),
+        };
+        Self {
+            steps: vec![Box::new(step)],
+            preprocessing: preprocessing.clone(),
+        }
+    }
+
+    /// The pipeline of training: these transforms in their order.
+    ///
+    /// Where none of them yields the final size, as a random resized crop does, the evaluation resize and crop comes first.
+    ///
+    /// # Errors
+    ///
+    /// [`AugmentError::InvalidSetting`] that names the first wrong key of the preprocessing or of a transform.
+    pub fn training(
+        preprocessing: &Preprocessing,
+        transforms: &[TransformSpec],
+    ) -> Result<Self, AugmentError> {
+        preprocessing.check()?;
+        let mut steps: Vec<Box<dyn Transform>> = Vec::with_capacity(transforms.len() + 1);
+        if !transforms.iter().any(TransformSpec::yields_final_size) {
+            steps.push(Box::new(Evaluation {
+                preprocessing: preprocessing.clone(),
+            }));
+        }
+        for transform in transforms {
+            steps.push(transform.build(preprocessing)?);
+        }
+        Ok(Self {
+            steps,
+            preprocessing: preprocessing.clone(),
+        })
+    }
+
+    /// Appends a step, which sees what the steps before it made.
+    pub fn push(&mut self, step: Box<dyn Transform>) {
+        self.steps.push(step);
+    }
+
+    /// Width and height of every image that [`Self::apply`] returns.
+    pub fn size(&self) -> (u32, u32) {
+        self.preprocessing.size()
+    }
+
+    /// Runs the steps in order.
+    ///
+    /// The result always has the final size: if the last step left another one, it is resized, without keeping its shape.
+    /// The image itself is not copied where the first step is a crop or a resize.
+    pub fn apply(&self, image: &RgbImage, rng: &mut SampleRng) -> RgbImage {
+        let mut image = Cow::Borrowed(image);
+        for step in &self.steps {
+            image = Cow::Owned(match image {
+                Cow::Borrowed(image) => step.apply_borrowed(image, rng),
+                Cow::Owned(image) => step.apply(image, rng),
+            });
+        }
+        let (width, height) = self.size();
+        if image.dimensions() != (width, height) {
+            return resize(&image, width, height, self.preprocessing.interpolation);
+        }
+        image.into_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::{HorizontalFlip, RandomResizedCrop};
+    use crate::testing::gradient;
+
+    fn preprocessing() -> Preprocessing {
+        Preprocessing {
+            input_size: [24, 32],
+            ..Preprocessing::default()
+        }
+    }
+
+    #[derive(Debug)]
+    struct HalfSize;
+
+    impl Transform for HalfSize {
+        fn apply(&self, image: RgbImage, _: &mut SampleRng) -> RgbImage {
+            RgbImage::new(image.width() / 2, image.height() / 2)
+        }
+    }
+
+    #[test]
+    fn training_without_a_sizing_transform_starts_with_the_evaluation_view() {
+        let flip = TransformSpec::HorizontalFlip(HorizontalFlip { probability: 0.0 });
+        let training = Pipeline::training(&preprocessing(), &[flip]).unwrap();
+        let evaluation = Pipeline::evaluation(&preprocessing());
+        let image = gradient(61, 47);
+        let mut rng = SampleRng::new(0, 0, 0);
+        assert_eq!(
+            training.apply(&image, &mut rng),
+            evaluation.apply(&image, &mut rng)
+        );
+    }
+
+    #[test]
+    fn a_random_resized_crop_replaces_the_evaluation_view() {
+        let whole = RandomResizedCrop {
+            scale: [1.0, 1.0],
+            ratio: [1.0, 1.0],
+            interpolation: None,
+        };
+        let training =
+            Pipeline::training(&preprocessing(), &[TransformSpec::RandomResizedCrop(whole)])
+                .unwrap();
+        let image = gradient(40, 40);
+        let expected = resize(&image, 32, 24, preprocessing().interpolation);
+        assert_eq!(
+            training.apply(&image, &mut SampleRng::new(0, 0, 0)),
+            expected
+        );
+    }
+
+    #[test]
+    fn a_step_of_the_user_cannot_change_the_final_size() {
+        let mut pipeline = Pipeline::evaluation(&preprocessing());
+        pipeline.push(Box::new(HalfSize));
+        assert_eq!(
+            pipeline
+                .apply(&gradient(50, 50), &mut SampleRng::new(0, 0, 0))
+                .dimensions(),
+            (32, 24)
+        );
+    }
+
+    #[test]
+    fn a_wrong_transform_is_refused_by_name() {
+        let flip = TransformSpec::HorizontalFlip(HorizontalFlip { probability: 1.5 });
+        let error = Pipeline::training(&preprocessing(), &[flip]).unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .contains("`horizontal_flip.probability` is 1.5"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_pipeline_can_be_shared_between_threads() {
+        fn shared<T: Send + Sync>(_: &T) {}
+        shared(&Pipeline::evaluation(&preprocessing()));
+    }
+}

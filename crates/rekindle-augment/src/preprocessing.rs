@@ -1,0 +1,363 @@
+//! What a backbone expects of its input, and the geometry of evaluation.
+//!
+//! Owns: the settings that are stored in a model file, their checks, and the evaluation resize and crop. Training and
+//! prediction share it. It does not own augmentation.
+
+use image::{Rgb, RgbImage};
+use serde::{Deserialize, Serialize};
+
+use crate::error::AugmentError;
+use crate::rescale::Rescale;
+use crate::resize::{Interpolation, Region, resize, resize_region};
+
+/// How an image of another shape becomes the input size, in evaluation.
+///
+/// In each case the image is first resized to the input size divided by the crop ratio, and the centre is cut out of that.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ResizePolicy {
+    /// Fit the shorter side and cut what is left of the longer one; timm's `center`. The default of ImageNet weights.
+    #[default]
+    Crop,
+    /// Fit both sides and let the picture be distorted; timm's `squash`. Nothing is cut at a crop ratio of 1.
+    Squash,
+    /// Fit the longer side and fill the rest with [`Preprocessing::fill`]; timm's `border`. Nothing is cut or distorted at
+    /// a crop ratio of 1.
+    Pad,
+}
+
+/// Size, resampling and scale of a backbone's input.
+///
+/// It is frozen into the model file, so training, evaluation and prediction see the same pixels.
+///
+/// ```
+/// use rekindle_augment::Preprocessing;
+///
+/// let imagenet = Preprocessing::default();
+/// assert_eq!(imagenet.input_size, [224, 224]);
+/// imagenet.check()?;
+/// # Ok::<(), rekindle_augment::AugmentError>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Preprocessing {
+    /// Height and width of the input in pixels. Default 224 by 224.
+    pub input_size: [usize; 2],
+    /// Share of the resized image that the centre crop keeps on each side, over 0 and up to 1; timm's `crop_pct`. Default
+    /// 0.875, the 224 of 256 of the first ImageNet models.
+    pub crop_ratio: f32,
+    /// The filter. Default bicubic.
+    #[serde(default)]
+    pub interpolation: Interpolation,
+    /// What happens to images of another shape. Default crop.
+    #[serde(default)]
+    pub policy: ResizePolicy,
+    /// The scale of the values. Default ImageNet's mean and standard deviation.
+    #[serde(default)]
+    pub rescale: Rescale,
+}
+
+impl Default for Preprocessing {
+    fn default() -> Self {
+        Self {
+            input_size: [224, 224],
+            crop_ratio: 0.875,
+            interpolation: Interpolation::default(),
+            policy: ResizePolicy::default(),
+            rescale: Rescale::default(),
+        }
+    }
+}
+
+/// Largest side of an input: far above any backbone's, and small enough that a pixel count fits 32 bits.
+const LARGEST_SIDE: usize = 16_384;
+
+impl Preprocessing {
+    /// Checks every setting.
+    ///
+    /// # Errors
+    ///
+    /// [`AugmentError::InvalidSetting`] that names the first wrong key.
+    pub fn check(&self) -> Result<(), AugmentError> {
+        if self
+            .input_size
+            .iter()
+            .any(|side| !(1..=LARGEST_SIDE).contains(side))
+        {
+            return Err(AugmentError::InvalidSetting {
+                key: "preprocessing.input_size",
+                value: format!("{:?}", self.input_size),
+                expected: "a height and a width of 1 to 16384 pixels",
+            });
+        }
+        // A hundredth bounds what an evaluation resize can allocate.
+        if !(0.01..=1.0).contains(&self.crop_ratio) {
+            return Err(AugmentError::InvalidSetting {
+                key: "preprocessing.crop_ratio",
+                value: self.crop_ratio.to_string(),
+                expected: "a share from 0.01 to 1",
+            });
+        }
+        self.rescale.check()
+    }
+
+    /// Width and height of the input, as images give their size.
+    pub fn size(&self) -> (u32, u32) {
+        let [height, width] = self.input_size.map(|side| side.min(LARGEST_SIDE) as u32);
+        (width, height)
+    }
+
+    /// The colour nearest to what rescaling turns into zero: the mean where there is one, mid-grey for -1..1, else black.
+    ///
+    /// It fills what padding and rotation leave empty, so that a border says nothing to the network.
+    pub fn fill(&self) -> [u8; 3] {
+        match self.rescale {
+            Rescale::Unit | Rescale::None => [0; 3],
+            Rescale::Symmetric => [128; 3],
+            Rescale::Standardise { mean, .. } => {
+                mean.map(|value| (value * 255.0).round_ties_even() as u8)
+            }
+        }
+    }
+
+    /// The evaluation view of an image: resized by the policy, centre cropped, of the input size.
+    ///
+    /// It follows timm's `transforms_imagenet_eval` and, below it, torchvision's rounding: the resize target is
+    /// `floor(size / crop_ratio)`, a longer side is cut down to whole pixels, and a crop that cannot be centred exactly
+    /// rounds half to even. Where the resized image is smaller than the input, which happens for non-square inputs and for
+    /// padding, the rest is filled. Checked against timm 1.0.31 to one grey level (`tests/golden.rs`). Only the pixels
+    /// that the crop keeps are computed.
+    pub fn evaluate(&self, image: &RgbImage) -> RgbImage {
+        let (width, height) = self.size();
+        let (source_width, source_height) = image.dimensions();
+        if source_width == 0 || source_height == 0 || width == 0 || height == 0 {
+            return RgbImage::from_pixel(width, height, Rgb(self.fill()));
+        }
+        let (resized_width, resized_height) = self.resized_size(source_width, source_height);
+        let across = centre(width, resized_width);
+        let down = centre(height, resized_height);
+        let x_scale = f64::from(source_width) / f64::from(resized_width);
+        let y_scale = f64::from(source_height) / f64::from(resized_height);
+        let region = Region {
+            left: f64::from(across.skip) * x_scale,
+            top: f64::from(down.skip) * y_scale,
+            width: f64::from(across.keep) * x_scale,
+            height: f64::from(down.keep) * y_scale,
+        };
+        let kept = if (across.keep, down.keep) == (resized_width, resized_height) {
+            resize(image, across.keep, down.keep, self.interpolation)
+        } else {
+            resize_region(image, region, across.keep, down.keep, self.interpolation)
+        };
+        if kept.dimensions() == (width, height) {
+            return kept;
+        }
+        // torchvision's centre crop pads with black; timm's padding policy uses the mean.
+        let fill = if self.policy == ResizePolicy::Pad {
+            self.fill()
+        } else {
+            [0; 3]
+        };
+        let mut output = RgbImage::from_pixel(width, height, Rgb(fill));
+        image::imageops::replace(
+            &mut output,
+            &kept,
+            i64::from(across.pad),
+            i64::from(down.pad),
+        );
+        output
+    }
+
+    /// Width and height after the resize and before the centre crop.
+    fn resized_size(&self, width: u32, height: u32) -> (u32, u32) {
+        let (input_width, input_height) = self.size();
+        let target_width = self.scaled(input_width);
+        let target_height = self.scaled(input_height);
+        let keep_shape = |ratio: f64| {
+            let side = |length: u32| ((f64::from(length) / ratio).round_ties_even() as u32).max(1);
+            (side(width), side(height))
+        };
+        let across = f64::from(width) / f64::from(target_width);
+        let down = f64::from(height) / f64::from(target_height);
+        match self.policy {
+            ResizePolicy::Squash => (target_width, target_height),
+            ResizePolicy::Pad => keep_shape(across.max(down)),
+            ResizePolicy::Crop if target_width == target_height => {
+                let longer = |long: u32, short: u32| {
+                    (u64::from(target_width) * u64::from(long) / u64::from(short))
+                        .min(u64::from(u32::MAX)) as u32
+                };
+                if width <= height {
+                    (target_width, longer(height, width))
+                } else {
+                    (longer(width, height), target_height)
+                }
+            }
+            ResizePolicy::Crop => keep_shape(across.min(down)),
+        }
+    }
+
+    /// `floor(side / crop_ratio)`, at least 1.
+    fn scaled(&self, side: u32) -> u32 {
+        // The decimal that was written down, not its nearest f32: 224 / 0.8 is 280, and 224 / 0.8f32 is less.
+        let ratio: f64 = self.crop_ratio.to_string().parse().unwrap_or(1.0);
+        let ratio = if ratio > 0.0 { ratio } else { 1.0 };
+        ((f64::from(side) / ratio).floor() as u32).max(1)
+    }
+}
+
+/// Which pixels of one resized side are kept, and where they go.
+struct Centre {
+    /// Pixels left out in front.
+    skip: u32,
+    /// Pixels kept.
+    keep: u32,
+    /// Pixels filled in front of the kept ones.
+    pad: u32,
+}
+
+/// Centres `wanted` pixels on `available` ones, with torchvision's rounding.
+fn centre(wanted: u32, available: u32) -> Centre {
+    if wanted > available {
+        return Centre {
+            skip: 0,
+            keep: available,
+            pad: (wanted - available) / 2,
+        };
+    }
+    let skip = (f64::from(available - wanted) / 2.0).round_ties_even() as u32;
+    Centre {
+        skip,
+        keep: wanted,
+        pad: 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::gradient;
+    use proptest::prelude::*;
+
+    fn preprocessing(
+        input_size: [usize; 2],
+        crop_ratio: f32,
+        policy: ResizePolicy,
+    ) -> Preprocessing {
+        Preprocessing {
+            input_size,
+            crop_ratio,
+            policy,
+            ..Preprocessing::default()
+        }
+    }
+
+    #[test]
+    fn the_resize_target_is_computed_from_the_written_decimal() {
+        let target = |side, crop_ratio| {
+            preprocessing([side, side], crop_ratio, ResizePolicy::Crop).scaled(side as u32)
+        };
+        // Python: math.floor(side / crop_pct)
+        assert_eq!(target(224, 0.875), 256);
+        assert_eq!(target(224, 0.8), 280);
+        assert_eq!(target(224, 0.95), 235);
+        assert_eq!(target(240, 0.96), 250);
+        assert_eq!(target(288, 1.0), 288);
+        assert_eq!(target(63, 0.9), 70);
+    }
+
+    #[test]
+    fn sizes_follow_torchvision_and_timm() {
+        let size = |policy, width, height| {
+            preprocessing([224, 224], 0.875, policy).resized_size(width, height)
+        };
+        assert_eq!(size(ResizePolicy::Crop, 640, 480), (341, 256));
+        assert_eq!(size(ResizePolicy::Crop, 480, 640), (256, 341));
+        assert_eq!(size(ResizePolicy::Squash, 640, 480), (256, 256));
+        assert_eq!(size(ResizePolicy::Pad, 640, 480), (256, 192));
+        let wide = preprocessing([100, 200], 1.0, ResizePolicy::Crop);
+        assert_eq!(wide.resized_size(300, 300), (200, 200));
+    }
+
+    #[test]
+    fn an_odd_margin_rounds_half_to_even() {
+        // torchvision: int(round((available - wanted) / 2.0))
+        assert_eq!(centre(224, 225).skip, 0);
+        assert_eq!(centre(224, 227).skip, 2);
+        assert_eq!(centre(224, 229).skip, 2);
+        assert_eq!(centre(10, 7).pad, 1);
+    }
+
+    #[test]
+    fn padding_uses_the_colour_that_becomes_zero() {
+        let pad = preprocessing([8, 8], 1.0, ResizePolicy::Pad);
+        let output = pad.evaluate(&RgbImage::from_pixel(16, 4, Rgb([255; 3])));
+        assert_eq!(pad.fill(), [124, 116, 104]);
+        assert_eq!(output.get_pixel(0, 0).0, [124, 116, 104]);
+        assert_eq!(output.get_pixel(0, 3).0, [255; 3]);
+    }
+
+    #[test]
+    fn wrong_settings_are_named() {
+        let key = |preprocessing: Preprocessing| match preprocessing.check() {
+            Err(AugmentError::InvalidSetting { key, .. }) => key,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(
+            key(preprocessing([0, 224], 1.0, ResizePolicy::Crop)),
+            "preprocessing.input_size"
+        );
+        assert_eq!(
+            key(preprocessing([224, 224], 0.0, ResizePolicy::Crop)),
+            "preprocessing.crop_ratio"
+        );
+        assert_eq!(
+            key(preprocessing([224, 224], f32::NAN, ResizePolicy::Crop)),
+            "preprocessing.crop_ratio"
+        );
+        let rescale = Rescale::Standardise {
+            mean: [0.5; 3],
+            std: [0.2, 0.0, 0.2],
+        };
+        assert_eq!(
+            key(Preprocessing {
+                rescale,
+                ..Preprocessing::default()
+            }),
+            "preprocessing.rescale.std"
+        );
+    }
+
+    #[test]
+    fn it_survives_a_round_trip_through_json() {
+        let value = preprocessing([256, 192], 0.95, ResizePolicy::Pad);
+        let text = serde_json::to_string(&value).unwrap();
+        assert!(
+            text.contains("\"crop_ratio\":0.95") && text.contains("\"policy\":\"pad\""),
+            "{text}"
+        );
+        assert_eq!(serde_json::from_str::<Preprocessing>(&text).unwrap(), value);
+        let unknown = text.replace("\"policy\"", "\"polcy\"");
+        assert!(serde_json::from_str::<Preprocessing>(&unknown).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn evaluation_always_gives_the_input_size(
+            width in 1u32..90, height in 1u32..90, input_width in 1usize..40, input_height in 1usize..40,
+            crop_ratio in 0.1f32..=1.0, policy in 0usize..3, filter in 0usize..4,
+        ) {
+            let preprocessing = Preprocessing {
+                input_size: [input_height, input_width],
+                crop_ratio,
+                policy: [ResizePolicy::Crop, ResizePolicy::Squash, ResizePolicy::Pad][policy],
+                interpolation: [
+                    Interpolation::Nearest, Interpolation::Bilinear, Interpolation::Bicubic, Interpolation::Lanczos,
+                ][filter],
+                rescale: Rescale::default(),
+            };
+            let output = preprocessing.evaluate(&gradient(width, height));
+            prop_assert_eq!(output.dimensions(), (input_width as u32, input_height as u32));
+        }
+    }
+}

@@ -1,0 +1,317 @@
+"""Makes the pictures in data/ and golden.json, the outside witnesses of tests/golden.rs and tests/decode.rs.
+
+    python tests/make_golden.py        (from crates/rekindle-augment; rewrites tests/data)
+
+Needs Pillow, numpy, torch, torchvision and timm; their versions are written into golden.json. The Rust tests need none of
+them: they read what this script wrote.
+"""
+
+import io
+import json
+import pathlib
+import shutil
+import struct
+import zlib
+
+import numpy as np
+import PIL
+import timm
+import torch
+import torchvision
+from PIL import Image, ImageEnhance, ImageOps
+from timm.data.transforms_factory import transforms_imagenet_eval
+from torchvision.transforms import InterpolationMode
+from torchvision.transforms import functional as F
+
+DATA = pathlib.Path(__file__).parent / "data"
+FILTERS = {
+    "nearest": Image.Resampling.NEAREST,
+    "bilinear": Image.Resampling.BILINEAR,
+    "bicubic": Image.Resampling.BICUBIC,
+    "lanczos": Image.Resampling.LANCZOS,
+}
+
+
+def picture(width, height, noise):
+    """Gradients, a disc, hard edges and some noise."""
+    random = np.random.default_rng(7)
+    y, x = np.mgrid[0:height, 0:width].astype(np.float64)
+    red = 255 * x / (width - 1)
+    green = 127 + 120 * np.sin(x / 5) * np.cos(y / 7)
+    blue = 255 * y / (height - 1)
+    image = np.stack([red, green, blue], -1)
+    image[(x - width * 0.6) ** 2 + (y - height * 0.4) ** 2 < (height * 0.25) ** 2] = [250, 240, 10]
+    image[int(height * 0.7) : int(height * 0.85), 4 : width // 3] = [0, 0, 0]
+    image[2:5, :] = [255, 255, 255]
+    image += random.normal(0, noise, image.shape)
+    return Image.fromarray(np.clip(np.rint(image), 0, 255).astype(np.uint8), "RGB")
+
+
+def save_png(name, image):
+    assert image.mode == "RGB", (name, image.mode)
+    image.save(DATA / name, optimize=True)
+    return name
+
+
+def chunk(kind, body):
+    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+
+def png16(colour_type, samples):
+    """A 16-bit PNG of an array [height, width, channels]; Pillow writes only the grey one."""
+    height, width, _ = samples.shape
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in samples)
+    header = struct.pack(">IIBBBBB", width, height, 16, colour_type, 0, 0, 0)
+    body = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows, 9)) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + body
+
+
+def encoded(image, kind, **options):
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def jpeg_segments(data):
+    """(marker, start, end) of the segments before the first scan."""
+    position = 2
+    while True:
+        marker = data[position + 1]
+        length = struct.unpack(">H", data[position + 2 : position + 4])[0]
+        yield marker, position, position + 2 + length
+        position += 2 + length
+        if marker == 0xDA:
+            return
+
+
+def over_white(image):
+    image = image.convert("RGBA")
+    white = Image.new("RGBA", image.size, (255, 255, 255, 255))
+    return Image.alpha_composite(white, image).convert("RGB")
+
+
+def orientation(value):
+    exif = Image.Exif()
+    exif[0x0112] = value
+    return exif
+
+
+def decode_cases():
+    base = picture(40, 28, 4)
+    pixels = np.asarray(base)
+    alpha = np.tile(np.linspace(0, 255, 40).round().astype(np.uint8), (28, 1))
+    rgba = Image.fromarray(np.dstack([pixels, alpha]), "RGBA")
+    grey = base.convert("L")
+    grey_alpha = Image.merge("LA", [grey, Image.fromarray(alpha, "L")])
+    palette = base.quantize(30)
+    index = palette.getpixel((20, 14))
+    bilevel = grey.convert("1")
+    cmyk = Image.merge("CMYK", [*base.split(), grey])
+    wide = (pixels.astype(np.uint32) * 257 + np.arange(40, dtype=np.uint32)[None, :, None] * 5) % 65536
+    wide_alpha = (alpha.astype(np.uint32) * 257)[..., None]
+    unit = (np.asarray(grey, dtype=np.float32) / np.float32(255)).astype(np.float32)
+
+    cases = []
+
+    def case(name, data, mode, expected=None, orientation=1, most=0, mean=0.0):
+        """`most` and `mean`: the largest and the mean difference that is allowed, in grey levels."""
+        (DATA / name).write_bytes(data)
+        if expected is None:
+            image = ImageOps.exif_transpose(Image.open(io.BytesIO(data)))
+            expected = over_white(image) if image.mode in ("LA", "RGBA", "P") else image.convert("RGB")
+        array = np.asarray(expected)
+        for known, known_array in expected_images:
+            if known_array.shape == array.shape and (known_array == array).all():
+                break
+        else:
+            known = save_png(f"expected_{name.replace('.', '_')}.png", expected)
+            expected_images.append((known, array))
+        cases.append(
+            dict(file=name, expected=known, mode=mode, orientation=orientation, most=most, mean=mean)
+        )
+
+    expected_images = []
+    jpeg = dict(most=5, mean=0.6)
+    case("rgb.png", encoded(base, "PNG"), "Rgb")
+    case("grey.png", encoded(grey, "PNG"), "Grey")
+    case("grey_alpha.png", encoded(grey_alpha, "PNG"), "GreyAlpha")
+    case("rgba.png", encoded(rgba, "PNG"), "Rgba")
+    case("palette.png", encoded(palette, "PNG"), "Palette")
+    case("palette_transparent.png", encoded(palette, "PNG", transparency=index), "Palette")
+    case("bilevel.png", encoded(bilevel, "PNG"), "Grey")
+    rounded = lambda values: Image.fromarray(np.rint(values / 257).astype(np.uint8), "RGB")
+    case("grey16.png", png16(0, wide[..., :1]), "SixteenBit", rounded(np.repeat(wide[..., :1], 3, 2)))
+    case("rgb16.png", png16(2, wide), "SixteenBit", rounded(wide))
+    composed = wide * (wide_alpha / 65535) + (65535 - wide_alpha)
+    case("rgba16.png", png16(6, np.dstack([wide, wide_alpha])), "SixteenBit", rounded(composed))
+    grey_composed = np.repeat(composed[..., :1], 3, 2)
+    grey_wide = np.dstack([wide[..., :1], wide_alpha])
+    case("grey_alpha16.png", png16(4, grey_wide), "SixteenBit", rounded(grey_composed))
+
+    case("baseline_420.jpg", encoded(base, "JPEG", quality=90, subsampling="4:2:0"), "Rgb", **jpeg)
+    case("baseline_422.jpg", encoded(base, "JPEG", quality=90, subsampling="4:2:2"), "Rgb", **jpeg)
+    case("baseline_444.jpg", encoded(base, "JPEG", quality=90, subsampling="4:4:4"), "Rgb", **jpeg)
+    case("progressive.jpg", encoded(base, "JPEG", quality=90, progressive=True), "Rgb", **jpeg)
+    case("restart.jpg", encoded(base, "JPEG", quality=90, restart_marker_blocks=2), "Rgb", **jpeg)
+    case("grey.jpg", encoded(grey, "JPEG", quality=90), "Grey", **jpeg)
+    case("stored_as_rgb.jpg", encoded(base, "JPEG", quality=90, keep_rgb=True), "Rgb", **jpeg)
+    adobe = encoded(cmyk, "JPEG", quality=95)
+    case("cmyk_adobe.jpg", adobe, "Cmyk", **jpeg)
+    marked = next(start for marker, start, _ in jpeg_segments(adobe) if marker == 0xEE)
+    ycck = bytearray(adobe)
+    ycck[marked + 4 + 11] = 2  # the colour transform of the Adobe segment: 2 is YCCK
+    case("ycck_adobe.jpg", bytes(ycck), "Cmyk", **jpeg)
+    end = next(end for marker, _, end in jpeg_segments(adobe) if marker == 0xEE)
+    case("cmyk_plain.jpg", adobe[:marked] + adobe[end:], "Cmyk", **jpeg)
+    plain = encoded(base, "JPEG", quality=90)
+    second = list(jpeg_segments(plain))[1][1]
+    case("padded_header.jpg", plain[:second] + b"\1\2\3\4\5\6\7" + plain[second:], "Rgb", **jpeg)
+    case("trailing_bytes.jpg", plain + b"camera maker's notes", "Rgb", **jpeg)
+    for value in range(1, 9):
+        data = encoded(base, "JPEG", quality=90, exif=orientation(value))
+        case(f"orientation_{value}.jpg", data, "Rgb", orientation=value, **jpeg)
+    case("orientation_6.png", encoded(base, "PNG", exif=orientation(6)), "Rgb", orientation=6)
+    lossless = dict(lossless=True, quality=80)
+    case("orientation_8.webp", encoded(base, "WEBP", exif=orientation(8), **lossless), "Rgb", orientation=8)
+    case("orientation_5.tif", encoded(base, "TIFF", tiffinfo={0x0112: 5}), "Rgb", orientation=5)
+
+    case("lossless.webp", encoded(base, "WEBP", **lossless), "Rgb")
+    case("lossy.webp", encoded(base, "WEBP", quality=80), "Rgb", most=5, mean=0.6)
+    case("alpha.webp", encoded(rgba, "WEBP", exact=True, **lossless), "Rgba")
+    frames = [base, ImageOps.invert(base)]
+    animation = encoded(frames[0], "WEBP", save_all=True, append_images=frames[1:], **lossless)
+    case("animated.webp", animation, "Rgb")
+
+    case("palette.gif", encoded(palette, "GIF"), "Palette")
+    case("transparent.gif", encoded(palette, "GIF", transparency=index), "Palette")
+    case("animated.gif", encoded(palette, "GIF", save_all=True, append_images=[ImageOps.invert(base)]), "Palette")
+
+    case("rgb.bmp", encoded(base, "BMP"), "Rgb")
+    case("palette.bmp", encoded(palette, "BMP"), "Palette")
+    case("grey.bmp", encoded(grey, "BMP"), "Palette")
+    case("bilevel.bmp", encoded(bilevel, "BMP"), "Palette")
+
+    case("rgb.tif", encoded(base, "TIFF"), "Rgb")
+    case("lzw.tif", encoded(base, "TIFF", compression="tiff_lzw"), "Rgb")
+    case("deflate.tif", encoded(base, "TIFF", compression="tiff_adobe_deflate"), "Rgb")
+    case("grey.tif", encoded(grey, "TIFF"), "Grey")
+    case("bilevel_group4.tif", encoded(bilevel, "TIFF", compression="group4"), "Grey")
+    case("rgba.tif", encoded(rgba, "TIFF"), "Rgba")
+    case("cmyk.tif", encoded(cmyk, "TIFF"), "Cmyk", most=1, mean=0.6)
+    sixteen = Image.fromarray(wide[..., 0].astype(np.uint16))
+    case("grey16.tif", encoded(sixteen, "TIFF"), "SixteenBit", rounded(np.repeat(wide[..., :1], 3, 2)))
+    case("grey_float.tif", encoded(Image.fromarray(unit, "F"), "TIFF"), "Float", grey.convert("RGB"))
+    return cases
+
+
+def transform_cases():
+    smooth, noisy = picture(64, 48, 3), picture(64, 48, 60)
+    tall = picture(33, 70, 10)
+    inputs = dict(smooth=smooth, noisy=noisy, tall=tall)
+    for name, image in inputs.items():
+        save_png(f"{name}.png", image)
+    cases = []
+
+    def case(operation, source, output, **parameters):
+        if isinstance(output, torch.Tensor):
+            output = Image.fromarray(output.permute(1, 2, 0).numpy())
+        name = save_png(f"{operation}_{sum(c['operation'] == operation for c in cases):02}.png", output)
+        cases.append(dict(operation=operation, input=f"{source}.png", expected=name, **parameters))
+
+    sizes = [("smooth", 32, 24), ("noisy", 20, 15), ("noisy", 17, 31), ("smooth", 90, 70), ("noisy", 64, 20), ("noisy", 7, 48)]
+    for source, width, height in sizes:
+        for name in ["bilinear", "bicubic"]:
+            output = inputs[source].resize((width, height), FILTERS[name])
+            case("resize", source, output, width=width, height=height, interpolation=name)
+    for name in ["lanczos", "nearest"]:
+        case("resize", "noisy", noisy.resize((25, 19), FILTERS[name]), width=25, height=19, interpolation=name)
+        case("resize", "noisy", noisy.resize((80, 50), FILTERS[name]), width=80, height=50, interpolation=name)
+
+    box = (10, 5, 41, 30)
+    for name in ["bilinear", "bicubic"]:
+        left, top, width, height = box
+        mode = InterpolationMode(name)
+        output = F.resized_crop(noisy, top, left, height, width, [24, 24], mode)
+        case("resize_crop", "noisy", output, box=box, width=24, height=24, interpolation=name)
+
+    evaluations = [
+        ("smooth", [24, 24], 0.875, "center", "bicubic"),
+        ("noisy", [32, 32], 0.95, "center", "bilinear"),
+        ("tall", [32, 32], 1.0, "center", "bicubic"),
+        ("tall", [29, 29], 0.9, "center", "bicubic"),
+        ("noisy", [24, 40], 0.9, "center", "bicubic"),
+        ("tall", [64, 64], 0.8, "center", "bicubic"),
+        ("noisy", [32, 32], 0.875, "squash", "bicubic"),
+        ("tall", [24, 40], 1.0, "squash", "bilinear"),
+        ("noisy", [33, 33], 1.0, "border", "bicubic"),
+        ("tall", [32, 40], 0.9, "border", "bicubic"),
+    ]
+    policies = dict(center="crop", squash="squash", border="pad")
+    for source, size, ratio, mode, interpolation in evaluations:
+        transform = transforms_imagenet_eval(
+            tuple(size), crop_pct=ratio, crop_mode=mode, interpolation=interpolation, normalize=False
+        )
+        parameters = dict(input_size=size, crop_ratio=ratio, policy=policies[mode], interpolation=interpolation)
+        case("evaluate", source, transform(inputs[source]), preprocessing=parameters)
+
+    fill = (124, 116, 104)
+    for degrees, name in [(30.0, "bilinear"), (-17.5, "nearest"), (90.0, "bilinear"), (141.0, "bicubic")]:
+        output = F.rotate(smooth, degrees, InterpolationMode(name), fill=fill)
+        case("rotate", "smooth", output, degrees=degrees, interpolation=name, fill=fill)
+    affines = [
+        (0.0, (5, -3), 1.0, (0.0, 0.0), "nearest"),
+        (0.0, (3, 2), 1.2, (10.0, 0.0), "bilinear"),
+        (25.0, (0, 0), 0.8, (-8.0, 12.0), "bilinear"),
+        (-10.0, (4, 4), 1.5, (0.0, 20.0), "bicubic"),
+    ]
+    for degrees, shift, scale, shear, name in affines:
+        output = F.affine(smooth, degrees, shift, scale, shear, InterpolationMode(name), fill)
+        parameters = dict(degrees=degrees, shift_px=shift, scale=scale, shear_degrees=shear)
+        case("affine", "smooth", output, interpolation=name, fill=fill, **parameters)
+
+    for factor in [0.3, 1.7]:
+        case("brightness", "noisy", ImageEnhance.Brightness(noisy).enhance(factor), factor=factor)
+        case("contrast", "noisy", ImageEnhance.Contrast(noisy).enhance(factor), factor=factor)
+        case("saturation", "noisy", ImageEnhance.Color(noisy).enhance(factor), factor=factor)
+    case("greyscale", "noisy", F.rgb_to_grayscale(noisy, 3))
+    return cases
+
+
+def rescale_case():
+    image = picture(64, 48, 3).resize((3, 2))
+    mean, std = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
+    planes = F.normalize(F.to_tensor(image), mean, std)
+    return dict(pixels=list(image.tobytes()), width=3, height=2, planes=[round(v, 7) for v in planes.flatten().tolist()])
+
+
+def main():
+    shutil.rmtree(DATA, ignore_errors=True)
+    DATA.mkdir()
+    golden = dict(
+        made_by="tests/make_golden.py",
+        versions=dict(
+            pillow=PIL.__version__,
+            numpy=np.__version__,
+            torch=torch.__version__,
+            torchvision=torchvision.__version__,
+            timm=timm.__version__,
+        ),
+        decode=decode_cases(),
+        transform=transform_cases(),
+        rescale=rescale_case(),
+    )
+    lines = ["{"]
+    for key, value in golden.items():
+        if isinstance(value, list):
+            body = ",\n".join("    " + json.dumps(item) for item in value)
+            lines.append(f'  "{key}": [\n{body}\n  ],')
+        else:
+            lines.append(f'  "{key}": {json.dumps(value)},')
+    lines[-1] = lines[-1].rstrip(",")
+    (DATA / "golden.json").write_text("\n".join(lines) + "\n}\n")
+    files = list(DATA.iterdir())
+    print(len(files), "files,", sum(file.stat().st_size for file in files), "bytes")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,361 @@
+//! Reads the images of a folder: from path to upright RGB pixels, checked and kept in memory where they fit.
+//!
+//! Decoding itself is `rekindle-augment`'s; this file adds the paths to its errors and owns what happens to images that cannot be used.
+
+use std::{
+    fs::{self, File},
+    io::Read,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use rayon::prelude::*;
+use rekindle_augment::{DecodeLimits, Decoded, RgbImage, decode, read_header};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    BadImage, DataError, DecodedCache, ImageFolder, ImageProblem, scan::check_class_counts,
+};
+
+/// How much of a file is read at first to check its header.
+const HEADER_BYTES: u64 = 16 << 10;
+
+/// What to do with images that cannot be used. No other image ever takes their place.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BadImages {
+    /// Stop with an error that lists them. The default, since a broken file is often the sign of a broken copy of the whole folder.
+    #[default]
+    Fail,
+    /// Leave them out and report them.
+    Skip,
+}
+
+/// The outcome of a check of all images.
+#[derive(Debug)]
+pub struct Verified {
+    /// Indices of the samples that can be used, ascending.
+    pub good: Vec<usize>,
+    /// The others, in the order of the samples; empty under [`BadImages::Fail`].
+    pub bad: Vec<BadImage>,
+}
+
+/// Reads and decodes one image file.
+///
+/// # Errors
+/// [`DataError::UnreadableImage`] with the path, when the file cannot be read or its content not decoded within the limits.
+pub fn read_image(path: &Path, limits: &DecodeLimits) -> Result<Decoded, DataError> {
+    try_read(path, limits).map_err(|source| DataError::UnreadableImage {
+        path: path.to_path_buf(),
+        source,
+    })
+}
+
+fn try_read(path: &Path, limits: &DecodeLimits) -> Result<Decoded, ImageProblem> {
+    let bytes = fs::read(path).map_err(ImageProblem::Read)?;
+    Ok(decode(&bytes, limits)?)
+}
+
+/// The images of a folder, decoded on demand.
+///
+/// Decoded images are kept in a [`DecodedCache`], so that from the second epoch on only those that did not fit are decoded again. It
+/// makes no difference to the pixels. All methods may be called from several threads.
+#[derive(Debug)]
+pub struct Dataset {
+    folder: ImageFolder,
+    limits: DecodeLimits,
+    cache: DecodedCache,
+    turned: Vec<AtomicBool>,
+}
+
+impl Dataset {
+    /// 512 MiB: about 2700 decoded images of 256 by 256 pixels.
+    pub const DEFAULT_CACHE_BYTES: usize = 512 << 20;
+
+    /// The images of `folder`; `cache_bytes` bounds the decoded pixels kept in memory, 0 keeps none.
+    pub fn new(folder: ImageFolder, limits: DecodeLimits, cache_bytes: usize) -> Self {
+        let cache = DecodedCache::new(folder.samples.len(), cache_bytes);
+        let turned = folder
+            .samples
+            .iter()
+            .map(|_| AtomicBool::new(false))
+            .collect();
+        Self {
+            folder,
+            limits,
+            cache,
+            turned,
+        }
+    }
+
+    /// The folder.
+    pub fn folder(&self) -> &ImageFolder {
+        &self.folder
+    }
+
+    /// How many samples there are.
+    pub fn len(&self) -> usize {
+        self.folder.samples.len()
+    }
+
+    /// Whether there is no sample.
+    pub fn is_empty(&self) -> bool {
+        self.folder.samples.is_empty()
+    }
+
+    /// The decoded image of a sample: upright, three channels.
+    ///
+    /// # Errors
+    /// As [`read_image`].
+    ///
+    /// # Panics
+    /// When the index is out of range.
+    pub fn image(&self, index: usize) -> Result<Arc<RgbImage>, DataError> {
+        self.try_image(index).map_err(|source| {
+            let path = self.folder.path_of(&self.folder.samples[index]);
+            DataError::UnreadableImage { path, source }
+        })
+    }
+
+    /// How many of the images decoded so far were turned or mirrored to stand upright, as their EXIF orientation asks.
+    pub fn turned(&self) -> usize {
+        self.turned
+            .iter()
+            .filter(|turned| turned.load(Ordering::Relaxed))
+            .count()
+    }
+
+    /// Bytes of decoded pixels kept in memory.
+    pub fn cached_bytes(&self) -> usize {
+        self.cache.used_bytes()
+    }
+
+    /// Checks the header of every file, in parallel: it can be read, is of a supported format, and has a size within the limits.
+    ///
+    /// Cheap (a few milliseconds for hundreds of files), so it can run before every training. Files that are cut short later on are only
+    /// found by [`verify_decode`](Self::verify_decode), or when they are first needed.
+    ///
+    /// # Errors
+    /// [`DataError::BadImages`] under [`BadImages::Fail`]; [`DataError::ClassesTooSmall`] when a class has too few good training images.
+    pub fn verify_headers(&self, policy: BadImages) -> Result<Verified, DataError> {
+        self.verify(policy, |index| {
+            let path = self.folder.path_of(&self.folder.samples[index]);
+            check_header(&path, &self.limits)
+        })
+    }
+
+    /// Decodes every image, in parallel, and keeps those that fit into the cache.
+    ///
+    /// Finds everything that decoding can find, and is the first epoch's decoding done beforehand. Must come before training when bad
+    /// images are to be skipped, since one that is only found during training is an error under both policies.
+    ///
+    /// # Errors
+    /// As [`verify_headers`](Self::verify_headers).
+    pub fn verify_decode(&self, policy: BadImages) -> Result<Verified, DataError> {
+        self.verify(policy, |index| self.try_image(index).map(drop))
+    }
+
+    fn verify<F>(&self, policy: BadImages, check: F) -> Result<Verified, DataError>
+    where
+        F: Fn(usize) -> Result<(), ImageProblem> + Sync + Send,
+    {
+        let outcomes: Vec<_> = (0..self.len()).into_par_iter().map(check).collect();
+        let (mut good, mut bad) = (Vec::new(), Vec::new());
+        for (index, outcome) in outcomes.into_iter().enumerate() {
+            match outcome {
+                Ok(()) => good.push(index),
+                Err(reason) => bad.push(BadImage {
+                    index,
+                    path: self.folder.samples[index].path.clone(),
+                    reason,
+                }),
+            }
+        }
+        if policy == BadImages::Fail && !bad.is_empty() {
+            return Err(DataError::BadImages {
+                checked: self.len(),
+                images: bad,
+            });
+        }
+        check_class_counts(&self.folder, &good)?;
+        Ok(Verified { good, bad })
+    }
+
+    fn try_image(&self, index: usize) -> Result<Arc<RgbImage>, ImageProblem> {
+        if let Some(image) = self.cache.get(index) {
+            return Ok(image);
+        }
+        let decoded = try_read(
+            &self.folder.path_of(&self.folder.samples[index]),
+            &self.limits,
+        )?;
+        if decoded.orientation > 1 {
+            self.turned[index].store(true, Ordering::Relaxed);
+        }
+        let image = Arc::new(decoded.image);
+        self.cache.offer(index, &image);
+        Ok(image)
+    }
+}
+
+/// Checks the header of a file, reading no more of it than most headers need.
+fn check_header(path: &Path, limits: &DecodeLimits) -> Result<(), ImageProblem> {
+    let mut file = File::open(path).map_err(ImageProblem::Read)?;
+    let mut bytes = Vec::with_capacity(HEADER_BYTES as usize);
+    let read = file.by_ref().take(HEADER_BYTES).read_to_end(&mut bytes);
+    let read = read.map_err(ImageProblem::Read)?;
+    if read_header(&bytes, limits).is_ok() {
+        return Ok(());
+    }
+    // The header may lie further on (behind a large colour profile; at the end, in TIFF): the whole file has the last word.
+    if read as u64 == HEADER_BYTES {
+        file.read_to_end(&mut bytes).map_err(ImageProblem::Read)?;
+    }
+    read_header(&bytes, limits)?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+    use crate::data::scan_folder;
+
+    /// Two classes of `count` PNG images of 6 by 4 pixels; the pixels say class and number.
+    fn photos(count: u8) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        for (class, name) in ["ant", "bee"].into_iter().enumerate() {
+            fs::create_dir(folder.path().join(name)).unwrap();
+            for number in 0..count {
+                let image = RgbImage::from_pixel(6, 4, [class as u8, number, 7].into());
+                image
+                    .save(folder.path().join(name).join(format!("{number}.png")))
+                    .unwrap();
+            }
+        }
+        folder
+    }
+
+    fn open(folder: &tempfile::TempDir, cache_bytes: usize) -> Dataset {
+        Dataset::new(
+            scan_folder(folder.path()).unwrap(),
+            DecodeLimits::default(),
+            cache_bytes,
+        )
+    }
+
+    #[test]
+    fn images_are_those_of_their_samples_with_and_without_cache() {
+        let folder = photos(3);
+        for cache_bytes in [0, 100, 1 << 20] {
+            let dataset = open(&folder, cache_bytes);
+            for _ in 0..2 {
+                for index in 0..6 {
+                    let image = dataset.image(index).unwrap();
+                    assert_eq!(image.dimensions(), (6, 4));
+                    assert_eq!(
+                        image.get_pixel(5, 3).0,
+                        [(index / 3) as u8, (index % 3) as u8, 7]
+                    );
+                }
+            }
+            assert_eq!(dataset.cached_bytes(), (cache_bytes / 72).min(6) * 72);
+        }
+    }
+
+    #[test]
+    fn a_kept_image_is_not_read_again() {
+        let folder = photos(2);
+        let dataset = open(&folder, 1 << 20);
+        dataset.verify_decode(BadImages::Fail).unwrap();
+        fs::remove_file(folder.path().join("ant/0.png")).unwrap();
+        assert_eq!(dataset.image(0).unwrap().get_pixel(0, 0).0, [0, 0, 7]);
+    }
+
+    #[test]
+    fn headers_find_empty_and_wrong_files_and_decoding_finds_broken_ones() {
+        let folder = photos(5);
+        fs::write(folder.path().join("ant/1.png"), b"").unwrap();
+        fs::write(
+            folder.path().join("bee/2.png"),
+            b"a text that somebody named like an image",
+        )
+        .unwrap();
+        let whole = fs::read(folder.path().join("bee/3.png")).unwrap();
+        fs::write(folder.path().join("bee/3.png"), &whole[..whole.len() / 2]).unwrap();
+        let dataset = open(&folder, 0);
+        let bad = |verified: Verified| -> Vec<PathBuf> {
+            verified.bad.into_iter().map(|image| image.path).collect()
+        };
+
+        let headers = dataset.verify_headers(BadImages::Skip).unwrap();
+        assert_eq!(headers.good, [0, 2, 3, 4, 5, 6, 8, 9]);
+        assert_eq!(bad(headers), ["ant/1.png", "bee/2.png"].map(PathBuf::from));
+
+        let decoded = dataset.verify_decode(BadImages::Skip).unwrap();
+        assert_eq!(decoded.good, [0, 2, 3, 4, 5, 6, 9]);
+        assert_eq!(
+            bad(decoded),
+            ["ant/1.png", "bee/2.png", "bee/3.png"].map(PathBuf::from)
+        );
+
+        let error = dataset.verify_decode(BadImages::Fail).unwrap_err();
+        let text = error.to_string();
+        assert!(
+            text.starts_with("3 of 10 images cannot be used: `ant"),
+            "{text}"
+        );
+        assert!(
+            text.contains("empty") && text.contains("2.png") && text.contains("3.png"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn an_image_named_as_another_format_is_good() {
+        let folder = photos(2);
+        fs::rename(
+            folder.path().join("ant/0.png"),
+            folder.path().join("ant/0.jpg"),
+        )
+        .unwrap();
+        let dataset = open(&folder, 0);
+        assert_eq!(
+            dataset.verify_headers(BadImages::Fail).unwrap().good.len(),
+            4
+        );
+        assert_eq!(
+            dataset.verify_decode(BadImages::Fail).unwrap().good.len(),
+            4
+        );
+    }
+
+    #[test]
+    fn skipping_must_leave_enough_images_in_every_class() {
+        let folder = photos(2);
+        fs::write(folder.path().join("bee/1.png"), b"").unwrap();
+        let error = open(&folder, 0)
+            .verify_headers(BadImages::Skip)
+            .unwrap_err();
+        let DataError::ClassesTooSmall { least, counts } = error else {
+            panic!("{error}")
+        };
+        assert_eq!((least, counts), (2, vec![("bee".into(), 1)]));
+    }
+
+    #[test]
+    fn an_unreadable_image_is_an_error_with_its_path_and_reason() {
+        let folder = photos(2);
+        let dataset = open(&folder, 0);
+        fs::remove_file(folder.path().join("bee/0.png")).unwrap();
+        let DataError::UnreadableImage { path, source } = dataset.image(2).unwrap_err() else {
+            panic!()
+        };
+        assert_eq!(path, folder.path().join("bee/0.png"));
+        assert!(matches!(source, ImageProblem::Read(_)), "{source}");
+    }
+}

@@ -1,0 +1,505 @@
+//! Prepares the batches of an epoch in worker threads, ahead of their use.
+//!
+//! This file owns the threads and the batches' memory. Which sample comes when is `order.rs`'s, what happens to an image is the
+//! pipeline's, and the upload to a device is the caller's.
+
+use std::{
+    collections::VecDeque,
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
+
+use rekindle_augment::{Pipeline, RgbBatch, RgbImage, SampleRng};
+
+use super::{DataError, Dataset};
+
+/// Images ready to be rescaled and uploaded, with their labels.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Batch {
+    /// The samples' indices.
+    pub indices: Vec<usize>,
+    /// Their pixels `[batch, height, width, 3]`, all of the pipeline's size.
+    pub images: RgbBatch,
+    /// Their class indices.
+    pub targets: Vec<usize>,
+}
+
+/// How a [`Loader`] works; no choice here changes a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LoaderOptions {
+    /// Worker threads. 0 prepares each batch in the caller's thread when it is asked for.
+    pub workers: usize,
+    /// How many batches may be prepared ahead of the one in use, at least 1.
+    pub prefetch: usize,
+}
+
+impl Default for LoaderOptions {
+    /// One worker for each processor, up to 8, and two batches ahead: enough to smooth over large images, small enough for memory.
+    fn default() -> Self {
+        let processors = thread::available_parallelism().map_or(1, usize::from);
+        Self {
+            workers: processors.min(8),
+            prefetch: 2,
+        }
+    }
+}
+
+/// An iterator over the batches of one epoch, prepared ahead by worker threads.
+///
+/// Each image is read (or taken from the cache), decoded, and run through the pipeline with `SampleRng::new(seed, epoch, index)`. Batches
+/// come in the order given, and neither the number of workers nor their timing changes them. After an error the iterator ends; the error
+/// is that of the first failing image in the order of the batch. Dropping the loader stops the workers.
+///
+/// # Panics
+/// When a transform of the pipeline panics, `next` panics with the same message.
+#[derive(Debug)]
+pub struct Loader {
+    shared: Arc<Shared>,
+    workers: Vec<JoinHandle<()>>,
+    taken: usize,
+    failed: bool,
+    waited: Duration,
+}
+
+/// What became of one image: its pixels, an error, or the panic of a transform.
+type Outcome = thread::Result<Result<RgbImage, DataError>>;
+
+#[derive(Debug)]
+struct Shared {
+    dataset: Arc<Dataset>,
+    pipeline: Arc<Pipeline>,
+    batches: Vec<Vec<usize>>,
+    seed: u64,
+    epoch: u64,
+    prefetch: usize,
+    state: Mutex<State>,
+    /// A batch was taken, or the loader stops: workers may go on.
+    room: Condvar,
+    /// A batch is complete.
+    complete: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// Batch and place in it of the next image that no worker has taken yet.
+    next: (usize, usize),
+    /// Number of the first batch in `open`.
+    first: usize,
+    /// Batches under preparation.
+    open: VecDeque<OpenBatch>,
+    stop: bool,
+}
+
+#[derive(Debug)]
+struct OpenBatch {
+    outcomes: Vec<Option<Outcome>>,
+    missing: usize,
+}
+
+impl Loader {
+    /// Starts the workers on `batches`, lists of sample indices of `dataset`. Empty lists are left out.
+    ///
+    /// # Errors
+    /// [`DataError::StartWorker`].
+    ///
+    /// # Panics
+    /// When a batch holds an index that is not one of `dataset`'s.
+    pub fn new(
+        dataset: Arc<Dataset>,
+        pipeline: Arc<Pipeline>,
+        mut batches: Vec<Vec<usize>>,
+        seed: u64,
+        epoch: u64,
+        options: LoaderOptions,
+    ) -> Result<Self, DataError> {
+        batches.retain(|batch| !batch.is_empty());
+        let images: usize = batches.iter().map(Vec::len).sum();
+        let largest = batches.iter().flatten().max();
+        assert!(
+            largest.is_none_or(|&index| index < dataset.len()),
+            "a batch holds an index outside the data set"
+        );
+        let shared = Arc::new(Shared {
+            dataset,
+            pipeline,
+            batches,
+            seed,
+            epoch,
+            prefetch: options.prefetch.max(1),
+            state: Mutex::default(),
+            room: Condvar::new(),
+            complete: Condvar::new(),
+        });
+        let mut loader = Self {
+            shared,
+            workers: Vec::new(),
+            taken: 0,
+            failed: false,
+            waited: Duration::ZERO,
+        };
+        for number in 0..options.workers.min(images) {
+            let shared = loader.shared.clone();
+            let worker = thread::Builder::new()
+                .name(format!("loader-{number}"))
+                .spawn(move || shared.work());
+            loader
+                .workers
+                .push(worker.map_err(|source| DataError::StartWorker { source })?);
+        }
+        Ok(loader)
+    }
+
+    /// How long `next` has taken so far, in all: the time in which training had to wait for images.
+    pub fn waited(&self) -> Duration {
+        self.waited
+    }
+
+    fn take(&mut self) -> Result<Batch, DataError> {
+        let number = self.taken;
+        self.taken += 1;
+        if self.workers.is_empty() {
+            let indices = &self.shared.batches[number];
+            return self.shared.assemble(
+                number,
+                indices.iter().map(|&index| self.shared.prepare(index)),
+            );
+        }
+        let mut state = self.shared.lock();
+        while state.open.front().is_none_or(|batch| batch.missing > 0) {
+            state = self
+                .shared
+                .complete
+                .wait(state)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+        let outcomes = state
+            .open
+            .pop_front()
+            .into_iter()
+            .flat_map(|batch| batch.outcomes)
+            .flatten();
+        state.first += 1;
+        drop(state);
+        self.shared.room.notify_all();
+        let images = outcomes.map(|outcome| outcome.unwrap_or_else(|panic| resume_unwind(panic)));
+        self.shared.assemble(number, images)
+    }
+}
+
+impl Iterator for Loader {
+    type Item = Result<Batch, DataError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.failed || self.taken == self.shared.batches.len() {
+            return None;
+        }
+        let start = Instant::now();
+        let batch = self.take();
+        self.waited += start.elapsed();
+        if batch.is_err() {
+            self.failed = true;
+            self.shared.stop();
+        }
+        Some(batch)
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let left = if self.failed {
+            0
+        } else {
+            self.shared.batches.len() - self.taken
+        };
+        // An error ends the iterator early.
+        (left.min(1), Some(left))
+    }
+}
+
+impl Drop for Loader {
+    fn drop(&mut self) {
+        self.shared.stop();
+        for worker in self.workers.drain(..) {
+            // A worker catches every panic of a transform, so joining it cannot fail; there is no one left to tell either way.
+            let _ = worker.join();
+        }
+    }
+}
+
+impl Shared {
+    /// The life of a worker: the next image that there is room for, until there is none or the loader stops.
+    fn work(&self) {
+        let mut state = self.lock();
+        loop {
+            let (batch, place) = state.next;
+            if state.stop || batch == self.batches.len() {
+                return;
+            }
+            if batch >= state.first + self.prefetch {
+                state = self
+                    .room
+                    .wait(state)
+                    .unwrap_or_else(PoisonError::into_inner);
+                continue;
+            }
+            let size = self.batches[batch].len();
+            if place == 0 {
+                let outcomes = std::iter::repeat_with(|| None).take(size).collect();
+                state.open.push_back(OpenBatch {
+                    outcomes,
+                    missing: size,
+                });
+            }
+            state.next = if place + 1 < size {
+                (batch, place + 1)
+            } else {
+                (batch + 1, 0)
+            };
+            drop(state);
+            let outcome = catch_unwind(AssertUnwindSafe(|| {
+                self.prepare(self.batches[batch][place])
+            }));
+            state = self.lock();
+            // A batch is taken only when none of its images is missing, so this one is still open.
+            let position = batch - state.first;
+            let open = &mut state.open[position];
+            open.outcomes[place] = Some(outcome);
+            open.missing -= 1;
+            if open.missing == 0 {
+                self.complete.notify_one();
+            }
+        }
+    }
+
+    fn prepare(&self, index: usize) -> Result<RgbImage, DataError> {
+        let image = self.dataset.image(index)?;
+        Ok(self.pipeline.apply(
+            &image,
+            &mut SampleRng::new(self.seed, self.epoch, index as u64),
+        ))
+    }
+
+    fn assemble(
+        &self,
+        number: usize,
+        images: impl Iterator<Item = Result<RgbImage, DataError>>,
+    ) -> Result<Batch, DataError> {
+        let indices = self.batches[number].clone();
+        let samples = &self.dataset.folder().samples;
+        let targets = indices.iter().map(|&index| samples[index].class).collect();
+        let (width, height) = self.pipeline.size();
+        let (width, height) = (width as usize, height as usize);
+        let mut pixels = Vec::with_capacity(indices.len() * height * width * 3);
+        for image in images {
+            pixels.extend_from_slice(image?.as_raw());
+        }
+        let images = RgbBatch::new(pixels, indices.len(), height, width)
+            .map_err(|source| DataError::Batch { source })?;
+        Ok(Batch {
+            indices,
+            images,
+            targets,
+        })
+    }
+
+    fn stop(&self) {
+        self.lock().stop = true;
+        self.room.notify_all();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use rekindle_augment::{DecodeLimits, Preprocessing, Transform};
+
+    use super::*;
+    use crate::data::{LastBatch, batches, epoch_order, scan_folder};
+
+    /// Puts a random number into every image: shows which generator it was given.
+    #[derive(Debug)]
+    struct Noise;
+
+    impl Transform for Noise {
+        fn apply(&self, mut image: RgbImage, rng: &mut SampleRng) -> RgbImage {
+            for pixel in image.pixels_mut() {
+                pixel.0[2] = rng.below(256) as u8;
+            }
+            image
+        }
+    }
+
+    #[derive(Debug)]
+    struct Panics;
+
+    impl Transform for Panics {
+        fn apply(&self, _: RgbImage, _: &mut SampleRng) -> RgbImage {
+            panic!("a transform of the user's failed")
+        }
+    }
+
+    fn photos() -> (tempfile::TempDir, Arc<Dataset>) {
+        let folder = tempfile::tempdir().unwrap();
+        for (class, name) in ["ant", "bee"].into_iter().enumerate() {
+            fs::create_dir(folder.path().join(name)).unwrap();
+            for number in 0..10 {
+                let image = RgbImage::from_pixel(3, 2, [class as u8, number, 0].into());
+                image
+                    .save(folder.path().join(name).join(format!("{number}.png")))
+                    .unwrap();
+            }
+        }
+        let dataset = Dataset::new(
+            scan_folder(folder.path()).unwrap(),
+            DecodeLimits::default(),
+            0,
+        );
+        (folder, Arc::new(dataset))
+    }
+
+    fn pipeline(step: impl Transform + 'static) -> Arc<Pipeline> {
+        let same_size = Preprocessing {
+            input_size: [2, 3],
+            crop_ratio: 1.0,
+            ..Preprocessing::default()
+        };
+        let mut pipeline = Pipeline::evaluation(&same_size);
+        pipeline.push(Box::new(step));
+        Arc::new(pipeline)
+    }
+
+    fn loader(
+        dataset: &Arc<Dataset>,
+        pipeline: &Arc<Pipeline>,
+        epoch: u64,
+        options: LoaderOptions,
+    ) -> Loader {
+        let batches = batches(&epoch_order(20, 5, epoch), 3, LastBatch::MergeSingle);
+        Loader::new(
+            dataset.clone(),
+            pipeline.clone(),
+            batches,
+            5,
+            epoch,
+            options,
+        )
+        .unwrap()
+    }
+
+    const OPTIONS: [LoaderOptions; 5] = [
+        LoaderOptions {
+            workers: 0,
+            prefetch: 0,
+        },
+        LoaderOptions {
+            workers: 1,
+            prefetch: 1,
+        },
+        LoaderOptions {
+            workers: 2,
+            prefetch: 2,
+        },
+        LoaderOptions {
+            workers: 7,
+            prefetch: 1,
+        },
+        LoaderOptions {
+            workers: 7,
+            prefetch: 100,
+        },
+    ];
+
+    #[test]
+    fn batches_hold_the_images_of_their_samples_in_order() {
+        let (_folder, dataset) = photos();
+        let lists = vec![vec![12, 3], vec![], vec![0, 19, 12]];
+        let loader = Loader::new(dataset, pipeline(Noise), lists, 0, 0, OPTIONS[2]).unwrap();
+        let batches: Vec<_> = loader.map(Result::unwrap).collect();
+        assert_eq!(batches.len(), 2);
+        assert_eq!(batches[1].indices, [0, 19, 12]);
+        assert_eq!(batches[1].targets, [0, 1, 1]);
+        assert_eq!(batches[1].images.shape(), [3, 2, 3, 3]);
+        let last = &batches[1].images.pixels()[2 * 18..];
+        assert!(last.chunks(3).all(|pixel| pixel[..2] == [1, 2]), "{last:?}");
+    }
+
+    #[test]
+    fn neither_threads_nor_prefetch_change_a_batch() {
+        let (_folder, dataset) = photos();
+        let noise = pipeline(Noise);
+        let collect = |options, epoch| -> Vec<Batch> {
+            loader(&dataset, &noise, epoch, options)
+                .map(Result::unwrap)
+                .collect()
+        };
+        let expected = collect(OPTIONS[0], 1);
+        assert_eq!(
+            expected
+                .iter()
+                .map(|batch| batch.indices.len())
+                .sum::<usize>(),
+            20
+        );
+        for options in OPTIONS {
+            assert_eq!(collect(options, 1), expected, "{options:?}");
+        }
+        assert_ne!(collect(OPTIONS[0], 2), expected);
+    }
+
+    #[test]
+    fn an_unreadable_image_ends_the_epoch_with_its_path() {
+        let (folder, dataset) = photos();
+        fs::write(folder.path().join("bee/4.png"), b"").unwrap();
+        for options in OPTIONS {
+            let mut loader = loader(&dataset, &pipeline(Noise), 1, options);
+            let before = loader.by_ref().take_while(Result::is_ok).count();
+            // `take_while` took the error; what comes after it is the end.
+            assert!(loader.next().is_none());
+            let order = epoch_order(20, 5, 1);
+            assert_eq!(
+                before,
+                order.iter().position(|&index| index == 14).unwrap() / 3,
+                "{options:?}"
+            );
+        }
+        let mut loader = loader(&dataset, &pipeline(Noise), 1, OPTIONS[3]);
+        let error = loader.find_map(Result::err).unwrap();
+        let DataError::UnreadableImage { path, .. } = error else {
+            panic!("{error}")
+        };
+        assert!(path.ends_with("bee/4.png"));
+    }
+
+    #[test]
+    fn dropping_a_loader_early_stops_its_workers() {
+        let (_folder, dataset) = photos();
+        let pipeline = pipeline(Noise);
+        for options in OPTIONS {
+            let mut loader = loader(&dataset, &pipeline, 0, options);
+            assert!(loader.next().unwrap().is_ok());
+            drop(loader);
+            assert_eq!(Arc::strong_count(&pipeline), 1, "a worker still runs");
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "a transform of the user's failed")]
+    fn a_panic_in_a_transform_reaches_the_caller() {
+        let (_folder, dataset) = photos();
+        let _ = loader(&dataset, &pipeline(Panics), 0, OPTIONS[2]).next();
+    }
+
+    #[test]
+    fn time_spent_waiting_is_counted() {
+        let (_folder, dataset) = photos();
+        let mut loader = loader(&dataset, &pipeline(Noise), 0, OPTIONS[0]);
+        assert_eq!(loader.waited(), Duration::ZERO);
+        loader.next();
+        assert!(loader.waited() > Duration::ZERO);
+    }
+}

@@ -1,0 +1,56 @@
+//! From a folder of images to batches of pixels on the host.
+//!
+//! This module owns: listing a folder ([`scan_folder`]), naming its classes ([`ClassIndex`]), splitting it ([`Split`]), reading and
+//! decoding its images ([`Dataset`]), and putting them into batches in an order that only the seed and the epoch decide ([`Loader`]).
+//! It does not own what is done to the pixels (`rekindle-augment`) nor their upload to a device.
+//!
+//! The user's folder is only ever read. Every file that is left out is counted, every image that cannot be read is an error that names
+//! it, unless skipping was asked for.
+//!
+//! ```no_run
+//! use std::sync::Arc;
+//! use rekindle_augment::{DecodeLimits, Pipeline, Preprocessing};
+//! use rekindle_finetune::data::{
+//!     BadImages, Dataset, LastBatch, Loader, LoaderOptions, Split, batches, epoch_order, scan_folder,
+//! };
+//!
+//! # fn run(preprocessing: &Preprocessing) -> Result<(), Box<dyn std::error::Error>> {
+//! let folder = scan_folder("photos")?;
+//! let dataset = Dataset::new(folder, DecodeLimits::default(), Dataset::DEFAULT_CACHE_BYTES);
+//! let verified = dataset.verify_headers(BadImages::Fail)?;
+//! let split = Split::of_folder(dataset.folder(), &verified.good, 0.2, 0)?;
+//! let (dataset, pipeline) = (Arc::new(dataset), Arc::new(Pipeline::evaluation(preprocessing)));
+//! for epoch in 0..10 {
+//!     let order: Vec<_> = epoch_order(split.train.len(), 0, epoch).into_iter().map(|place| split.train[place]).collect();
+//!     let batches = batches(&order, 16, LastBatch::MergeSingle);
+//!     let mut loader = Loader::new(dataset.clone(), pipeline.clone(), batches, 0, epoch, LoaderOptions::default())?;
+//!     for batch in &mut loader {
+//!         println!("{} images", batch?.targets.len());
+//!     }
+//!     println!("waited {:?} for images", loader.waited());
+//! }
+//! # Ok(())
+//! # }
+//! ```
+
+mod cache;
+mod classes;
+mod dataset;
+mod error;
+mod folder;
+mod loader;
+mod order;
+mod scan;
+mod split;
+mod walk;
+
+pub use cache::DecodedCache;
+pub use classes::ClassIndex;
+pub use dataset::{BadImages, Dataset, Verified, read_image};
+pub use error::{BadImage, DataError, ImageProblem, UnknownClass};
+pub use folder::{ImageFolder, Sample, ScanWarning, SkippedFiles, SplitName};
+pub use loader::{Batch, Loader, LoaderOptions};
+pub use order::{LastBatch, batches, epoch_order};
+pub use scan::{list_images, scan_folder, scan_folder_as};
+pub use split::{Split, stratified_split};
+pub use walk::{IMAGE_EXTENSIONS, UNSUPPORTED_EXTENSIONS};

@@ -1,0 +1,283 @@
+//! Lists the files under a folder in a fixed order, and counts what is left out.
+//!
+//! This file owns which names are images, which are hidden, and how links are followed; what the folders mean is `scan.rs`'s.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use super::{DataError, SkippedFiles};
+
+/// File name extensions taken for images, in lower case; upper case counts as well. The content decides the format when it is read.
+pub const IMAGE_EXTENSIONS: [&str; 10] = [
+    "jpg", "jpeg", "jpe", "jfif", "png", "webp", "bmp", "gif", "tif", "tiff",
+];
+
+/// Extensions of image formats that cannot be decoded: they are counted apart, so that the reader learns what to convert.
+pub const UNSUPPORTED_EXTENSIONS: [&str; 7] = ["heic", "heif", "avif", "jxl", "jp2", "psd", "svg"];
+
+/// Names that systems leave in folders, compared in lower case; names that begin with a dot are hidden as well.
+const SYSTEM_NAMES: [&str; 6] = [
+    "thumbs.db",
+    "desktop.ini",
+    "__macosx",
+    "@eadir",
+    "$recycle.bin",
+    "system volume information",
+];
+
+/// What a file is by its name.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum FileKind {
+    Image,
+    Unsupported(String),
+    Other(String),
+}
+
+pub(super) fn kind_of(name: &str) -> FileKind {
+    let extension = match name.rsplit_once('.') {
+        Some((_, extension)) => extension.to_lowercase(),
+        None => return FileKind::Other("(no extension)".into()),
+    };
+    if IMAGE_EXTENSIONS.contains(&extension.as_str()) {
+        FileKind::Image
+    } else if UNSUPPORTED_EXTENSIONS.contains(&extension.as_str()) {
+        FileKind::Unsupported(format!(".{extension}"))
+    } else {
+        FileKind::Other(format!(".{extension}"))
+    }
+}
+
+/// `jpg, jpeg, ...`: the supported extensions, for messages.
+pub(super) fn supported() -> String {
+    IMAGE_EXTENSIONS.join(", ")
+}
+
+/// One name in a folder.
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub name: String,
+    pub is_directory: bool,
+    is_link: bool,
+}
+
+/// A walk over one image folder.
+#[derive(Debug)]
+pub(super) struct Walk {
+    root: PathBuf,
+    pub skipped: SkippedFiles,
+    /// Links, relative to the root, that lead back to a folder they lie in.
+    pub link_cycles: Vec<PathBuf>,
+}
+
+impl Walk {
+    /// Checks that `root` is a folder.
+    pub fn new(root: &Path) -> Result<Self, DataError> {
+        let path = root.to_path_buf();
+        match fs::metadata(root) {
+            Ok(metadata) if metadata.is_dir() => Ok(Self {
+                root: path,
+                skipped: SkippedFiles::default(),
+                link_cycles: Vec::new(),
+            }),
+            Ok(_) => Err(DataError::NotADirectory { path }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                Err(DataError::FolderMissing { path })
+            }
+            Err(source) => Err(DataError::UnreadableDirectory { path, source }),
+        }
+    }
+
+    /// The entries of a folder, sorted by the bytes of their names. Hidden ones are counted and left out.
+    pub fn entries(&mut self, relative: &Path) -> Result<Vec<Entry>, DataError> {
+        let directory = self.root.join(relative);
+        let unreadable = |source| DataError::UnreadableDirectory {
+            path: directory.clone(),
+            source,
+        };
+        let mut entries = Vec::new();
+        for entry in fs::read_dir(&directory).map_err(unreadable)? {
+            let entry = entry.map_err(unreadable)?;
+            let Ok(name) = entry.file_name().into_string() else {
+                return Err(DataError::NotUnicode { path: entry.path() });
+            };
+            if name.starts_with('.') || SYSTEM_NAMES.contains(&name.to_lowercase().as_str()) {
+                self.skipped.hidden += 1;
+                continue;
+            }
+            let mut kind = entry.file_type().map_err(unreadable)?;
+            let is_link = kind.is_symlink();
+            if is_link && let Ok(target) = fs::metadata(entry.path()) {
+                kind = target.file_type();
+            }
+            // A broken link stays in the list: it is an image that cannot be read, which must not go unnoticed. Pipes and devices are
+            // no files: opening one could wait for ever.
+            if kind.is_dir() || kind.is_file() || kind.is_symlink() {
+                entries.push(Entry {
+                    name,
+                    is_directory: kind.is_dir(),
+                    is_link,
+                });
+            } else {
+                *self.skipped.other.entry("(not a file)".into()).or_default() += 1;
+            }
+        }
+        entries.sort_unstable_by(|a, b| a.name.as_bytes().cmp(b.name.as_bytes()));
+        Ok(entries)
+    }
+
+    /// The images in a folder and in the folders inside it, relative to the root, sorted name by name along the path.
+    pub fn images_under(&mut self, relative: &Path) -> Result<Vec<PathBuf>, DataError> {
+        let mut images = Vec::new();
+        self.descend(relative, false, &mut images)?;
+        Ok(images)
+    }
+
+    fn descend(
+        &mut self,
+        relative: &Path,
+        through_link: bool,
+        images: &mut Vec<PathBuf>,
+    ) -> Result<(), DataError> {
+        for entry in self.entries(relative)? {
+            let path = relative.join(&entry.name);
+            if entry.is_directory {
+                let through_link = through_link || entry.is_link;
+                if through_link && self.leads_back(&path) {
+                    self.link_cycles.push(path);
+                } else {
+                    self.descend(&path, through_link, images)?;
+                }
+            } else if self.take_file(&entry.name) {
+                images.push(path);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a file is an image by its name; counts it as left out otherwise.
+    pub fn take_file(&mut self, name: &str) -> bool {
+        let counts = match kind_of(name) {
+            FileKind::Image => return true,
+            FileKind::Unsupported(extension) => self.skipped.unsupported.entry(extension),
+            FileKind::Other(extension) => self.skipped.other.entry(extension),
+        };
+        *counts.or_default() += 1;
+        false
+    }
+
+    /// Whether a folder is the same as one of those it lies in.
+    fn leads_back(&self, relative: &Path) -> bool {
+        let Ok(target) = self.root.join(relative).canonicalize() else {
+            return false;
+        };
+        relative.ancestors().skip(1).any(|ancestor| {
+            self.root
+                .join(ancestor)
+                .canonicalize()
+                .is_ok_and(|known| known == target)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_extension_decides_in_any_case() {
+        assert_eq!(kind_of("a.JPG"), FileKind::Image);
+        assert_eq!(kind_of("a.b.Tiff"), FileKind::Image);
+        assert_eq!(kind_of("IMG_1.HEIC"), FileKind::Unsupported(".heic".into()));
+        assert_eq!(kind_of("notes.txt"), FileKind::Other(".txt".into()));
+        assert_eq!(kind_of("png"), FileKind::Other("(no extension)".into()));
+    }
+
+    #[test]
+    fn hidden_and_system_names_are_counted_and_left_out() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in [".DS_Store", "Thumbs.db", "a.png", "b.txt", "c.heic"] {
+            fs::write(folder.path().join(name), b"x").unwrap();
+        }
+        fs::create_dir(folder.path().join(".ipynb_checkpoints")).unwrap();
+        fs::write(
+            folder.path().join(".ipynb_checkpoints/a-checkpoint.png"),
+            b"x",
+        )
+        .unwrap();
+        fs::create_dir(folder.path().join("__MACOSX")).unwrap();
+        let mut walk = Walk::new(folder.path()).unwrap();
+        assert_eq!(
+            walk.images_under(Path::new("")).unwrap(),
+            [PathBuf::from("a.png")]
+        );
+        assert_eq!(walk.skipped.hidden, 4);
+        assert_eq!(walk.skipped.other[".txt"], 1);
+        assert_eq!(walk.skipped.unsupported[".heic"], 1);
+    }
+
+    #[test]
+    fn images_come_sorted_name_by_name() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir_all(folder.path().join("b/inner")).unwrap();
+        for name in [
+            "c.png",
+            "b/10.png",
+            "b/2.png",
+            "b/inner/a.png",
+            "B.png",
+            "b.png",
+        ] {
+            fs::write(folder.path().join(name), b"x").unwrap();
+        }
+        let images = Walk::new(folder.path())
+            .unwrap()
+            .images_under(Path::new(""))
+            .unwrap();
+        let expected = [
+            "B.png",
+            "b/10.png",
+            "b/2.png",
+            "b/inner/a.png",
+            "b.png",
+            "c.png",
+        ];
+        assert_eq!(images, expected.map(PathBuf::from));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn links_are_followed_and_cycles_end() {
+        use std::os::unix::fs::symlink;
+        let outside = tempfile::tempdir().unwrap();
+        fs::write(outside.path().join("far.png"), b"x").unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let inner = folder.path().join("a/inner");
+        fs::create_dir_all(&inner).unwrap();
+        fs::write(inner.join("near.png"), b"x").unwrap();
+        symlink(outside.path(), folder.path().join("a/linked")).unwrap();
+        symlink(folder.path(), inner.join("loop")).unwrap();
+        symlink(folder.path().join("gone.png"), inner.join("broken.png")).unwrap();
+        let mut walk = Walk::new(folder.path()).unwrap();
+        let images = walk.images_under(Path::new("a")).unwrap();
+        let expected = ["a/inner/broken.png", "a/inner/near.png", "a/linked/far.png"];
+        assert_eq!(images, expected.map(PathBuf::from));
+        assert_eq!(walk.link_cycles, [PathBuf::from("a/inner/loop")]);
+    }
+
+    #[test]
+    fn what_is_not_a_folder_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("a.png");
+        fs::write(&file, b"x").unwrap();
+        assert!(matches!(
+            Walk::new(&file),
+            Err(DataError::NotADirectory { .. })
+        ));
+        assert!(matches!(
+            Walk::new(&folder.path().join("none")),
+            Err(DataError::FolderMissing { .. })
+        ));
+    }
+}

@@ -1,0 +1,149 @@
+//! The metrics of a measurement. Owns the formulas on the confusion matrix; laying them out as text is in `table.rs`.
+
+use serde::{Deserialize, Serialize};
+
+/// The metrics of a set of samples.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MetricsReport {
+    /// Number of samples.
+    pub samples: u64,
+    /// Mean cross-entropy, without label smoothing and class weights.
+    pub loss: f64,
+    /// Share of samples whose prediction is their target.
+    pub accuracy: f64,
+    /// The `k` of [`top_k_accuracy`](Self::top_k_accuracy).
+    pub top_k: usize,
+    /// Share of samples whose target is among the `k` classes of the largest logits.
+    pub top_k_accuracy: f64,
+    /// Mean recall over the classes that have samples.
+    pub balanced_accuracy: f64,
+    /// Mean F1 over the classes that occur as target or prediction.
+    pub macro_f1: f64,
+    /// Metrics of every class, in the order of the class indices.
+    pub per_class: Vec<ClassMetrics>,
+    /// `confusion[target][prediction]`: the number of samples.
+    pub confusion: Vec<Vec<u64>>,
+}
+
+/// The metrics of one class. A share of nothing is 0.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct ClassMetrics {
+    /// Number of samples of this class.
+    pub support: u64,
+    /// Number of samples predicted as this class.
+    pub predicted: u64,
+    /// Share of the samples predicted as this class that are of this class.
+    pub precision: f64,
+    /// Share of the samples of this class that are predicted as it.
+    pub recall: f64,
+    /// Harmonic mean of precision and recall: `2 * hits / (support + predicted)`.
+    pub f1: f64,
+}
+
+impl MetricsReport {
+    pub(super) fn new(
+        loss: f64,
+        top_k: usize,
+        top_k_accuracy: f64,
+        confusion: Vec<Vec<u64>>,
+    ) -> Self {
+        let per_class: Vec<ClassMetrics> = (0..confusion.len())
+            .map(|class| class_metrics(&confusion, class))
+            .collect();
+        let samples = confusion.iter().flatten().sum();
+        let hits = (0..confusion.len())
+            .map(|class| confusion[class][class])
+            .sum();
+        Self {
+            samples,
+            loss,
+            accuracy: share(hits, samples),
+            top_k,
+            top_k_accuracy,
+            balanced_accuracy: mean(
+                per_class
+                    .iter()
+                    .filter(|class| class.support > 0)
+                    .map(|class| class.recall),
+            ),
+            macro_f1: mean(
+                per_class
+                    .iter()
+                    .filter(|class| class.support + class.predicted > 0)
+                    .map(|class| class.f1),
+            ),
+            per_class,
+            confusion,
+        }
+    }
+
+    /// The pairs of classes that are mixed up most: (target, prediction, samples), most frequent first.
+    pub fn confusions(&self) -> Vec<(usize, usize, u64)> {
+        let mut pairs = Vec::new();
+        for (target, row) in self.confusion.iter().enumerate() {
+            for (prediction, &count) in row.iter().enumerate() {
+                if target != prediction && count > 0 {
+                    pairs.push((target, prediction, count));
+                }
+            }
+        }
+        pairs.sort_by_key(|&(_, _, count)| std::cmp::Reverse(count));
+        pairs
+    }
+}
+
+fn class_metrics(confusion: &[Vec<u64>], class: usize) -> ClassMetrics {
+    let hits = confusion[class][class];
+    let support = confusion[class].iter().sum();
+    let predicted = confusion.iter().map(|row| row[class]).sum();
+    ClassMetrics {
+        support,
+        predicted,
+        precision: share(hits, predicted),
+        recall: share(hits, support),
+        f1: share(2 * hits, support + predicted),
+    }
+}
+
+fn share(part: u64, whole: u64) -> f64 {
+    match whole {
+        0 => 0.0,
+        whole => part as f64 / whole as f64,
+    }
+}
+
+fn mean(values: impl Iterator<Item = f64>) -> f64 {
+    let (sum, count) = values.fold((0.0, 0usize), |(sum, count), value| {
+        (sum + value, count + 1)
+    });
+    match count {
+        0 => 0.0,
+        count => sum / count as f64,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_most_frequent_confusion_comes_first() {
+        let report = MetricsReport::new(
+            0.0,
+            1,
+            0.0,
+            vec![vec![5, 1, 0], vec![4, 5, 0], vec![0, 2, 5]],
+        );
+        assert_eq!(report.confusions(), [(1, 0, 4), (2, 1, 2), (0, 1, 1)]);
+    }
+
+    #[test]
+    fn a_report_survives_json() {
+        let report = MetricsReport::new(0.5, 1, 0.7, vec![vec![5, 1], vec![4, 5]]);
+        let text = serde_json::to_string(&report).unwrap();
+        assert_eq!(
+            serde_json::from_str::<MetricsReport>(&text).unwrap(),
+            report
+        );
+    }
+}

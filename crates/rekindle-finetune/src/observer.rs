@@ -1,0 +1,69 @@
+//! How a run tells what it does; printing is the caller's.
+
+use serde::{Deserialize, Serialize};
+
+use crate::Plan;
+
+/// One epoch's figures; the same for the same seed and machine.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EpochRecord {
+    /// `phase1` or `phase2`.
+    pub phase: String,
+    /// Epoch in the phase, from 1; 0 is the state a phase begins with.
+    pub epoch: usize,
+    /// The head's learning rate in the last step.
+    pub lr: f64,
+    /// Mean training loss, as trained on (with smoothing, weights and augmentation).
+    pub train_loss: f64,
+    /// Mean norm of the gradients before clipping.
+    pub gradient_norm: f64,
+    /// Mean cross-entropy on the validation images.
+    pub validation_loss: f64,
+    /// Share of validation images that are right.
+    pub validation_accuracy: f64,
+    /// Mean of the classes' recalls.
+    pub validation_balanced_accuracy: f64,
+    /// Mean of the classes' F1.
+    pub validation_macro_f1: f64,
+    /// Whether it is the best epoch so far.
+    pub best: bool,
+}
+
+/// Where a step stands, for a progress bar.
+#[derive(Debug, Clone, Copy)]
+pub struct StepProgress {
+    /// `phase1` or `phase2`.
+    pub phase: &'static str,
+    /// Epoch, from 1.
+    pub epoch: usize,
+    /// Most epochs.
+    pub epochs: usize,
+    /// Images of the epoch done.
+    pub images: usize,
+    /// Images of the epoch.
+    pub of: usize,
+    /// Loss of the batch.
+    pub loss: f64,
+}
+
+/// Hears what a run does. Every method may be left out.
+pub trait Observer {
+    /// The run begins.
+    fn started(&mut self, _plan: &Plan) {}
+    /// A phase begins; the trainable and all parameters are counted.
+    fn phase_started(&mut self, _phase: &'static str, _trainable: usize, _all: usize) {}
+    /// Frozen features are computed: images done of how many.
+    fn features(&mut self, _done: usize, _of: usize) {}
+    /// A training step is done.
+    fn step(&mut self, _progress: StepProgress) {}
+    /// An epoch is done.
+    fn epoch(&mut self, _record: &EpochRecord) {}
+    /// Something that the user should know.
+    fn note(&mut self, _text: &str) {}
+}
+
+/// Hears nothing.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Silent;
+
+impl Observer for Silent {}

@@ -1,0 +1,198 @@
+use std::collections::BTreeMap;
+
+use burn::module::{Module, Param};
+use burn::nn::Linear;
+use burn::optim::{GradientsParams, ModuleOptimizer};
+use burn::tensor::{Device, Tensor, TensorData, Tolerance};
+use serde_json::{Value, json};
+
+use super::*;
+
+fn fixture() -> Value {
+    serde_json::from_str(include_str!("../../tests/data/optim.json")).unwrap()
+}
+
+fn numbers(value: &Value) -> Vec<f32> {
+    match value {
+        Value::Array(items) => items.iter().flat_map(numbers).collect(),
+        number => vec![number.as_f64().unwrap() as f32],
+    }
+}
+
+fn tensor<const D: usize>(value: &Value, shape: [usize; D], device: &Device) -> Tensor<D> {
+    Tensor::from_data(TensorData::new(numbers(value), shape), device)
+}
+
+fn linear(fixture: &Value, device: &Device) -> Linear {
+    Linear {
+        weight: Param::from_tensor(tensor(&fixture["weight"], [2, 3], device)),
+        bias: Some(Param::from_tensor(tensor(&fixture["bias"], [3], device))),
+    }
+}
+
+/// The gradients that the fixture gives for this step.
+fn grads(fixture: &Value, step: usize, module: &Linear) -> GradientsParams {
+    let device = Device::flex();
+    let mut grads = GradientsParams::new();
+    grads.register(
+        module.weight.id,
+        tensor::<2>(&fixture["gradients"][step]["weight"], [2, 3], &device),
+    );
+    let bias = module.bias.as_ref().unwrap();
+    grads.register(
+        bias.id,
+        tensor::<1>(&fixture["gradients"][step]["bias"], [3], &device),
+    );
+    grads
+}
+
+fn step(optimizer: &mut ModuleOptimizer, fixture: &Value, step: usize, module: Linear) -> Linear {
+    let grads = grads(fixture, step, &module);
+    optimizer.step(fixture["learning_rate"].as_f64().unwrap(), module, grads)
+}
+
+fn assert_weights(module: &Linear, expected: &Value, name: &str) {
+    let close = |found: TensorData, expected: &Value| {
+        for (found, expected) in found.iter::<f32>().zip(numbers(expected)) {
+            assert!(
+                (found - expected).abs() <= 2e-6 + 2e-5 * expected.abs(),
+                "{name}: {found} against {expected}"
+            );
+        }
+    };
+    close(module.weight.val().into_data(), &expected["weight"]);
+    close(
+        module.bias.as_ref().unwrap().val().into_data(),
+        &expected["bias"],
+    );
+}
+
+#[test]
+fn every_optimiser_follows_pytorch_step_by_step() {
+    let fixture = fixture();
+    let device = Device::flex().autodiff();
+    let cases = fixture["cases"].as_array().unwrap();
+    let mut names = BTreeMap::new();
+    for case in cases {
+        let spec: OptimizerSpec = serde_json::from_value(case["spec"].clone()).unwrap();
+        assert_eq!(spec.check(), Ok(()));
+        *names.entry(spec.name()).or_insert(0) += 1;
+        let mut module = linear(&fixture, &device);
+        let mut optimizer = spec.build_for(&module);
+        let steps = case["steps"].as_array().unwrap();
+        assert_eq!(steps.len(), 6);
+        for (number, expected) in steps.iter().enumerate() {
+            module = step(&mut optimizer, &fixture, number, module);
+            assert_weights(
+                &module,
+                expected,
+                &format!("{} at step {number}", case["spec"]),
+            );
+        }
+    }
+    assert_eq!(
+        names.keys().copied().collect::<Vec<_>>(),
+        ["adam", "adamw", "nadam", "rmsprop", "sgd"]
+    );
+}
+
+#[test]
+fn a_restored_optimiser_takes_the_same_next_step() {
+    let fixture = fixture();
+    let device = Device::flex().autodiff();
+    for name in ["sgd", "adam", "adamw", "nadam", "rmsprop"] {
+        let spec: OptimizerSpec =
+            serde_json::from_value(json!({"name": name, "weight_decay": 0.1})).unwrap();
+        let mut module = linear(&fixture, &device);
+        let mut optimizer = spec.build_for(&module);
+        for number in 0..3 {
+            module = step(&mut optimizer, &fixture, number, module);
+        }
+        let bytes = optimizer.into_bytes().unwrap();
+        let mut restored = spec.build_for(&module).from_bytes(bytes).unwrap();
+        for number in 3..5 {
+            let kept = step(&mut optimizer, &fixture, number, module.clone());
+            module = step(&mut restored, &fixture, number, module);
+            let tolerance = Tolerance::absolute(0.0);
+            module
+                .weight
+                .val()
+                .into_data()
+                .assert_approx_eq::<f32>(&kept.weight.val().into_data(), tolerance);
+        }
+    }
+}
+
+#[test]
+fn only_parameters_of_rank_one_are_spared_from_decay() {
+    let device = Device::flex();
+    let module = burn::nn::conv::Conv2dConfig::new([2, 3], [1, 1]).init(&device);
+    let group = norms_and_biases(&module);
+    assert!(group.matches(&module.bias.as_ref().unwrap().id, None));
+    assert!(!group.matches(&module.weight.id, None));
+}
+
+#[test]
+fn decay_of_biases_can_be_asked_for() {
+    let fixture = fixture();
+    let device = Device::flex().autodiff();
+    let moved = |decay_norm_and_bias: bool| {
+        let spec = json!({"name": "adamw", "weight_decay": 0.5, "decay_norm_and_bias": decay_norm_and_bias});
+        let spec: OptimizerSpec = serde_json::from_value(spec).unwrap();
+        let module = linear(&fixture, &device);
+        let mut optimizer = spec.build_for(&module);
+        step(&mut optimizer, &fixture, 0, module)
+            .bias
+            .unwrap()
+            .val()
+            .into_data()
+    };
+    assert_ne!(moved(true), moved(false));
+}
+
+#[test]
+fn frozen_parameters_do_not_move_under_weight_decay() {
+    let fixture = fixture();
+    let device = Device::flex().autodiff();
+    let module = linear(&fixture, &device).freeze();
+    let before = module.weight.val().into_data();
+    let mut optimizer = OptimizerSpec::default().build_for(&module);
+    let module = optimizer.step(0.1, module, GradientsParams::new());
+    assert_eq!(module.weight.val().into_data(), before);
+}
+
+#[test]
+fn settings_out_of_range_name_their_key() {
+    for (spec, key) in [
+        (json!({"name": "sgd", "momentum": 1.0}), "optim.momentum"),
+        (
+            json!({"name": "sgd", "momentum": 0.0, "nesterov": true}),
+            "optim.nesterov",
+        ),
+        (json!({"name": "adam", "beta_2": 1.0}), "optim.beta_2"),
+        (
+            json!({"name": "adamw", "weight_decay": -0.1}),
+            "optim.weight_decay",
+        ),
+        (
+            json!({"name": "nadam", "momentum_decay": -1.0}),
+            "optim.momentum_decay",
+        ),
+        (json!({"name": "rmsprop", "epsilon": 0.0}), "optim.epsilon"),
+    ] {
+        let spec: OptimizerSpec = serde_json::from_value(spec).unwrap();
+        assert_eq!(spec.check().unwrap_err().key, key);
+    }
+}
+
+#[test]
+fn a_key_of_another_optimiser_is_refused() {
+    let error = serde_json::from_value::<OptimizerSpec>(json!({"name": "adam", "momentum": 0.9}))
+        .unwrap_err();
+    assert!(error.to_string().contains("momentum"), "{error}");
+    let text = serde_json::to_value(OptimizerSpec::default()).unwrap();
+    assert_eq!(
+        serde_json::from_value::<OptimizerSpec>(text).unwrap(),
+        OptimizerSpec::default()
+    );
+}

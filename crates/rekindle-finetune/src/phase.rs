@@ -1,0 +1,386 @@
+//! One phase of training: epochs of steps over cached or streamed features, validation, early stopping, checkpoints.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use burn::module::{Module, ParamGroup};
+use burn::optim::ModuleOptimizer;
+use burn::tensor::{Bytes, Tensor};
+use rekindle_augment::{Pipeline, SampleRng};
+use rekindle_head::one_hot;
+
+use crate::checkpoint::{Checkpoint, Progress, restore_optimizer};
+use crate::classifier::{Features, Tail, TailState};
+use crate::data::{Dataset, LastBatch, Loader, LoaderOptions, batches, epoch_order};
+use crate::features::{FeatureCache, FrozenNetwork, Tap};
+use crate::metrics::{Metrics, MetricsReport};
+use crate::observer::{EpochRecord, Observer, StepProgress};
+use crate::recipe::PhaseRecipe;
+use crate::stopping::{Decision, Monitor};
+use crate::task::{StepFailure, Task};
+use crate::{FinetuneError, Plan};
+
+/// A checkpoint is written when this much time has passed since the last one, and at the end of a phase.
+const CHECKPOINT_EVERY: Duration = Duration::from_secs(30);
+
+/// Epoch numbers of different phases must not meet, since randomness comes from (seed, epoch, sample).
+const EPOCHS_APART: u64 = 1 << 32;
+
+/// Keeps the random numbers that choose views and seed dropout apart from those of the augmentation.
+const VIEWS: u64 = 0x5649_4557;
+const DROPOUT: u64 = 0x4452_4F50;
+
+/// Where a phase's inputs come from.
+#[derive(Debug)]
+pub enum Inputs<'a> {
+    /// Features computed once.
+    Cached(&'a mut FeatureCache),
+    /// Images through the pipeline and the frozen stages, anew each epoch.
+    Streamed(Arc<Pipeline>),
+}
+
+/// Everything a phase needs that does not change in it.
+#[derive(Debug)]
+pub struct Phase<'a> {
+    /// `phase1` or `phase2`.
+    pub name: &'static str,
+    /// 1 or 2.
+    pub number: u64,
+    /// Its settings.
+    pub recipe: &'a PhaseRecipe,
+    /// The plan.
+    pub plan: &'a Plan,
+    /// The frozen part.
+    pub network: &'a FrozenNetwork,
+    /// Which features it starts from.
+    pub tap: Tap,
+    /// Training samples in the order of the cache's blocks.
+    pub samples: &'a [usize],
+    /// Parameters with a learning rate of their own.
+    pub rates: Vec<(ParamGroup, f64)>,
+    /// The run directory.
+    pub directory: &'a Path,
+    /// Set when the user wants the run to stop.
+    pub interrupt: &'a AtomicBool,
+}
+
+/// What changes in a run: where it stands and the best state so far.
+#[derive(Debug)]
+pub struct RunState {
+    /// Where it stands.
+    pub progress: Progress,
+    /// The best state so far.
+    pub best: Option<TailState>,
+    /// Metrics of the best state.
+    pub best_report: Option<MetricsReport>,
+    /// When the first training step was done.
+    pub first_step: Option<Instant>,
+    /// Time spent waiting for images.
+    pub waited: Duration,
+}
+
+/// How a phase ended.
+#[derive(Debug)]
+pub enum PhaseEnd {
+    /// All epochs, or early stopping.
+    Done(Tail),
+    /// The user stopped it; a checkpoint is written.
+    Interrupted,
+}
+
+impl Phase<'_> {
+    /// Trains from where the progress stands to the end.
+    ///
+    /// # Errors
+    ///
+    /// An image cannot be read, the loss or a gradient is not finite, or a checkpoint cannot be written.
+    pub fn run(
+        &self,
+        mut tail: Tail,
+        optimizer_state: Option<Bytes>,
+        train: &mut Inputs,
+        validation: &mut Inputs,
+        state: &mut RunState,
+        observer: &mut dyn Observer,
+    ) -> Result<PhaseEnd, FinetuneError> {
+        let recipe = &self.plan.recipe;
+        let task = Task { loss: recipe.loss.clone(), clip: self.recipe.clip, l1: self.recipe.l1, rates: self.rates.clone() };
+        let mut optimizer = self.recipe.optim.build_for(&tail);
+        if let Some(bytes) = optimizer_state {
+            optimizer = restore_optimizer(optimizer, bytes, self.directory)?;
+        }
+        let mut last_checkpoint = Instant::now();
+        while state.progress.epoch < self.recipe.epochs {
+            let epoch = state.progress.epoch;
+            let batches = self.batches(epoch);
+            let steps = batches.len();
+            let mut feed = self.feed(train, epoch, &batches, state.progress.step)?;
+            let mut images: usize = batches[..state.progress.step].iter().map(Vec::len).sum();
+            let mut lr = 0.0;
+            for (step, batch) in batches.iter().enumerate().skip(state.progress.step) {
+                let features = self.features(&mut feed, epoch, batch, observer)?;
+                let classes = self.plan.facts.classes.len();
+                let targets = one_hot(&self.targets(batch), classes, &self.plan.device)?;
+                let global = epoch * steps + step;
+                lr = self.recipe.lr * self.recipe.schedule.factor(global, steps, steps * self.recipe.epochs);
+                let mut dropout = SampleRng::new(recipe.seed ^ DROPOUT, self.epoch_id(epoch), step as u64);
+                tail.head.seed_dropout(dropout.next_u64());
+                let (next, output) = task
+                    .step(tail, &mut optimizer, features, targets, lr)
+                    .map_err(|failure| self.failed(failure, epoch, step))?;
+                tail = next;
+                state.first_step.get_or_insert_with(Instant::now);
+                images += batch.len();
+                let weight = batch.len() as f64;
+                let added = [output.loss * weight, output.gradient_norm * weight, weight];
+                state.progress.sums.iter_mut().zip(added).for_each(|(sum, value)| *sum += value);
+                state.progress.step = step + 1;
+                observer.step(StepProgress {
+                    phase: self.name,
+                    epoch: epoch + 1,
+                    epochs: self.recipe.epochs,
+                    images,
+                    of: self.samples.len(),
+                    loss: output.loss,
+                });
+                if self.interrupt.load(Ordering::Relaxed) {
+                    self.save(&tail, &optimizer, state)?;
+                    return Ok(PhaseEnd::Interrupted);
+                }
+            }
+            state.waited += feed.waited();
+            drop(feed);
+            let report = self.measure(&tail, validation)?;
+            let stop = self.close_epoch(&tail, report, lr, state, observer);
+            if stop {
+                break;
+            }
+            if last_checkpoint.elapsed() > CHECKPOINT_EVERY {
+                self.save(&tail, &optimizer, state)?;
+                last_checkpoint = Instant::now();
+            }
+        }
+        Ok(PhaseEnd::Done(tail))
+    }
+
+    /// Books an epoch; tells whether the phase is to stop.
+    fn close_epoch(
+        &self,
+        tail: &Tail,
+        report: MetricsReport,
+        lr: f64,
+        state: &mut RunState,
+        observer: &mut dyn Observer,
+    ) -> bool {
+        let progress = &mut state.progress;
+        progress.epoch += 1;
+        progress.step = 0;
+        let [loss, norm, images] = std::mem::take(&mut progress.sums);
+        let decision = progress.stopping.update(progress.epoch, monitored(self.recipe.stopping.monitor, &report));
+        let record = EpochRecord {
+            phase: self.name.to_owned(),
+            epoch: progress.epoch,
+            lr,
+            train_loss: loss / images.max(1.0),
+            gradient_norm: norm / images.max(1.0),
+            validation_loss: report.loss,
+            validation_accuracy: report.accuracy,
+            validation_balanced_accuracy: report.balanced_accuracy,
+            validation_macro_f1: report.macro_f1,
+            best: decision == Decision::Improved,
+        };
+        if record.best {
+            progress.best = Some((self.name.to_owned(), progress.epoch));
+            state.best = Some(tail.state());
+            state.best_report = Some(report);
+        }
+        observer.epoch(&record);
+        progress.history.push(record);
+        decision == Decision::Stop
+    }
+
+    fn save(&self, tail: &Tail, optimizer: &ModuleOptimizer, state: &RunState) -> Result<(), FinetuneError> {
+        let optimizer = optimizer.into_bytes().map_err(|error| FinetuneError::OptimizerState {
+            path: self.directory.join("checkpoint"),
+            reason: error.to_string(),
+        })?;
+        let checkpoint = Checkpoint {
+            progress: state.progress.clone(),
+            current: tail.state(),
+            best: state.best.clone(),
+            best_report: state.best_report.clone(),
+            optimizer: Some(optimizer),
+        };
+        checkpoint.save(self.directory)
+    }
+
+    /// Metrics of a tail on the validation images.
+    ///
+    /// # Errors
+    ///
+    /// An image cannot be read, or a logit is not finite.
+    pub fn measure(&self, tail: &Tail, inputs: &mut Inputs) -> Result<MetricsReport, FinetuneError> {
+        let tail = tail.valid();
+        let samples = &self.plan.split.validation;
+        let mut metrics = Metrics::new(self.plan.facts.classes.len(), 5);
+        let mut add = |features: Features, targets: &[usize]| -> Result<(), FinetuneError> {
+            let logits: Vec<f32> = tail.forward(features).into_data().iter::<f32>().collect();
+            Ok(metrics.add(&logits, targets)?)
+        };
+        let batches = batches(samples, 64, LastBatch::Keep);
+        match inputs {
+            Inputs::Cached(cache) => {
+                for batch in &batches {
+                    let wanted: Vec<(usize, usize)> = batch.iter().map(|sample| (*sample, 0)).collect();
+                    add(cache.get(self.network, self.tap, &wanted)?, &self.targets(batch))?;
+                }
+            }
+            Inputs::Streamed(pipeline) => {
+                let dataset = self.plan.dataset.clone();
+                for batch in Loader::new(dataset, pipeline.clone(), batches, 0, 0, LoaderOptions::default())? {
+                    let batch = batch?;
+                    add(Features::Maps(self.network.lower(&batch.images)), &batch.targets)?;
+                }
+            }
+        }
+        Ok(metrics.report()?)
+    }
+
+    fn epoch_id(&self, epoch: usize) -> u64 {
+        self.number * EPOCHS_APART + epoch as u64
+    }
+
+    /// The samples of each step. The first epoch on cached features follows the cache's blocks, so that the first step needs few.
+    fn batches(&self, epoch: usize) -> Vec<Vec<usize>> {
+        let order: Vec<usize> = match self.number == 1 && epoch == 0 {
+            true => self.samples.to_vec(),
+            false => {
+                let order = epoch_order(self.samples.len(), self.plan.recipe.seed, self.epoch_id(epoch));
+                order.into_iter().map(|place| self.samples[place]).collect()
+            }
+        };
+        batches(&order, self.recipe.batch_size, LastBatch::MergeSingle)
+    }
+
+    fn targets(&self, batch: &[usize]) -> Vec<usize> {
+        let samples = &self.plan.dataset.folder().samples;
+        batch.iter().map(|sample| samples[*sample].class).collect()
+    }
+
+    /// Each sample with the view that the epoch takes of it.
+    fn views(&self, epoch: usize, batch: &[usize]) -> Vec<(usize, usize)> {
+        let recipe = &self.plan.recipe;
+        let views = recipe.augment.views as u32;
+        let view = |sample: &usize| match self.number == 1 && epoch == 0 {
+            true => (*sample, 0),
+            false => {
+                let mut rng = SampleRng::new(recipe.seed ^ VIEWS, self.epoch_id(epoch), *sample as u64);
+                (*sample, rng.below(views) as usize)
+            }
+        };
+        batch.iter().map(view).collect()
+    }
+
+    fn feed<'f>(
+        &self,
+        inputs: &'f mut Inputs,
+        epoch: usize,
+        batches: &[Vec<usize>],
+        skip: usize,
+    ) -> Result<Feed<'f>, FinetuneError> {
+        Ok(match inputs {
+            Inputs::Cached(cache) => {
+                let rest = batches[skip..].iter().flat_map(|batch| self.views(epoch, batch)).collect();
+                Feed::Cached { cache, rest, steps: 0 }
+            }
+            Inputs::Streamed(pipeline) => {
+                let dataset: Arc<Dataset> = self.plan.dataset.clone();
+                let batches = batches[skip..].to_vec();
+                let (seed, id) = (self.plan.recipe.seed, self.epoch_id(epoch));
+                Feed::Streamed(Loader::new(dataset, pipeline.clone(), batches, seed, id, LoaderOptions::default())?)
+            }
+        })
+    }
+
+    fn features(
+        &self,
+        feed: &mut Feed,
+        epoch: usize,
+        batch: &[usize],
+        observer: &mut dyn Observer,
+    ) -> Result<Features, FinetuneError> {
+        match feed {
+            Feed::Cached { cache, rest, steps } => {
+                *steps += 1;
+                // The first step waits for its own images alone; behind it, what the epoch lacks is computed in one go, while
+                // other threads decode ahead.
+                if *steps == 2 || epoch > 0 {
+                    let of = cache.missing(self.tap, rest);
+                    let mut done = 0;
+                    cache.fill(self.network, self.tap, rest, &mut |images| {
+                        done += images;
+                        observer.features(done, of);
+                    })?;
+                }
+                cache.get(self.network, self.tap, &self.views(epoch, batch))
+            }
+            Feed::Streamed(loader) => {
+                let Some(next) = loader.next() else {
+                    unreachable!("the loader has a batch for every step");
+                };
+                Ok(Features::Maps(self.network.lower(&next?.images)))
+            }
+        }
+    }
+
+    fn failed(&self, failure: StepFailure, epoch: usize, step: usize) -> FinetuneError {
+        let (what, detail) = match failure {
+            StepFailure::Loss => ("the loss", String::new()),
+            StepFailure::Gradients(error) => ("the gradient", format!(" ({error})")),
+        };
+        FinetuneError::NonFinite { what, detail, phase: self.name, epoch: epoch + 1, step: step + 1 }
+    }
+}
+
+/// One epoch's supply of features.
+enum Feed<'a> {
+    Cached { cache: &'a mut FeatureCache, rest: Vec<(usize, usize)>, steps: usize },
+    Streamed(Loader),
+}
+
+impl Feed<'_> {
+    fn waited(&self) -> Duration {
+        match self {
+            Self::Cached { .. } => Duration::ZERO,
+            Self::Streamed(loader) => loader.waited(),
+        }
+    }
+}
+
+/// The value that early stopping looks at.
+pub fn monitored(monitor: Monitor, report: &MetricsReport) -> f64 {
+    match monitor {
+        Monitor::ValidationLoss => report.loss,
+        Monitor::ValidationAccuracy => report.accuracy,
+        Monitor::ValidationBalancedAccuracy => report.balanced_accuracy,
+        Monitor::ValidationMacroF1 => report.macro_f1,
+    }
+}
+
+/// A tail on the training device with nothing frozen but what the caller froze.
+pub fn trainable_parameters(tail: &Tail) -> usize {
+    struct Count(usize);
+    impl burn::module::ModuleVisitor for Count {
+        fn visit_float<const D: usize>(&mut self, param: &burn::module::Param<Tensor<D>>) {
+            let value = param.val();
+            if value.is_require_grad() {
+                self.0 += value.shape().num_elements();
+            }
+        }
+    }
+    let mut count = Count(0);
+    tail.visit(&mut count);
+    count.0
+}

@@ -1,0 +1,167 @@
+//! The checked form of a recipe for one folder: complete, printed by `--dry-run`, saved with the run.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use burn::tensor::Device;
+use rekindle_augment::{DecodeLimits, Pipeline, Preprocessing};
+use rekindle_backbone::{Architecture, Card};
+use serde::Serialize;
+
+use crate::FinetuneError;
+use crate::data::{BadImage, DataError, Dataset, Split, scan_folder};
+use crate::device::device_from_name;
+use crate::recipe::{PhaseRecipe, Recipe, UnfreezeFrom};
+use crate::setting::SettingError;
+use crate::suggest::did_you_mean;
+use crate::weights;
+
+/// Everything a run does, decided and checked.
+#[derive(Debug)]
+pub struct Plan {
+    /// The recipe, with every default written out.
+    pub recipe: Recipe,
+    /// What the recipe meets: data, weights, stages.
+    pub facts: Facts,
+    /// The card of the weights.
+    pub card: Card,
+    /// The preprocessing of training, evaluation and prediction.
+    pub preprocessing: Preprocessing,
+    /// The images.
+    pub dataset: Arc<Dataset>,
+    /// Which image is used for what.
+    pub split: Split,
+    /// Images left out since they cannot be decoded.
+    pub bad_images: Vec<BadImage>,
+    /// The device.
+    pub device: Device,
+}
+
+/// What a recipe meets on this machine; the part of a plan that is written down beside the recipe.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Facts {
+    /// Version of rekindle.
+    pub rekindle: &'static str,
+    /// The folder.
+    pub data: PathBuf,
+    /// Class names in the order of the logits.
+    pub classes: Vec<String>,
+    /// Images for training and validation, of each class.
+    pub train_per_class: Vec<usize>,
+    /// Images for validation, of each class.
+    pub validation_per_class: Vec<usize>,
+    /// The card.
+    pub backbone: String,
+    /// Where the weights come from.
+    pub weights: String,
+    /// The stages of the backbone.
+    pub stages: Vec<String>,
+    /// The first stage that phase 2 trains; the number of stages where there is no phase 2.
+    pub first_unfrozen_stage: usize,
+}
+
+impl Plan {
+    /// Checks a recipe against a folder. Reads the folder and the headers of its images; writes nothing.
+    ///
+    /// # Errors
+    ///
+    /// Anything that would stop the run later and can be known now.
+    pub fn new(recipe: Recipe, data: &Path) -> Result<Self, FinetuneError> {
+        let device = device_from_name(&recipe.device)?;
+        let card = weights::card_from_name(&recipe.backbone.name)?;
+        let origin = weights::origin(&card, &recipe.backbone)?;
+        let preprocessing = weights::preprocessing(&card, &recipe.input)?;
+        Pipeline::training(&preprocessing, &recipe.augment.transforms)?;
+        let architecture = Architecture::from_name(&card.architecture)?;
+        let network = architecture.init(&device);
+        let stages: Vec<String> = network.stage_names().into_iter().map(str::to_owned).collect();
+        let first_unfrozen_stage = first_unfrozen(&recipe, &stages)?;
+        check_settings(&recipe)?;
+
+        let folder = scan_folder(data)?;
+        let classes = folder.classes.names().to_vec();
+        recipe.head.check()?;
+        recipe.loss.check(classes.len())?;
+        let dataset = Dataset::new(folder, DecodeLimits::default(), recipe.data.image_cache_mb << 20);
+        let verified = match recipe.data.bad_images {
+            crate::data::BadImages::Fail => dataset.verify_headers(recipe.data.bad_images)?,
+            // What is to be left out must be known before the split.
+            crate::data::BadImages::Skip => dataset.verify_decode(recipe.data.bad_images)?,
+        };
+        let folder = dataset.folder();
+        let split = Split::of_folder(folder, &verified.good, recipe.data.validation_share, recipe.seed)?;
+        if split.validation.is_empty() {
+            return Err(DataError::NoImages { path: data.join("val"), found: "no validation images".into() }.into());
+        }
+        let facts = Facts {
+            rekindle: env!("CARGO_PKG_VERSION"),
+            data: data.to_path_buf(),
+            train_per_class: folder.class_counts(&split.train),
+            validation_per_class: folder.class_counts(&split.validation),
+            classes,
+            backbone: card.name.clone(),
+            weights: origin,
+            stages,
+            first_unfrozen_stage,
+        };
+        Ok(Self { recipe, facts, card, preprocessing, split, bad_images: verified.bad, device, dataset: Arc::new(dataset) })
+    }
+
+    /// The plan as TOML: the recipe under `recipe`, the facts under `facts`.
+    pub fn to_toml(&self) -> String {
+        #[derive(Serialize)]
+        struct Written<'a> {
+            facts: &'a Facts,
+            preprocessing: &'a Preprocessing,
+            recipe: &'a Recipe,
+        }
+        let written = Written { facts: &self.facts, preprocessing: &self.preprocessing, recipe: &self.recipe };
+        toml::to_string(&written).unwrap_or_default()
+    }
+}
+
+fn first_unfrozen(recipe: &Recipe, stages: &[String]) -> Result<usize, FinetuneError> {
+    if recipe.phase2.epochs == 0 {
+        return Ok(stages.len());
+    }
+    match &recipe.unfreeze.from {
+        UnfreezeFrom::Last(count) if (1..=stages.len()).contains(count) => Ok(stages.len() - count),
+        UnfreezeFrom::Last(count) => {
+            Err(SettingError::new("unfreeze.from", count, "a number of last stages, from 1 to the number of stages").into())
+        }
+        UnfreezeFrom::Stage(name) if name == "all" => Ok(0),
+        UnfreezeFrom::Stage(name) => stages.iter().position(|stage| stage == name).ok_or_else(|| {
+            let hint = did_you_mean(name, stages.iter().map(String::as_str));
+            let found = format!("`{name}`{hint}; the stages are {}", stages.join(", "));
+            SettingError::new("unfreeze.from", found, "`all`, a stage's name, or a number of last stages").into()
+        }),
+    }
+}
+
+fn check_settings(recipe: &Recipe) -> Result<(), SettingError> {
+    check_phase(&recipe.phase1, ["phase1.batch_size", "phase1.lr", "phase1.l1"])?;
+    check_phase(&recipe.phase2, ["phase2.batch_size", "phase2.lr", "phase2.l1"])?;
+    if recipe.phase1.epochs + recipe.phase2.epochs == 0 {
+        return Err(SettingError::new("phase1.epochs", 0, "at least one epoch in phase1 or phase2"));
+    }
+    if recipe.augment.views == 0 {
+        return Err(SettingError::new("augment.views", 0, "at least 1 view of each training image"));
+    }
+    crate::setting::positive("unfreeze.lr_decay", recipe.unfreeze.lr_decay)?;
+    crate::setting::positive("unfreeze.lr_ratio", recipe.unfreeze.lr_ratio)
+}
+
+fn check_phase(phase: &PhaseRecipe, [batch_size, lr, l1]: [&'static str; 3]) -> Result<(), SettingError> {
+    if phase.batch_size == 0 {
+        return Err(SettingError::new(batch_size, 0, "at least 1 image per step"));
+    }
+    crate::setting::positive(lr, phase.lr)?;
+    crate::setting::non_negative(l1, phase.l1)?;
+    phase.optim.check()?;
+    phase.clip.check()?;
+    phase.stopping.check()?;
+    match phase.epochs {
+        0 => Ok(()),
+        epochs => phase.schedule.check(epochs),
+    }
+}

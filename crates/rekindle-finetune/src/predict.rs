@@ -1,0 +1,107 @@
+//! Predictions from a model file alone; the same path measures it.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use burn::module::Module;
+use burn::tensor::{Device, Tensor, activation};
+use rekindle_augment::{Pipeline, RgbBatch, rescale};
+use rekindle_backbone::Backbone;
+use rekindle_head::Head;
+
+use crate::FinetuneError;
+use crate::data::{Batch, Dataset, LastBatch, Loader, LoaderOptions, batches};
+use crate::metrics::{Metrics, MetricsReport};
+use crate::model_file::{ModelFile, ModelInfo};
+
+/// A model for inference.
+#[derive(Debug)]
+pub struct Predictor {
+    info: ModelInfo,
+    backbone: Backbone,
+    head: Head,
+    device: Device,
+}
+
+impl Predictor {
+    /// Loads a model file; batch norms are folded.
+    ///
+    /// # Errors
+    ///
+    /// As [`ModelFile::load`].
+    pub fn load(path: &Path, device: &Device) -> Result<Self, FinetuneError> {
+        let model = ModelFile::load(path, device)?;
+        let (backbone, head) = (model.backbone.fold_norms(), model.head.valid());
+        Ok(Self { info: model.info, backbone, head, device: device.clone() })
+    }
+
+    /// What the file says of itself.
+    pub fn info(&self) -> &ModelInfo {
+        &self.info
+    }
+
+    /// Logits of a batch of pixels that has been through [`Predictor::pipeline`].
+    ///
+    /// # Shapes
+    ///
+    /// `[batch, height, width, 3]` bytes to `[batch, classes]`.
+    pub fn logits(&self, images: &RgbBatch) -> Tensor<2> {
+        let images = rescale(images, &self.info.preprocessing.rescale, &self.device);
+        self.head.forward(self.backbone.forward(images))
+    }
+
+    /// The evaluation view of an image.
+    pub fn pipeline(&self) -> Pipeline {
+        Pipeline::evaluation(&self.info.preprocessing)
+    }
+
+    /// Runs over samples of a data set in order; `each` gets every batch with its logits, row by row.
+    ///
+    /// # Errors
+    ///
+    /// An image cannot be read, or `each` fails.
+    pub fn run(
+        &self,
+        dataset: &Arc<Dataset>,
+        samples: &[usize],
+        batch_size: usize,
+        mut each: impl FnMut(&Batch, Vec<f32>) -> Result<(), FinetuneError>,
+    ) -> Result<(), FinetuneError> {
+        let batches = batches(samples, batch_size, LastBatch::Keep);
+        let loader = Loader::new(dataset.clone(), Arc::new(self.pipeline()), batches, 0, 0, LoaderOptions::default())?;
+        for batch in loader {
+            let batch = batch?;
+            let logits = self.logits(&batch.images).into_data().iter::<f32>().collect();
+            each(&batch, logits)?;
+        }
+        Ok(())
+    }
+
+    /// Class probabilities of samples, `[sample][class]`.
+    ///
+    /// # Errors
+    ///
+    /// An image cannot be read.
+    pub fn probabilities(&self, dataset: &Arc<Dataset>, samples: &[usize], batch_size: usize) -> Result<Vec<Vec<f32>>, FinetuneError> {
+        let classes = self.info.classes.len();
+        let mut rows = Vec::with_capacity(samples.len());
+        self.run(dataset, samples, batch_size, |batch, logits| {
+            let logits = Tensor::<2>::from_data(burn::tensor::TensorData::new(logits, [batch.indices.len(), classes]), &self.device);
+            let values: Vec<f32> = activation::softmax(logits, 1).into_data().iter::<f32>().collect();
+            rows.extend(values.chunks(classes).map(<[f32]>::to_vec));
+            Ok(())
+        })?;
+        Ok(rows)
+    }
+
+    /// Measures the model on samples of a folder scanned with its classes.
+    ///
+    /// # Errors
+    ///
+    /// An image cannot be read, or a logit is not finite.
+    pub fn evaluate(&self, dataset: &Arc<Dataset>, samples: &[usize], batch_size: usize) -> Result<MetricsReport, FinetuneError> {
+        let mut metrics = Metrics::new(self.info.classes.len(), 5);
+        self.run(dataset, samples, batch_size, |batch, logits| Ok(metrics.add(&logits, &batch.targets)?))?;
+        Ok(metrics.report()?)
+    }
+}

@@ -1,0 +1,355 @@
+//! What the user wrote: a TOML file and `--set key=value`, over the defaults. Unchecked; [`Plan`](crate::Plan) is the checked form.
+
+use std::path::{Path, PathBuf};
+
+use rekindle_augment::{Interpolation, Rescale, ResizePolicy, TransformSpec};
+use rekindle_head::{CrossEntropy, HeadConfig, LossConfig};
+use serde::{Deserialize, Serialize};
+use toml::{Table, Value};
+
+use crate::FinetuneError;
+use crate::clip::ClipSpec;
+use crate::data::BadImages;
+use crate::optim::{AdamWSpec, OptimizerSpec};
+use crate::schedule::ScheduleSpec;
+use crate::stopping::{Monitor, StoppingSpec};
+use crate::suggest::nearest;
+
+/// Every setting of a run. The defaults suit folders of a hundred to some thousand pictures.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Recipe {
+    /// Where every random choice comes from: the split, the order of the images, the augmentation, the head's first weights.
+    pub seed: u64,
+    /// `cpu`, or a GPU backend that is compiled in. Default `cpu`.
+    pub device: String,
+    /// Reading and splitting.
+    pub data: DataRecipe,
+    /// The pretrained network.
+    pub backbone: BackboneRecipe,
+    /// Overrides of the preprocessing that belongs to the weights; empty as a rule.
+    pub input: InputRecipe,
+    /// Augmentation of the training images.
+    pub augment: AugmentRecipe,
+    /// The head.
+    pub head: HeadConfig,
+    /// The loss that is trained on.
+    pub loss: LossConfig,
+    /// Phase 1: the head alone, on frozen features that are computed once.
+    pub phase1: PhaseRecipe,
+    /// Phase 2: the last stages too.
+    pub phase2: PhaseRecipe,
+    /// How much of the backbone phase 2 unfreezes.
+    pub unfreeze: UnfreezeRecipe,
+}
+
+/// Reading and splitting.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DataRecipe {
+    /// Share of each class that is held out for validation where the folder has no val/. Default 0.2.
+    pub validation_share: f64,
+    /// What to do with images that cannot be decoded: `fail` (default) or `skip`.
+    pub bad_images: BadImages,
+    /// Megabytes of decoded images kept in memory. Default 512; 256 pictures of 800 x 800 pixels.
+    pub image_cache_mb: usize,
+    /// Megabytes of frozen features kept in memory; beyond that they are computed anew each epoch. Default 512.
+    pub feature_cache_mb: usize,
+}
+
+/// The pretrained network.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BackboneRecipe {
+    /// A card, `resnet18.a1_in1k`, or an architecture, `resnet18`, which stands for its first card.
+    pub name: String,
+    /// A `.safetensors` file with timm's keys, in place of the bundled weights; `random` starts from scratch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub weights: Option<PathBuf>,
+}
+
+/// Overrides of the weights' own preprocessing.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct InputRecipe {
+    /// Height and width in pixels.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub size: Option<[usize; 2]>,
+    /// Share of the resized image's side that the centre crop keeps.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub crop_ratio: Option<f32>,
+    /// Resize filter.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub interpolation: Option<Interpolation>,
+    /// `crop`, `squash` or `pad`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub policy: Option<ResizePolicy>,
+    /// `unit` ([0, 1]), `symmetric` ([-1, 1]), `{ standardise = { mean = [..], std = [..] } }` or `none`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rescale: Option<Rescale>,
+}
+
+/// Augmentation of the training images.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AugmentRecipe {
+    /// How many versions of each training image the feature cache holds: the first is the plain one, the others are augmented.
+    /// Phases that cannot use the cache augment anew each epoch.
+    pub views: usize,
+    /// The transforms, in order.
+    pub transforms: Vec<TransformSpec>,
+}
+
+/// One phase of training.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PhaseRecipe {
+    /// Most epochs; 0 leaves the phase out.
+    pub epochs: usize,
+    /// Images per step.
+    pub batch_size: usize,
+    /// Learning rate of the head.
+    pub lr: f64,
+    /// The optimiser.
+    pub optim: OptimizerSpec,
+    /// The learning rate over the phase.
+    pub schedule: ScheduleSpec,
+    /// Gradient clipping.
+    pub clip: ClipSpec,
+    /// Strength of L1 regularisation of the weights (L2 is the optimiser's `weight_decay`). Default 0.
+    pub l1: f64,
+    /// Early stopping; its monitor also chooses the best epoch.
+    pub stopping: StoppingSpec,
+}
+
+/// How much of the backbone phase 2 unfreezes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UnfreezeRecipe {
+    /// `all`, or the name of the first stage to unfreeze, or a number of last stages.
+    pub from: UnfreezeFrom,
+    /// Factor on the learning rate for each stage further from the head. Default 0.5; 1 trains all alike.
+    pub lr_decay: f64,
+    /// Factor on the learning rate of the last stage against the head's.
+    pub lr_ratio: f64,
+    /// Whether unfrozen batch norms use and track batch statistics. Default off: small folders and batches give poor ones.
+    pub track_statistics: bool,
+}
+
+/// Where phase 2 unfreezes from.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum UnfreezeFrom {
+    /// This many last stages.
+    Last(usize),
+    /// `all`, or a stage's name.
+    Stage(String),
+}
+
+impl Default for Recipe {
+    fn default() -> Self {
+        let stopping = |patience| StoppingSpec { monitor: Monitor::ValidationLoss, patience, min_change: 0.0 };
+        let adamw = |weight_decay| OptimizerSpec::AdamW(AdamWSpec { weight_decay, ..AdamWSpec::default() });
+        Self {
+            seed: 0,
+            device: "cpu".into(),
+            data: DataRecipe {
+                validation_share: 0.2,
+                bad_images: BadImages::Fail,
+                image_cache_mb: 512,
+                feature_cache_mb: 512,
+            },
+            backbone: BackboneRecipe { name: rekindle_models::DEFAULT_CARD.into(), weights: None },
+            input: InputRecipe::default(),
+            augment: AugmentRecipe { views: 2, transforms: default_transforms() },
+            head: HeadConfig::default(),
+            loss: LossConfig::CrossEntropy(CrossEntropy { label_smoothing: 0.1, ..CrossEntropy::default() }),
+            phase1: PhaseRecipe {
+                epochs: 40,
+                batch_size: 16,
+                lr: 1e-3,
+                optim: adamw(0.01),
+                schedule: ScheduleSpec::Cosine { min_ratio: 0.0, warmup_epochs: 0.0 },
+                clip: ClipSpec::None,
+                l1: 0.0,
+                stopping: stopping(10),
+            },
+            phase2: PhaseRecipe {
+                epochs: 15,
+                batch_size: 16,
+                lr: 3e-4,
+                optim: adamw(0.01),
+                schedule: ScheduleSpec::Cosine { min_ratio: 0.0, warmup_epochs: 1.0 },
+                clip: ClipSpec::GlobalNorm { limit: 1.0 },
+                l1: 0.0,
+                stopping: stopping(5),
+            },
+            unfreeze: UnfreezeRecipe {
+                from: UnfreezeFrom::Last(2),
+                lr_decay: 0.5,
+                lr_ratio: 1.0,
+                track_statistics: false,
+            },
+        }
+    }
+}
+
+fn default_transforms() -> Vec<TransformSpec> {
+    let parse = |text: &str| serde_json::from_str(text).ok();
+    [r#"{"op": "random_resized_crop", "scale": [0.7, 1.0]}"#, r#"{"op": "horizontal_flip"}"#]
+        .into_iter()
+        .filter_map(parse)
+        .collect()
+}
+
+impl Recipe {
+    /// The defaults, with the file's settings over them, with the `key=value` overrides over those.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be read, is not TOML, or names a key that does not exist (the nearest is suggested) or has another type.
+    pub fn load(file: Option<&Path>, overrides: &[String]) -> Result<Self, FinetuneError> {
+        let mut table = to_table(&Self::default());
+        if let Some(path) = file {
+            let origin = path.display().to_string();
+            let text = std::fs::read_to_string(path)
+                .map_err(|source| FinetuneError::Read { path: path.into(), source })?;
+            let written: Table = text
+                .parse()
+                .map_err(|error: toml::de::Error| FinetuneError::Recipe { origin: origin.clone(), reason: error.to_string() })?;
+            merge(&mut table, written);
+            parse(&table, &origin)?;
+        }
+        for pair in overrides {
+            set(&mut table, pair)?;
+            parse(&table, &format!("--set {pair}"))?;
+        }
+        parse(&table, "recipe")
+    }
+
+    /// The recipe as TOML, every setting written out.
+    pub fn to_toml(&self) -> String {
+        to_table(self).to_string()
+    }
+}
+
+fn to_table(recipe: &Recipe) -> Table {
+    Table::try_from(recipe).unwrap_or_default()
+}
+
+fn parse(table: &Table, origin: &str) -> Result<Recipe, FinetuneError> {
+    Value::Table(table.clone()).try_into::<Recipe>().map_err(|error: toml::de::Error| FinetuneError::Recipe {
+        origin: origin.to_owned(),
+        reason: with_suggestion(error.to_string().trim_end()),
+    })
+}
+
+/// Puts the written settings over the base. Tables are merged key by key, unless they are of different kinds (`name` or `op`).
+fn merge(base: &mut Table, written: Table) {
+    for (key, value) in written {
+        match (base.get_mut(&key), value) {
+            (Some(Value::Table(old)), Value::Table(new)) if same_kind(old, &new) => merge(old, new),
+            (_, value) => {
+                base.insert(key, value);
+            }
+        }
+    }
+}
+
+fn same_kind(old: &Table, new: &Table) -> bool {
+    ["name", "op"].into_iter().all(|tag| match (old.get(tag), new.get(tag)) {
+        (Some(old_kind), Some(new_kind)) => old_kind == new_kind || !new_kind.is_str() || tag_is_plain(old),
+        _ => true,
+    })
+}
+
+/// `backbone` has a `name` that is a setting like any other.
+fn tag_is_plain(table: &Table) -> bool {
+    table.keys().all(|key| key == "name" || key == "weights")
+}
+
+/// Applies `a.b.c=value`; the value is TOML, or else a string.
+fn set(table: &mut Table, pair: &str) -> Result<(), FinetuneError> {
+    let error = |reason: &str| FinetuneError::Recipe { origin: format!("--set {pair}"), reason: reason.to_owned() };
+    let (key, text) = pair.split_once('=').ok_or_else(|| error("expected key=value, such as phase1.lr=3e-4"))?;
+    let text = text.trim();
+    let value = format!("v = {text}")
+        .parse::<Table>()
+        .ok()
+        .and_then(|mut parsed| parsed.remove("v"))
+        .unwrap_or_else(|| Value::String(text.to_owned()));
+    let mut parts: Vec<&str> = key.trim().split('.').collect();
+    let last = parts.pop().filter(|part| !part.is_empty()).ok_or_else(|| error("the key is empty"))?;
+    let mut written = Table::from_iter([(last.to_owned(), value)]);
+    for part in parts.into_iter().rev() {
+        written = Table::from_iter([(part.to_owned(), Value::Table(written))]);
+    }
+    merge(table, written);
+    Ok(())
+}
+
+/// Adds the nearest valid name to serde's "unknown field `x`, expected one of `a`, `b`".
+fn with_suggestion(message: &str) -> String {
+    let unknown = ["unknown field `", "unknown variant `"].into_iter().find_map(|start| message.split_once(start));
+    let Some((_, rest)) = unknown else { return message.to_owned() };
+    let mut names = rest.split('`').step_by(2).map(str::to_owned);
+    let Some(found) = names.next() else { return message.to_owned() };
+    let expected: Vec<String> = rest.split('`').skip(2).step_by(2).map(str::to_owned).collect();
+    match nearest(&found, expected.iter().map(String::as_str)) {
+        Some(name) => format!("{message}\ndid you mean `{name}`?"),
+        None => message.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(overrides: &[&str]) -> Result<Recipe, FinetuneError> {
+        let overrides: Vec<String> = overrides.iter().map(|text| (*text).to_owned()).collect();
+        Recipe::load(None, &overrides)
+    }
+
+    #[test]
+    fn the_default_survives_being_written_and_read() {
+        let recipe = Recipe::default();
+        assert_eq!(recipe.augment.transforms.len(), 2);
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("recipe.toml");
+        std::fs::write(&file, recipe.to_toml()).unwrap();
+        assert_eq!(Recipe::load(Some(&file), &[]).unwrap(), recipe);
+    }
+
+    #[test]
+    fn an_unknown_key_names_the_nearest_one() {
+        let error = with(&["phase1.epoch=3"]).unwrap_err().to_string();
+        assert!(error.contains("did you mean `epochs`"), "{error}");
+        let error = with(&["phase3.epochs=3"]).unwrap_err().to_string();
+        assert!(error.contains("did you mean `phase"), "{error}");
+        let error = with(&["phase1.optim.beta1=0.8"]).unwrap_err().to_string();
+        assert!(error.contains("did you mean `beta_1`"), "{error}");
+    }
+
+    #[test]
+    fn one_key_of_an_optimiser_can_be_set_without_its_name() {
+        let recipe = with(&["phase1.optim.weight_decay=0.5", "backbone.name=resnet18"]).unwrap();
+        assert_eq!(recipe.phase1.optim, OptimizerSpec::AdamW(AdamWSpec { weight_decay: 0.5, ..AdamWSpec::default() }));
+        assert_eq!(recipe.backbone.name, "resnet18");
+    }
+
+    #[test]
+    fn another_optimiser_replaces_the_old_ones_settings() {
+        let recipe = with(&["phase2.optim={name='sgd', momentum=0.5}", "phase2.schedule.name=step"]).unwrap();
+        assert_eq!(recipe.phase2.optim.name(), "sgd");
+        assert!(matches!(recipe.phase2.schedule, ScheduleSpec::Step { .. }));
+    }
+
+    #[test]
+    fn values_may_be_numbers_lists_or_bare_words() {
+        let recipe = with(&["unfreeze.from=all", "input.size=[96, 96]", "head.pool=gem", "unfreeze.from=3"]).unwrap();
+        assert_eq!(recipe.unfreeze.from, UnfreezeFrom::Last(3));
+        assert_eq!(recipe.input.size, Some([96, 96]));
+        assert!(with(&["phase1.epochs=many"]).is_err());
+        assert!(with(&["phase1.epochs"]).is_err());
+    }
+}

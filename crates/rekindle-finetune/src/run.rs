@@ -1,0 +1,363 @@
+//! The whole run, top to bottom: features, phase 1, phase 2, result.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant};
+
+use burn::module::Module;
+use burn::tensor::Bytes;
+use rekindle_augment::Pipeline;
+use rekindle_backbone::{Backbone, StateDict};
+use rekindle_head::Head;
+use serde::Serialize;
+
+use crate::checkpoint::{Checkpoint, Progress};
+use crate::classifier::{Tail, TailState};
+use crate::data::{Split, epoch_order};
+use crate::features::{FeatureCache, FrozenNetwork, Tap, bytes_per_image};
+use crate::files::{create_directory, write_whole};
+use crate::metrics::MetricsReport;
+use crate::model_file::{ModelInfo, save_model};
+use crate::observer::{EpochRecord, Observer};
+use crate::phase::{Inputs, Phase, PhaseEnd, RunState, monitored, trainable_parameters};
+use crate::recipe::Recipe;
+use crate::stopping::EarlyStopping;
+use crate::weights::load_backbone;
+use crate::{FinetuneError, Plan};
+
+/// How to run a plan.
+#[derive(Debug)]
+pub struct RunOptions {
+    /// The run directory, `runs/NAME`.
+    pub directory: PathBuf,
+    /// Go on from its checkpoint.
+    pub resume: bool,
+    /// When the process began, for the report.
+    pub started: Instant,
+    /// Set it to stop after the step under way.
+    pub interrupt: Arc<AtomicBool>,
+}
+
+/// How a run ended.
+#[derive(Debug)]
+pub enum RunOutcome {
+    /// The result is written.
+    Finished(Box<RunReport>),
+    /// It was interrupted; a checkpoint is written.
+    Interrupted,
+}
+
+/// The result of a run, saved as run.json.
+#[derive(Debug, Clone, Serialize)]
+pub struct RunReport {
+    /// The model file.
+    pub model: PathBuf,
+    /// Phase and epoch that it is from.
+    pub best: (String, usize),
+    /// Its metrics on the validation images.
+    pub validation: MetricsReport,
+    /// Epochs done in all.
+    pub epochs: usize,
+    /// Seconds from the start of the process to the end of the run.
+    pub seconds: f64,
+    /// Seconds from the start of the process to the end of the first training step.
+    pub seconds_to_first_step: Option<f64>,
+    /// Share of the time in which training waited for images.
+    pub waited_share: f64,
+    /// Every epoch.
+    pub history: Vec<EpochRecord>,
+}
+
+/// Runs a plan.
+///
+/// # Errors
+///
+/// The run directory exists (or, to resume, does not fit the plan), an image cannot be read, the loss is not finite, or a file cannot
+/// be written.
+pub fn run(plan: &Plan, options: &RunOptions, observer: &mut dyn Observer) -> Result<RunOutcome, FinetuneError> {
+    let checkpoint = open_directory(plan, options)?;
+    observer.started(plan);
+    let recipe = &plan.recipe;
+    let boundary = plan.facts.first_unfrozen_stage;
+
+    let (backbone, sha256) = load_backbone(&plan.card, &recipe.backbone, recipe.seed, &plan.device)?;
+    let head = recipe.head.init(backbone.channels(), plan.facts.classes.len(), recipe.seed, &plan.device);
+    let network = FrozenNetwork::new(&backbone, boundary, &head, plan.preprocessing.rescale, &plan.device);
+    let samples = block_order(&plan.split.train, recipe.seed);
+    let mut sources = Sources::new(plan, &backbone, &head, &samples)?;
+    let all = backbone.num_params() + head.num_params();
+    let (mut state, mut current, mut optimizer) = stand(plan, checkpoint);
+
+    let phase1 = Phase {
+        name: "phase1",
+        number: 1,
+        recipe: &recipe.phase1,
+        plan,
+        network: &network,
+        tap: Tap::Head,
+        samples: &samples,
+        rates: Vec::new(),
+        directory: &options.directory,
+        interrupt: &options.interrupt,
+    };
+    if state.progress.phase == phase1.name {
+        let mut tail = Tail::new(None, head.clone().train());
+        if let Some(current) = current.take() {
+            tail = tail.load_state(&current, "the checkpoint")?;
+        }
+        if recipe.phase1.epochs > 0 {
+            observer.phase_started(phase1.name, trainable_parameters(&tail), all);
+        }
+        let (mut train, mut validation) = sources.inputs(Tap::Head);
+        let end = phase1.run(tail, optimizer.take(), &mut train, &mut validation, &mut state, observer)?;
+        if matches!(end, PhaseEnd::Interrupted) {
+            return Ok(RunOutcome::Interrupted);
+        }
+        enter_phase2(&mut state, recipe);
+        sources.drop_head_features();
+    }
+
+    if recipe.phase2.epochs > 0 {
+        let mut tail = unfrozen_tail(plan, &backbone, &head);
+        if let Some(start) = current.take().or_else(|| state.best.clone()) {
+            tail = tail.load_state(&start, "the checkpoint")?;
+        }
+        let phase2 = Phase {
+            name: "phase2",
+            number: 2,
+            recipe: &recipe.phase2,
+            tap: Tap::Boundary,
+            rates: stage_rates(&tail, recipe),
+            ..phase1
+        };
+        observer.phase_started(phase2.name, trainable_parameters(&tail), all);
+        let (mut train, mut validation) = sources.inputs(Tap::Boundary);
+        let end = phase2.run(tail, optimizer.take(), &mut train, &mut validation, &mut state, observer)?;
+        if matches!(end, PhaseEnd::Interrupted) {
+            return Ok(RunOutcome::Interrupted);
+        }
+    }
+    state.waited += sources.waited();
+    Ok(RunOutcome::Finished(Box::new(write_result(plan, options, &backbone, sha256, state)?)))
+}
+
+/// Makes the run directory with plan and split, or reads the checkpoint of one that goes on.
+fn open_directory(plan: &Plan, options: &RunOptions) -> Result<Option<Checkpoint>, FinetuneError> {
+    let directory = &options.directory;
+    let [plan_file, split_file] = [PLAN, SPLIT].map(|name| directory.join(name));
+    if options.resume {
+        let checkpoint = Checkpoint::load(directory)?;
+        let mismatch = |reason: &str| FinetuneError::ResumeMismatch { path: directory.clone(), reason: reason.into() };
+        if checkpoint.progress.plan != plan.to_toml() {
+            return Err(mismatch("the recipe, the folder or this program differs from when it was started (see plan.toml)"));
+        }
+        let (split, _) = Split::load(plan.dataset.folder(), &split_file)?;
+        if split != plan.split {
+            return Err(mismatch("the images of the folder are not those of split.json"));
+        }
+        return Ok(Some(checkpoint));
+    }
+    if directory.exists() {
+        return Err(FinetuneError::RunExists { path: directory.clone() });
+    }
+    create_directory(directory)?;
+    write_whole(&plan_file, plan.to_toml().as_bytes())?;
+    plan.split.save(plan.dataset.folder(), &split_file)?;
+    Ok(None)
+}
+
+const PLAN: &str = "plan.toml";
+const SPLIT: &str = "split.json";
+
+/// The training samples in the order of the feature blocks and of the first epoch.
+fn block_order(train: &[usize], seed: u64) -> Vec<usize> {
+    epoch_order(train.len(), seed, 0).into_iter().map(|place| train[place]).collect()
+}
+
+/// Where the run stands: at its beginning, or at a checkpoint.
+fn stand(plan: &Plan, checkpoint: Option<Checkpoint>) -> (RunState, Option<TailState>, Option<Bytes>) {
+    let state = |progress, best, best_report| RunState { progress, best, best_report, first_step: None, waited: Duration::ZERO };
+    match checkpoint {
+        Some(at) => (state(at.progress, at.best, at.best_report), Some(at.current), at.optimizer),
+        None => {
+            let progress = Progress {
+                phase: "phase1".into(),
+                epoch: 0,
+                step: 0,
+                sums: [0.0; 3],
+                stopping: EarlyStopping::new(plan.recipe.phase1.stopping),
+                history: Vec::new(),
+                best: None,
+                plan: plan.to_toml(),
+            };
+            (state(progress, None, None), None, None)
+        }
+    }
+}
+
+fn enter_phase2(state: &mut RunState, recipe: &Recipe) {
+    let spec = recipe.phase2.stopping;
+    let progress = &mut state.progress;
+    progress.phase = "phase2".into();
+    (progress.epoch, progress.step) = (0, 0);
+    progress.stopping = EarlyStopping::new(spec);
+    // Phase 2 has to beat phase 1 to be the result.
+    if let Some(report) = &state.best_report {
+        progress.stopping.update(0, monitored(spec.monitor, report));
+    }
+}
+
+/// The stages from the boundary on, unfrozen, and the head.
+fn unfrozen_tail(plan: &Plan, backbone: &Backbone, head: &Head) -> Tail {
+    let boundary = plan.facts.first_unfrozen_stage;
+    let stages = backbone.part(boundary, backbone.stages().len()).train();
+    let stages = stages.freeze_before(0, plan.recipe.unfreeze.track_statistics);
+    Tail::new(Some(stages), head.clone().train())
+}
+
+fn stage_rates(tail: &Tail, recipe: &Recipe) -> Vec<(burn::module::ParamGroup, f64)> {
+    let unfreeze = &recipe.unfreeze;
+    let factor = |distance: usize| unfreeze.lr_ratio * unfreeze.lr_decay.powi(distance as i32 - 1);
+    tail.groups().into_iter().map(|(group, distance)| (group, factor(distance))).collect()
+}
+
+/// Where each phase's inputs come from: the feature caches, where they fit, or else the images.
+struct Sources {
+    train: FeatureCache,
+    validation: FeatureCache,
+    /// Whether the features of the training and of the validation images are kept, for each tap.
+    cached: HashMap<Tap, [bool; 2]>,
+    training_pipeline: Arc<Pipeline>,
+    evaluation_pipeline: Arc<Pipeline>,
+}
+
+impl Sources {
+    fn new(plan: &Plan, backbone: &Backbone, head: &Head, samples: &[usize]) -> Result<Self, FinetuneError> {
+        let recipe = &plan.recipe;
+        let evaluation_pipeline = Arc::new(Pipeline::evaluation(&plan.preprocessing));
+        let training_pipeline = Arc::new(Pipeline::training(&plan.preprocessing, &recipe.augment.transforms)?);
+        let boundary = plan.facts.first_unfrozen_stage;
+        let budget = recipe.data.feature_cache_mb << 20;
+        let [boundary_bytes, head_bytes] = bytes_per_image(backbone, boundary, head, plan.preprocessing.input_size);
+        let images = [samples.len() * recipe.augment.views, plan.split.validation.len()];
+        // The images themselves are no features: with nothing frozen, each epoch augments anew.
+        let phase2 = recipe.phase2.epochs > 0 && boundary > 0;
+        let mut left = budget;
+        let mut fits = |bytes: usize| {
+            let fits = bytes <= left;
+            left -= if fits { bytes } else { 0 };
+            fits
+        };
+        let head_fits = images.map(|count| fits(count * head_bytes));
+        let boundary_fits = images.map(|count| phase2 && fits(count * boundary_bytes));
+        let cache = |samples: &[usize], augmented, keep| {
+            FeatureCache::new(plan.dataset.clone(), samples, evaluation_pipeline.clone(), augmented, keep, recipe.seed)
+        };
+        Ok(Self {
+            train: cache(samples, Some(training_pipeline.clone()), boundary_fits[0]),
+            validation: cache(&plan.split.validation, None, boundary_fits[1]),
+            cached: HashMap::from([(Tap::Head, head_fits), (Tap::Boundary, boundary_fits)]),
+            training_pipeline,
+            evaluation_pipeline,
+        })
+    }
+
+    fn inputs(&mut self, tap: Tap) -> (Inputs<'_>, Inputs<'_>) {
+        let [train, validation] = self.cached[&tap];
+        let from = |cached: bool, cache, pipeline: &Arc<Pipeline>| match cached {
+            true => Inputs::Cached(cache),
+            false => Inputs::Streamed(pipeline.clone()),
+        };
+        (
+            from(train, &mut self.train, &self.training_pipeline),
+            from(validation, &mut self.validation, &self.evaluation_pipeline),
+        )
+    }
+
+    fn drop_head_features(&mut self) {
+        self.train.drop_head_features();
+        self.validation.drop_head_features();
+    }
+
+    fn waited(&self) -> Duration {
+        self.train.waited() + self.validation.waited()
+    }
+}
+
+/// Writes the model, the metrics of every epoch and run.json; removes the checkpoint, which is of no more use.
+fn write_result(
+    plan: &Plan,
+    options: &RunOptions,
+    backbone: &Backbone,
+    backbone_sha256: String,
+    state: RunState,
+) -> Result<RunReport, FinetuneError> {
+    let directory = &options.directory;
+    let RunState { progress, best, best_report, first_step, waited } = state;
+    let (Some(best), Some(validation), Some((best_phase, best_epoch))) = (best, best_report, progress.best) else {
+        return Err(FinetuneError::NoBestEpoch { monitor: plan.recipe.phase1.stopping.monitor.name() });
+    };
+    let mut weights: StateDict = backbone.state();
+    weights.extend(best.backbone);
+    let info = ModelInfo {
+        format: ModelInfo::current_format(),
+        rekindle: env!("CARGO_PKG_VERSION").into(),
+        architecture: backbone.name().into(),
+        backbone: plan.card.name.clone(),
+        backbone_sha256,
+        classes: plan.facts.classes.clone(),
+        preprocessing: plan.preprocessing.clone(),
+        head: plan.recipe.head.clone(),
+        best_phase: best_phase.clone(),
+        best_epoch,
+        validation: BTreeMap::from([
+            ("images".to_owned(), validation.samples as f64),
+            ("loss".to_owned(), validation.loss),
+            ("accuracy".to_owned(), validation.accuracy),
+            ("balanced_accuracy".to_owned(), validation.balanced_accuracy),
+            ("macro_f1".to_owned(), validation.macro_f1),
+        ]),
+        recipe: plan.recipe.to_toml(),
+    };
+    let model = directory.join("model.safetensors");
+    save_model(&model, &info, backbone.classifier(), &weights, &best.head)?;
+    write_whole(&directory.join("metrics.csv"), metrics_csv(&progress.history).as_bytes())?;
+    let seconds = options.started.elapsed().as_secs_f64();
+    let report = RunReport {
+        model,
+        best: (best_phase, best_epoch),
+        validation,
+        epochs: progress.history.len(),
+        seconds,
+        seconds_to_first_step: first_step.map(|at| (at - options.started).as_secs_f64()),
+        waited_share: waited.as_secs_f64() / seconds,
+        history: progress.history,
+    };
+    let json = serde_json::to_vec_pretty(&report).unwrap_or_default();
+    write_whole(&directory.join("run.json"), &json)?;
+    Checkpoint::remove(directory)?;
+    Ok(report)
+}
+
+fn metrics_csv(history: &[EpochRecord]) -> String {
+    let mut text = String::from(
+        "phase,epoch,lr,train_loss,gradient_norm,validation_loss,validation_accuracy,validation_balanced_accuracy,validation_macro_f1,best\n",
+    );
+    for record in history {
+        let EpochRecord { phase, epoch, lr, train_loss, gradient_norm, best, .. } = record;
+        let values = [
+            *lr,
+            *train_loss,
+            *gradient_norm,
+            record.validation_loss,
+            record.validation_accuracy,
+            record.validation_balanced_accuracy,
+            record.validation_macro_f1,
+        ];
+        let values: Vec<String> = values.iter().map(|value| format!("{value:.6e}")).collect();
+        text.push_str(&format!("{phase},{epoch},{},{best}\n", values.join(",")));
+    }
+    text
+}

@@ -1,0 +1,109 @@
+//! Cross-entropy on soft targets. Owns the formula; Burn's own layer takes class indices only.
+
+use burn::tensor::Tensor;
+use burn::tensor::activation::log_softmax;
+use serde::{Deserialize, Serialize};
+
+use super::{batch_mean, check_class_weights};
+use crate::error::HeadError;
+
+/// Cross-entropy between logits and soft targets, with label smoothing and class weights.
+///
+/// With `y' = (1 - s) y + s / classes` and `s` the smoothing, the loss of a sample is
+/// `-sum_c weight_c * y'_c * log softmax(logits)_c`.
+///
+/// The batch's loss is the mean over its samples; with class weights it is the sum divided by the targets' weights,
+/// `sum_n sum_c weight_c * y_nc`. On class indices as one-hot rows both are what PyTorch gives. On soft targets with
+/// weights PyTorch divides by the batch size instead; the rule here does not change with the kind of target.
+///
+/// Source: [Szegedy et al. 2015](https://arxiv.org/abs/1512.00567) for the smoothing; numbers checked against
+/// `torch.nn.functional.cross_entropy`.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct CrossEntropy {
+    /// Share of every target that is spread over all classes, at least 0 and below 1. Default 0.
+    pub label_smoothing: f64,
+    /// One positive weight per class. Default none: every class counts the same.
+    pub class_weights: Option<Vec<f32>>,
+}
+
+impl CrossEntropy {
+    /// Checks the settings against the number of classes.
+    ///
+    /// # Errors
+    ///
+    /// [`HeadError::Setting`] for a smoothing outside `[0, 1)`, a list of weights of another length than `classes`, or
+    /// a weight that is not finite and positive.
+    pub fn check(&self, classes: usize) -> Result<(), HeadError> {
+        if !(0.0..1.0).contains(&self.label_smoothing) {
+            return Err(HeadError::Setting {
+                key: "loss.label_smoothing",
+                found: self.label_smoothing.to_string(),
+                expected: "a share of at least 0 and below 1",
+            });
+        }
+        check_class_weights(self.class_weights.as_deref(), classes)
+    }
+
+    /// The mean loss of a batch.
+    ///
+    /// # Shapes
+    ///
+    /// `logits` and `targets` are `[batch, classes]`, every row of `targets` non-negative with sum 1; the loss is
+    /// `[1]`.
+    ///
+    /// # Panics
+    ///
+    /// If the shapes differ, or the number of class weights is not the number of classes.
+    pub fn forward(&self, logits: Tensor<2>, targets: Tensor<2>) -> Tensor<1> {
+        let [_, classes] = logits.dims();
+        let smoothed = match self.label_smoothing {
+            0.0 => targets.clone(),
+            share => targets
+                .clone()
+                .mul_scalar(1.0 - share)
+                .add_scalar(share / classes as f64),
+        };
+        let losses = log_softmax(logits, 1).mul(smoothed).neg();
+        batch_mean(losses, targets, self.class_weights.as_deref())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_smoothing_of_one_is_refused() {
+        for label_smoothing in [1.0, -0.1, f64::NAN] {
+            let loss = CrossEntropy {
+                label_smoothing,
+                ..Default::default()
+            };
+            assert!(matches!(
+                loss.check(3),
+                Err(HeadError::Setting {
+                    key: "loss.label_smoothing",
+                    ..
+                })
+            ));
+        }
+    }
+
+    #[test]
+    fn weights_must_be_positive() {
+        for bad in [0.0, -1.0, f32::NAN, f32::INFINITY] {
+            let loss = CrossEntropy {
+                class_weights: Some(vec![1.0, bad]),
+                ..Default::default()
+            };
+            assert!(matches!(
+                loss.check(2),
+                Err(HeadError::Setting {
+                    key: "loss.class_weights",
+                    ..
+                })
+            ));
+        }
+    }
+}

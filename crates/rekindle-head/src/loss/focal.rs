@@ -1,0 +1,100 @@
+//! Focal loss on soft targets. Owns the formula.
+
+use burn::tensor::Tensor;
+use burn::tensor::activation::log_softmax;
+use serde::{Deserialize, Serialize};
+
+use super::{batch_mean, check_class_weights};
+use crate::error::HeadError;
+
+/// Smallest `1 - p`; keeps the gradient finite for exponents below 1.
+const SMALLEST_REMAINDER: f64 = 1e-6;
+
+/// Focal loss: cross-entropy whose terms are scaled down where the class is predicted well already.
+///
+/// With `p = softmax(logits)` the loss of a sample is `-sum_c weight_c * y_c * (1 - p_c)^gamma * log p_c`. The batch's
+/// mean is taken as in [`CrossEntropy`](super::CrossEntropy), which `gamma = 0` equals.
+///
+/// Source: [Lin et al. 2017](https://arxiv.org/abs/1708.02002), in its form for several classes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Focal {
+    /// How strongly well-predicted classes are scaled down, at least 0. Default 2, the paper's best.
+    pub gamma: f64,
+    /// One positive weight per class. Default none: every class counts the same.
+    pub class_weights: Option<Vec<f32>>,
+}
+
+impl Default for Focal {
+    fn default() -> Self {
+        Self {
+            gamma: 2.0,
+            class_weights: None,
+        }
+    }
+}
+
+impl Focal {
+    /// Checks the settings against the number of classes.
+    ///
+    /// # Errors
+    ///
+    /// [`HeadError::Setting`] for a `gamma` that is negative or not finite, a list of weights of another length than
+    /// `classes`, or a weight that is not finite and positive.
+    pub fn check(&self, classes: usize) -> Result<(), HeadError> {
+        if !(self.gamma.is_finite() && self.gamma >= 0.0) {
+            return Err(HeadError::Setting {
+                key: "loss.gamma",
+                found: self.gamma.to_string(),
+                expected: "a finite number of at least 0 (the paper's best is 2)",
+            });
+        }
+        check_class_weights(self.class_weights.as_deref(), classes)
+    }
+
+    /// The mean loss of a batch.
+    ///
+    /// # Shapes
+    ///
+    /// `logits` and `targets` are `[batch, classes]`, every row of `targets` non-negative with sum 1; the loss is
+    /// `[1]`.
+    ///
+    /// # Panics
+    ///
+    /// If the shapes differ, or the number of class weights is not the number of classes.
+    pub fn forward(&self, logits: Tensor<2>, targets: Tensor<2>) -> Tensor<1> {
+        let log_probabilities = log_softmax(logits, 1);
+        let mut losses = log_probabilities.clone().mul(targets.clone()).neg();
+        if self.gamma != 0.0 {
+            let remainder = log_probabilities
+                .exp()
+                .neg()
+                .add_scalar(1.0)
+                .clamp_min(SMALLEST_REMAINDER);
+            losses = losses.mul(remainder.powf_scalar(self.gamma));
+        }
+        batch_mean(losses, targets, self.class_weights.as_deref())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_negative_gamma_is_refused() {
+        for gamma in [-1.0, f64::NAN, f64::INFINITY] {
+            let loss = Focal {
+                gamma,
+                ..Default::default()
+            };
+            assert!(matches!(
+                loss.check(3),
+                Err(HeadError::Setting {
+                    key: "loss.gamma",
+                    ..
+                })
+            ));
+        }
+    }
+}

@@ -1,0 +1,137 @@
+"""Writes parity.json: PyTorch's values for the formulas of this crate.
+
+Usage: python parity.py > parity.json
+Needs torch. The script runs in float64, so that the numbers are the formulas' own.
+"""
+
+import json
+
+import torch
+import torch.nn.functional as F
+
+torch.set_default_dtype(torch.float64)
+
+LOGITS = torch.tensor(
+    [[1.5, -0.3, 0.2, 0.0], [-2.0, 0.7, 0.1, 3.0], [0.4, 0.4, -1.2, 0.9], [8.0, -8.0, 0.5, 1.0], [0.0, 0.1, 0.2, 0.3]]
+)
+TARGETS = torch.tensor([0, 2, 3, 0, 1])
+SOFT = torch.tensor(
+    [[0.7, 0.3, 0.0, 0.0], [0.0, 0.0, 1.0, 0.0], [0.25, 0.25, 0.25, 0.25], [0.9, 0.0, 0.1, 0.0], [0.0, 0.6, 0.0, 0.4]]
+)
+WEIGHTS = torch.tensor([0.5, 2.0, 1.5, 0.75])
+FEATURES = torch.tensor([(index * 7 % 48) / 10.0 - 0.3 for index in range(48)]).reshape(2, 4, 2, 3)
+
+
+def loss_case(name, function):
+    logits = LOGITS.clone().requires_grad_()
+    loss = function(logits)
+    loss.backward()
+    return {"name": name, "loss": loss.item(), "gradient": logits.grad.tolist()}
+
+
+def focal(logits, gamma):
+    log_p = F.log_softmax(logits, dim=1)
+    p = log_p.exp()
+    return -(SOFT * (1 - p) ** gamma * log_p).sum(dim=1).mean()
+
+
+def cross_entropy_cases():
+    cases = []
+    for smoothing in (0.0, 0.1):
+        for weights in (None, WEIGHTS):
+            name = f"hard smoothing={smoothing} weights={weights is not None}"
+            cases.append(
+                loss_case(
+                    name,
+                    lambda logits: F.cross_entropy(logits, TARGETS, weight=weights, label_smoothing=smoothing),
+                )
+            )
+        cases.append(
+            loss_case(
+                f"soft smoothing={smoothing} weights=False",
+                lambda logits: F.cross_entropy(logits, SOFT, label_smoothing=smoothing),
+            )
+        )
+    return cases
+
+
+def focal_cases():
+    return [loss_case(f"gamma={gamma}", lambda logits: focal(logits, gamma)) for gamma in (0.0, 0.5, 2.0)]
+
+
+def gem_cases():
+    cases = []
+    for first in (1.0, 3.0, 4.5):
+        features = FEATURES.clone().requires_grad_()
+        p = torch.tensor([first], requires_grad=True)
+        pooled = features.clamp(min=1e-6).pow(p).mean(dim=(2, 3)).pow(1.0 / p)
+        (pooled * torch.arange(1.0, 9.0).reshape(2, 4)).sum().backward()
+        cases.append(
+            {
+                "exponent": first,
+                "pooled": pooled.tolist(),
+                "exponent_gradient": p.grad.item(),
+                "features_gradient": features.grad.flatten().tolist(),
+            }
+        )
+    return cases
+
+
+def batch_norm_case():
+    norm = torch.nn.BatchNorm1d(2)
+    outputs = [norm(torch.tensor(batch)).tolist() for batch in ([[1.0, 2.0], [3.0, -4.0], [5.0, 9.0]], [[0.5, 1.0], [1.5, 7.0]])]
+    return {
+        "outputs": outputs,
+        "running_mean": norm.running_mean.tolist(),
+        "running_var": norm.running_var.tolist(),
+    }
+
+
+def head_case():
+    """A two-layer head under the names of the crate, in training and in evaluation."""
+    torch.manual_seed(3)
+    linear = torch.nn.Linear(4, 3)
+    norm = torch.nn.BatchNorm1d(3)
+    output = torch.nn.Linear(3, 2)
+    with torch.no_grad():
+        norm.weight.copy_(torch.tensor([0.9, 1.2, 0.7]))
+        norm.bias.copy_(torch.tensor([0.1, -0.2, 0.3]))
+        norm.running_mean.copy_(torch.tensor([0.2, -0.1, 0.05]))
+        norm.running_var.copy_(torch.tensor([1.1, 0.8, 1.3]))
+    state = {}
+    for prefix, layer in (("hidden.0.linear.", linear), ("hidden.0.norm.", norm), ("", output)):
+        for name, value in layer.state_dict().items():
+            if name != "num_batches_tracked":
+                state[prefix + name] = {"shape": list(value.shape), "values": value.flatten().tolist()}
+    stack = torch.nn.Sequential(linear, norm, torch.nn.GELU(), output)
+    pooled = FEATURES.mean(dim=(2, 3))
+    evaluated = stack.eval()(pooled).tolist()
+    trained = stack.train()(pooled).tolist()
+    return {"state": state, "evaluated": evaluated, "trained": trained, "running_var_after": norm.running_var.tolist()}
+
+
+def activation_cases():
+    x = torch.tensor([-4.0, -3.0, -1.0, -0.1, 0.0, 0.2, 1.0, 2.9, 5.0])
+    functions = {"relu": F.relu, "silu": F.silu, "gelu": F.gelu, "hard_swish": F.hardswish, "tanh": torch.tanh}
+    return {"input": x.tolist(), **{name: function(x).tolist() for name, function in functions.items()}}
+
+
+print(
+    json.dumps(
+        {
+            "versions": {"torch": torch.__version__},
+            "logits": LOGITS.tolist(),
+            "targets": TARGETS.tolist(),
+            "soft": SOFT.tolist(),
+            "weights": WEIGHTS.tolist(),
+            "cross_entropy": cross_entropy_cases(),
+            "focal": focal_cases(),
+            "features": FEATURES.flatten().tolist(),
+            "gem": gem_cases(),
+            "batch_norm": batch_norm_case(),
+            "head": head_case(),
+            "activations": activation_cases(),
+        },
+        indent=1,
+    )
+)
