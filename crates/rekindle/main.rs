@@ -1,1 +1,57 @@
-fn main() {}
+//! The program `rekindle`: fine-tunes pretrained CNN backbones on a folder of images.
+//!
+//! Owns the command line, what is printed and the exit code: 0 done, 1 a run that was interrupted, 2 an error. All work is
+//! `rekindle-finetune`'s.
+
+mod args;
+mod commands;
+mod print;
+
+use std::io;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use clap::Parser;
+
+use args::{Args, Command};
+use commands::{backbones, evaluate, inspect, predict, train};
+
+/// How a command that did not fail ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// All is done.
+    Done,
+    /// The user stopped it before its end.
+    Interrupted,
+}
+
+fn main() -> ExitCode {
+    let started = Instant::now();
+    let args = Args::parse();
+    print::explain_panics();
+    let ending = std::panic::catch_unwind(|| match args.command {
+        Command::Train(args) => train::run(&args, started),
+        Command::Evaluate(args) => evaluate::run(&args),
+        Command::Predict(args) => predict::run(&args),
+        Command::Backbones(args) => backbones::run(&args),
+        Command::Inspect(args) => inspect::run(&args),
+    });
+    match ending {
+        Ok(Ok(Ending::Done)) => ExitCode::SUCCESS,
+        Ok(Ok(Ending::Interrupted)) => ExitCode::from(1),
+        Ok(Err(error)) if reader_is_gone(&error) => ExitCode::SUCCESS,
+        Ok(Err(error)) => {
+            print::error(&print::chain(&error));
+            ExitCode::from(2)
+        }
+        // The hook has said what happened.
+        Err(_) => ExitCode::from(2),
+    }
+}
+
+/// Whether the error is only that nobody reads the output any more, as in `rekindle backbones | head -1`.
+fn reader_is_gone(error: &anyhow::Error) -> bool {
+    error
+        .downcast_ref::<io::Error>()
+        .is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}

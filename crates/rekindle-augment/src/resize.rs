@@ -169,13 +169,19 @@ fn resample(
             let (first, columns) = across.needed(support);
             let mut between = RgbImage::new(columns as u32, height);
             run(&source, &mut between, &crop((first, columns), down.span()))?;
-            let rest = crop(across.span_from(first), (0.0, f64::from(height)));
+            let rest = crop(
+                across.span_from(first, between.width()),
+                (0.0, f64::from(height)),
+            );
             with_view(&between, |between| run(&between, &mut output, &rest));
         } else {
             let (first, rows) = down.needed(support);
             let mut between = RgbImage::new(width, rows as u32);
             run(&source, &mut between, &crop(across.span(), (first, rows)))?;
-            let rest = crop((0.0, f64::from(width)), down.span_from(first));
+            let rest = crop(
+                (0.0, f64::from(width)),
+                down.span_from(first, between.height()),
+            );
             with_view(&between, |between| run(&between, &mut output, &rest));
         }
         Ok(())
@@ -220,9 +226,9 @@ impl Axis {
         (self.start, self.length)
     }
 
-    /// The span in an image that starts at `first` and reaches as far as the filter needs.
-    fn span_from(&self, first: f64) -> (f64, f64) {
-        (self.start - first, self.length)
+    /// The span in an image of `count` pixels that starts at `first`.
+    fn span_from(&self, first: f64, count: u32) -> (f64, f64) {
+        inside(self.start - first, self.length, count)
     }
 
     fn is_unchanged(&self) -> bool {

@@ -158,17 +158,27 @@ impl Backbone {
             .fold(x, |x, stage| stage.forward(x))
     }
 
-    /// The outputs at the feature taps, finest first, as timm's `features_only` gives them.
-    pub fn forward_taps(&self, images: Tensor<4>) -> Vec<Tensor<4>> {
-        let mut taps = Vec::new();
-        self.stages.iter().fold(images, |x, stage| {
+    /// Runs all stages and keeps the outputs of some: the features, and the outputs of the stages in `kept` (ascending indices).
+    ///
+    /// # Shapes
+    ///
+    /// As [`Backbone::forward`]; an output of stage `i` is `[batch, stages()[i].channels(), height', width']`.
+    pub fn forward_keeping(&self, images: Tensor<4>, kept: &[usize]) -> (Tensor<4>, Vec<Tensor<4>>) {
+        let mut outputs = Vec::with_capacity(kept.len());
+        let features = self.stages.iter().enumerate().fold(images, |x, (index, stage)| {
             let x = stage.forward(x);
-            if stage.tap {
-                taps.push(x.clone());
+            if kept.contains(&index) {
+                outputs.push(x.clone());
             }
             x
         });
-        taps
+        (features, outputs)
+    }
+
+    /// The outputs at the feature taps, finest first, as timm's `features_only` gives them.
+    pub fn forward_taps(&self, images: Tensor<4>) -> Vec<Tensor<4>> {
+        let taps: Vec<usize> = (0..self.stages.len()).filter(|index| self.stages[*index].tap).collect();
+        self.forward_keeping(images, &taps).1
     }
 
     /// Freezes the stages before `stage` and unfreezes the rest: no gradients, and batch norms that use and keep their running

@@ -3,27 +3,53 @@
 use burn::module::{Module, ModuleMapper, Param, ParamGroup, ParamId};
 use burn::tensor::{Device, Tensor};
 use rekindle_backbone::{Backbone, Named, StateDict, StateVisitor};
-use rekindle_head::Head;
+use rekindle_head::{Head, HeadConfig};
 
 use crate::FinetuneError;
 
 /// The input of a [`Tail`].
 #[derive(Debug, Clone)]
 pub enum Features {
-    /// Pooled features, `[batch, features]`.
-    Pooled(Tensor<2>),
-    /// Feature maps or images, `[batch, channels, height, width]`.
-    Maps(Tensor<4>),
+    /// What the head classifies, `[batch, features]`: pooled, and joined by the tapped stages.
+    Joined(Tensor<2>),
+    /// Input of the first unfrozen stage, or of the head.
+    Maps {
+        /// Feature maps or images, `[batch, channels, height, width]`.
+        maps: Tensor<4>,
+        /// The pooled outputs of tapped stages before it, joined, `[batch, values]`.
+        taps: Option<Tensor<2>>,
+    },
 }
 
 impl Features {
     /// The same values on an autodiff device, for training.
     pub fn train(self) -> Self {
         match self {
-            Self::Pooled(tensor) => Self::Pooled(Tensor::from_inner(tensor)),
-            Self::Maps(tensor) => Self::Maps(Tensor::from_inner(tensor)),
+            Self::Joined(features) => Self::Joined(Tensor::from_inner(features)),
+            Self::Maps { maps, taps } => {
+                Self::Maps { maps: Tensor::from_inner(maps), taps: taps.map(Tensor::from_inner) }
+            }
         }
     }
+}
+
+/// The average over height and width of each map, joined: `[batch, sum of the channels]`; none where there are no maps.
+pub fn pool_taps(maps: Vec<Tensor<4>>) -> Option<Tensor<2>> {
+    let pooled: Vec<Tensor<2>> = maps.into_iter().map(|maps| maps.mean_dims(&[2, 3]).reshape([0, -1])).collect();
+    (!pooled.is_empty()).then(|| Tensor::cat(pooled, 1))
+}
+
+/// A head's input: the pooled features, then the tapped stages, the finest first.
+pub fn join(pooled: Tensor<2>, taps: impl IntoIterator<Item = Tensor<2>>) -> Tensor<2> {
+    let mut all = vec![pooled];
+    all.extend(taps);
+    if all.len() == 1 { all.remove(0) } else { Tensor::cat(all, 1) }
+}
+
+/// A head for a backbone and the taps of some of its stages.
+pub fn head_for(config: &HeadConfig, backbone: &Backbone, taps: &[usize], classes: usize, seed: u64, device: &Device) -> Head {
+    let joined = taps.iter().map(|stage| backbone.stages()[*stage].channels()).sum();
+    config.init_joined(backbone.channels(), joined, classes, seed, device)
 }
 
 /// Unfrozen stages and head: what an optimiser sees.
@@ -33,25 +59,30 @@ pub struct Tail {
     pub backbone: Option<Backbone>,
     /// The head.
     pub head: Head,
+    /// Which of those stages are tapped.
+    #[module(skip)]
+    taps: Vec<usize>,
 }
 
 impl Tail {
     /// Joins stages and head, both on an autodiff device, and gives each parameter an identity that depends on its place alone,
-    /// so that an optimiser's state fits the same tail in another process.
-    pub fn new(backbone: Option<Backbone>, head: Head) -> Self {
-        let tail = Self { backbone, head };
+    /// so that an optimiser's state fits the same tail in another process. `taps` are indices into these stages.
+    pub fn new(backbone: Option<Backbone>, head: Head, taps: Vec<usize>) -> Self {
+        let tail = Self { backbone, head, taps };
         tail.map(&mut PlaceIds { path: Vec::new() })
     }
 
     /// From the frozen part's output to logits `[batch, classes]`.
     pub fn forward(&self, features: Features) -> Tensor<2> {
-        match features {
-            Features::Pooled(pooled) => self.head.classify(pooled),
-            Features::Maps(maps) => match &self.backbone {
-                Some(stages) => self.head.forward(stages.forward(maps)),
-                None => self.head.forward(maps),
-            },
-        }
+        let (maps, early) = match features {
+            Features::Joined(features) => return self.head.classify(features),
+            Features::Maps { maps, taps } => (maps, taps),
+        };
+        let (maps, kept) = match &self.backbone {
+            Some(stages) => stages.forward_keeping(maps, &self.taps),
+            None => (maps, Vec::new()),
+        };
+        self.head.classify(join(self.head.pool(maps), early.into_iter().chain(pool_taps(kept))))
     }
 
     /// Values of the stages (under timm's keys) and of the head (under the head's own), on the host.
@@ -69,10 +100,11 @@ impl Tail {
     /// A key is missing, unused or misshapen.
     pub fn load_state(self, state: &TailState, origin: &str) -> Result<Self, FinetuneError> {
         let backbone = match self.backbone {
-            Some(backbone) => Some(backbone.load_state(&state.backbone, origin)?),
-            None => None,
+            // A state of phase 1 has no stages: they are still the pretrained ones.
+            Some(backbone) if !state.backbone.is_empty() => Some(backbone.load_state(&state.backbone, origin)?),
+            backbone => backbone,
         };
-        Ok(Self { backbone, head: self.head.load_state(&state.head)? })
+        Ok(Self { backbone, head: self.head.load_state(&state.head)?, taps: self.taps })
     }
 
     /// The parameters of each stage with its distance from the head (1 for the last stage), for discriminative learning rates.
@@ -131,9 +163,4 @@ impl ModuleMapper for PlaceIds {
         let (_, value, mapper) = param.consume();
         Param::from_mapped_value(ParamId::from(hash), value, mapper).set_require_grad(wanted)
     }
-}
-
-/// The device on which a tail trains.
-pub fn training_device(device: &Device) -> Device {
-    device.clone().autodiff()
 }

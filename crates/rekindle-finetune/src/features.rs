@@ -8,12 +8,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use burn::tensor::{Device, Tensor, TensorData};
-use rekindle_augment::{Pipeline, Rescale, rescale};
+use rekindle_augment::{Pipeline, Rescale, RgbBatch, rescale};
 use rekindle_backbone::Backbone;
 use rekindle_head::Head;
 
 use crate::FinetuneError;
-use crate::classifier::Features;
+use crate::classifier::{Features, join, pool_taps};
 use crate::data::{Dataset, Loader, LoaderOptions};
 
 /// Images per block.
@@ -26,6 +26,8 @@ pub struct FrozenNetwork {
     lower: Option<Backbone>,
     /// The other stages, as they are in phase 1.
     upper: Option<Backbone>,
+    /// Tapped stages of each part.
+    taps: [Vec<usize>; 2],
     /// The head whose pooling ends phase 1's frozen part; none where pooling has parameters.
     pool: Option<Head>,
     rescale: Rescale,
@@ -33,39 +35,54 @@ pub struct FrozenNetwork {
 }
 
 impl FrozenNetwork {
-    /// Folds a backbone, cut before the stage `boundary`.
-    pub fn new(backbone: &Backbone, boundary: usize, head: &Head, rescale: Rescale, device: &Device) -> Self {
+    /// Folds a backbone, cut before the stage `boundary`; `taps` are the tapped stages.
+    pub fn new(backbone: &Backbone, boundary: usize, taps: &[usize], head: &Head, rescale: Rescale, device: &Device) -> Self {
         let stages = backbone.stages().len();
         let part = |from: usize, to: usize| (from < to).then(|| backbone.part(from, to).fold_norms());
         Self {
             lower: part(0, boundary),
             upper: part(boundary, stages),
+            taps: split_taps(taps, boundary),
             pool: head.pools_without_parameters().then(|| head.clone()),
             rescale,
             device: device.clone(),
         }
     }
 
-    /// The output of the stages before the boundary.
-    pub fn lower(&self, images: &rekindle_augment::RgbBatch) -> Tensor<4> {
+    /// The output of the stages before the boundary, with their taps.
+    pub fn lower(&self, images: &RgbBatch) -> Features {
         let images = rescale(images, &self.rescale, &self.device);
-        match &self.lower {
-            Some(stages) => stages.forward(images),
-            None => images,
-        }
+        let (maps, kept) = run(&self.lower, images, &self.taps[0]);
+        Features::Maps { maps, taps: pool_taps(kept) }
     }
 
     /// From the boundary to the head's input in phase 1.
-    fn upper(&self, maps: Tensor<4>) -> Features {
-        let maps = match &self.upper {
-            Some(stages) => stages.forward(maps),
-            None => maps,
-        };
+    fn upper(&self, features: Features) -> Features {
+        let Features::Maps { maps, taps } = features else { return features };
+        let (maps, kept) = run(&self.upper, maps, &self.taps[1]);
+        let taps = taps.into_iter().chain(pool_taps(kept));
         match &self.pool {
-            Some(head) => Features::Pooled(head.pool(maps)),
-            None => Features::Maps(maps),
+            Some(head) => Features::Joined(join(head.pool(maps), taps)),
+            None => {
+                let taps: Vec<Tensor<2>> = taps.collect();
+                Features::Maps { maps, taps: (!taps.is_empty()).then(|| Tensor::cat(taps, 1)) }
+            }
         }
     }
+}
+
+fn run(part: &Option<Backbone>, x: Tensor<4>, taps: &[usize]) -> (Tensor<4>, Vec<Tensor<4>>) {
+    match part {
+        Some(stages) => stages.forward_keeping(x, taps),
+        None => (x, Vec::new()),
+    }
+}
+
+/// The tapped stages before the boundary, and those behind it counted from there.
+pub fn split_taps(taps: &[usize], boundary: usize) -> [Vec<usize>; 2] {
+    let before = taps.iter().copied().filter(|stage| *stage < boundary).collect();
+    let behind = taps.iter().filter_map(|stage| stage.checked_sub(boundary)).collect();
+    [before, behind]
 }
 
 /// What is kept of each image.
@@ -95,11 +112,25 @@ pub struct FeatureCache {
     waited: Duration,
 }
 
+/// Features of a block, image by image.
 #[derive(Debug)]
-struct Rows {
+enum Rows {
+    Joined(Values<1>),
+    Maps { maps: Values<3>, taps: Option<Values<1>> },
+}
+
+/// Values of a block, of this shape for each image.
+#[derive(Debug)]
+struct Values<const D: usize> {
     values: Vec<f32>,
-    /// Shape of one row.
-    shape: Vec<usize>,
+    shape: [usize; D],
+}
+
+impl<const D: usize> Values<D> {
+    fn row(&self, place: usize) -> &[f32] {
+        let width: usize = self.shape.iter().product();
+        &self.values[place * width..(place + 1) * width]
+    }
 }
 
 impl FeatureCache {
@@ -130,21 +161,14 @@ impl FeatureCache {
     pub fn get(&mut self, network: &FrozenNetwork, tap: Tap, wanted: &[(usize, usize)]) -> Result<Features, FinetuneError> {
         self.fill(network, tap, wanted, &mut |_| {})?;
         let store = if tap == Tap::Boundary { &self.boundary } else { &self.head };
-        let mut values = Vec::new();
-        let mut shape = Vec::new();
-        for (sample, view) in wanted {
-            let (block, place) = self.places[sample];
-            let rows = &store[&(*view, block)];
-            let width: usize = rows.shape.iter().product();
-            values.extend_from_slice(&rows.values[place * width..(place + 1) * width]);
-            shape.clone_from(&rows.shape);
-        }
-        shape.insert(0, wanted.len());
-        let data = TensorData::new(values, shape.clone());
-        Ok(match shape.len() {
-            2 => Features::Pooled(Tensor::from_data(data, &network.device)),
-            _ => Features::Maps(Tensor::from_data(data, &network.device)),
-        })
+        let rows: Vec<(&Rows, usize)> = wanted
+            .iter()
+            .map(|(sample, view)| {
+                let (block, place) = self.places[sample];
+                (&store[&(*view, block)], place)
+            })
+            .collect();
+        Ok(gather(&rows, &network.device))
     }
 
     /// Computes the missing blocks of these samples; `progress` gets the number of images after each block.
@@ -197,17 +221,13 @@ impl FeatureCache {
         missing
     }
 
-    fn compute(&mut self, network: &FrozenNetwork, key: (usize, usize), images: &rekindle_augment::RgbBatch) {
-        let maps = network.lower(images);
+    fn compute(&mut self, network: &FrozenNetwork, key: (usize, usize), images: &RgbBatch) {
+        let lower = network.lower(images);
         if self.keep_boundary {
-            self.boundary.insert(key, rows(maps.clone()));
+            self.boundary.insert(key, rows(lower.clone()));
         }
         if self.keep_head {
-            let head = match network.upper(maps) {
-                Features::Pooled(pooled) => rows(pooled),
-                Features::Maps(maps) => rows(maps),
-            };
-            self.head.insert(key, head);
+            self.head.insert(key, rows(network.upper(lower)));
         }
     }
 
@@ -228,9 +248,53 @@ impl FeatureCache {
     }
 }
 
-fn rows<const D: usize>(tensor: Tensor<D>) -> Rows {
-    let shape = tensor.dims()[1..].to_vec();
-    Rows { values: tensor.into_data().iter::<f32>().collect(), shape }
+fn rows(features: Features) -> Rows {
+    match features {
+        Features::Joined(joined) => Rows::Joined(values(joined)),
+        Features::Maps { maps, taps } => {
+            let [_, channels, height, width] = maps.dims();
+            let maps = Values { values: host(maps), shape: [channels, height, width] };
+            Rows::Maps { maps, taps: taps.map(values) }
+        }
+    }
+}
+
+fn values(tensor: Tensor<2>) -> Values<1> {
+    let [_, width] = tensor.dims();
+    Values { values: host(tensor), shape: [width] }
+}
+
+fn host<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
+    tensor.into_data().iter::<f32>().collect()
+}
+
+/// A batch from rows of blocks, which are all of one kind.
+fn gather(rows: &[(&Rows, usize)], device: &Device) -> Features {
+    let batch = rows.len();
+    let (mut joined, mut maps, mut width, mut shape) = (Vec::new(), Vec::new(), 0, None);
+    for (rows, place) in rows {
+        let early = match rows {
+            Rows::Joined(values) => Some(values),
+            Rows::Maps { maps: values, taps } => {
+                maps.extend_from_slice(values.row(*place));
+                shape = Some(values.shape);
+                taps.as_ref()
+            }
+        };
+        if let Some(values) = early {
+            joined.extend_from_slice(values.row(*place));
+            width = values.shape[0];
+        }
+    }
+    let joined = (width > 0).then(|| Tensor::from_data(TensorData::new(joined, [batch, width]), device));
+    match (shape, joined) {
+        (None, Some(joined)) => Features::Joined(joined),
+        (None, None) => Features::Joined(Tensor::zeros([batch, 0], device)),
+        (Some([channels, height, width]), taps) => {
+            let maps = Tensor::from_data(TensorData::new(maps, [batch, channels, height, width]), device);
+            Features::Maps { maps, taps }
+        }
+    }
 }
 
 /// Bytes of one image's features at both taps: the boundary's, and the head's in phase 1.

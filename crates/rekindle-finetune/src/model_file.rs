@@ -14,6 +14,7 @@ use rekindle_head::{Head, HeadConfig};
 use serde::{Deserialize, Serialize};
 
 use crate::FinetuneError;
+use crate::classifier::head_for;
 use crate::files::{read, to_safetensors, write_whole};
 
 /// Version of the layout of [`ModelInfo`].
@@ -38,6 +39,8 @@ pub struct ModelInfo {
     pub preprocessing: Preprocessing,
     /// The head.
     pub head: HeadConfig,
+    /// Names of the stages whose average-pooled outputs join the head's input, the finest first.
+    pub tapped_stages: Vec<String>,
     /// `phase1` or `phase2`, where the best epoch was.
     pub best_phase: String,
     /// The best epoch in it.
@@ -64,6 +67,8 @@ pub struct ModelFile {
     pub backbone: Backbone,
     /// The head.
     pub head: Head,
+    /// The tapped stages, ascending.
+    pub taps: Vec<usize>,
 }
 
 /// Writes a model file.
@@ -125,7 +130,13 @@ impl ModelFile {
         if info.classes.is_empty() {
             return Err(FinetuneError::NotAModel { path: path.into(), reason: "it has no classes".into() });
         }
-        let head = info.head.init(backbone.channels(), info.classes.len(), 0, device).load_state(&head_state)?;
-        Ok(Self { info, backbone, head: head.valid() })
+        let names = backbone.stage_names();
+        let index = |name: &String| names.iter().position(|stage| stage == name);
+        let Some(taps) = info.tapped_stages.iter().map(index).collect::<Option<Vec<usize>>>() else {
+            let reason = format!("it taps stages that {} has not: {}", info.architecture, info.tapped_stages.join(", "));
+            return Err(FinetuneError::NotAModel { path: path.into(), reason });
+        };
+        let head = head_for(&info.head, &backbone, &taps, info.classes.len(), 0, device).load_state(&head_state)?;
+        Ok(Self { info, backbone, head: head.valid(), taps })
     }
 }

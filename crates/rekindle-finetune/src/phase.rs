@@ -85,7 +85,7 @@ pub struct RunState {
 #[derive(Debug)]
 pub enum PhaseEnd {
     /// All epochs, or early stopping.
-    Done(Tail),
+    Done,
     /// The user stopped it; a checkpoint is written.
     Interrupted,
 }
@@ -162,7 +162,7 @@ impl Phase<'_> {
                 last_checkpoint = Instant::now();
             }
         }
-        Ok(PhaseEnd::Done(tail))
+        Ok(PhaseEnd::Done)
     }
 
     /// Books an epoch; tells whether the phase is to stop.
@@ -241,7 +241,7 @@ impl Phase<'_> {
                 let dataset = self.plan.dataset.clone();
                 for batch in Loader::new(dataset, pipeline.clone(), batches, 0, 0, LoaderOptions::default())? {
                     let batch = batch?;
-                    add(Features::Maps(self.network.lower(&batch.images)), &batch.targets)?;
+                    add(self.network.lower(&batch.images), &batch.targets)?;
                 }
             }
         }
@@ -330,7 +330,7 @@ impl Phase<'_> {
                 let Some(next) = loader.next() else {
                     unreachable!("the loader has a batch for every step");
                 };
-                Ok(Features::Maps(self.network.lower(&next?.images)))
+                Ok(self.network.lower(&next?.images))
             }
         }
     }

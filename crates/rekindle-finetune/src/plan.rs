@@ -58,6 +58,8 @@ pub struct Facts {
     pub stages: Vec<String>,
     /// The first stage that phase 2 trains; the number of stages where there is no phase 2.
     pub first_unfrozen_stage: usize,
+    /// The stages whose outputs join the head's input, the finest first.
+    pub tapped_stages: Vec<String>,
 }
 
 impl Plan {
@@ -76,6 +78,7 @@ impl Plan {
         let network = architecture.init(&device);
         let stages: Vec<String> = network.stage_names().into_iter().map(str::to_owned).collect();
         let first_unfrozen_stage = first_unfrozen(&recipe, &stages)?;
+        let taps = taps(recipe.backbone.taps, stages.len())?;
         check_settings(&recipe)?;
 
         let folder = scan_folder(data)?;
@@ -101,10 +104,17 @@ impl Plan {
             classes,
             backbone: card.name.clone(),
             weights: origin,
+            tapped_stages: taps.iter().map(|stage| stages[*stage].clone()).collect(),
             stages,
             first_unfrozen_stage,
         };
         Ok(Self { recipe, facts, card, preprocessing, split, bad_images: verified.bad, device, dataset: Arc::new(dataset) })
+    }
+
+    /// The indices of the tapped stages, ascending.
+    pub fn taps(&self) -> Vec<usize> {
+        let last = self.facts.stages.len() - 1;
+        (last - self.facts.tapped_stages.len()..last).collect()
     }
 
     /// The plan as TOML: the recipe under `recipe`, the facts under `facts`.
@@ -135,6 +145,14 @@ fn first_unfrozen(recipe: &Recipe, stages: &[String]) -> Result<usize, FinetuneE
             let found = format!("`{name}`{hint}; the stages are {}", stages.join(", "));
             SettingError::new("unfreeze.from", found, "`all`, a stage's name, or a number of last stages").into()
         }),
+    }
+}
+
+fn taps(count: usize, stages: usize) -> Result<Vec<usize>, SettingError> {
+    let last = stages - 1;
+    match last.checked_sub(count) {
+        Some(first) => Ok((first..last).collect()),
+        None => Err(SettingError::new("backbone.taps", count, "at most the number of stages before the last one")),
     }
 }
 

@@ -10,6 +10,7 @@ use rekindle_backbone::Backbone;
 use rekindle_head::Head;
 
 use crate::FinetuneError;
+use crate::classifier::{join, pool_taps};
 use crate::data::{Batch, Dataset, LastBatch, Loader, LoaderOptions, batches};
 use crate::metrics::{Metrics, MetricsReport};
 use crate::model_file::{ModelFile, ModelInfo};
@@ -20,6 +21,7 @@ pub struct Predictor {
     info: ModelInfo,
     backbone: Backbone,
     head: Head,
+    taps: Vec<usize>,
     device: Device,
 }
 
@@ -32,7 +34,7 @@ impl Predictor {
     pub fn load(path: &Path, device: &Device) -> Result<Self, FinetuneError> {
         let model = ModelFile::load(path, device)?;
         let (backbone, head) = (model.backbone.fold_norms(), model.head.valid());
-        Ok(Self { info: model.info, backbone, head, device: device.clone() })
+        Ok(Self { info: model.info, backbone, head, taps: model.taps, device: device.clone() })
     }
 
     /// What the file says of itself.
@@ -47,7 +49,8 @@ impl Predictor {
     /// `[batch, height, width, 3]` bytes to `[batch, classes]`.
     pub fn logits(&self, images: &RgbBatch) -> Tensor<2> {
         let images = rescale(images, &self.info.preprocessing.rescale, &self.device);
-        self.head.forward(self.backbone.forward(images))
+        let (features, kept) = self.backbone.forward_keeping(images, &self.taps);
+        self.head.classify(join(self.head.pool(features), pool_taps(kept)))
     }
 
     /// The evaluation view of an image.

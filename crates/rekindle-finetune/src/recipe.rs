@@ -66,6 +66,9 @@ pub struct BackboneRecipe {
     /// A `.safetensors` file with timm's keys, in place of the bundled weights; `random` starts from scratch.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub weights: Option<PathBuf>,
+    /// How many stages before the last one add their average-pooled outputs to the head's input. Default 3: earlier stages know
+    /// textures and parts that the last one has given up for ImageNet's classes. 0 gives timm's own classifier input.
+    pub taps: usize,
 }
 
 /// Overrides of the weights' own preprocessing.
@@ -159,7 +162,7 @@ impl Default for Recipe {
                 image_cache_mb: 512,
                 feature_cache_mb: 512,
             },
-            backbone: BackboneRecipe { name: rekindle_models::DEFAULT_CARD.into(), weights: None },
+            backbone: BackboneRecipe { name: rekindle_models::DEFAULT_CARD.into(), weights: None, taps: 3 },
             input: InputRecipe::default(),
             augment: AugmentRecipe { views: 2, transforms: default_transforms() },
             head: HeadConfig::default(),
@@ -265,7 +268,7 @@ fn same_kind(old: &Table, new: &Table) -> bool {
 
 /// `backbone` has a `name` that is a setting like any other.
 fn tag_is_plain(table: &Table) -> bool {
-    table.keys().all(|key| key == "name" || key == "weights")
+    table.keys().all(|key| ["name", "weights", "taps"].contains(&key.as_str()))
 }
 
 /// Applies `a.b.c=value`; the value is TOML, or else a string.

@@ -14,9 +14,9 @@ use rekindle_head::Head;
 use serde::Serialize;
 
 use crate::checkpoint::{Checkpoint, Progress};
-use crate::classifier::{Tail, TailState};
+use crate::classifier::{Tail, TailState, head_for};
 use crate::data::{Split, epoch_order};
-use crate::features::{FeatureCache, FrozenNetwork, Tap, bytes_per_image};
+use crate::features::{FeatureCache, FrozenNetwork, Tap, bytes_per_image, split_taps};
 use crate::files::{create_directory, write_whole};
 use crate::metrics::MetricsReport;
 use crate::model_file::{ModelInfo, save_model};
@@ -83,8 +83,9 @@ pub fn run(plan: &Plan, options: &RunOptions, observer: &mut dyn Observer) -> Re
     let boundary = plan.facts.first_unfrozen_stage;
 
     let (backbone, sha256) = load_backbone(&plan.card, &recipe.backbone, recipe.seed, &plan.device)?;
-    let head = recipe.head.init(backbone.channels(), plan.facts.classes.len(), recipe.seed, &plan.device);
-    let network = FrozenNetwork::new(&backbone, boundary, &head, plan.preprocessing.rescale, &plan.device);
+    let taps = plan.taps();
+    let head = head_for(&recipe.head, &backbone, &taps, plan.facts.classes.len(), recipe.seed, &plan.device);
+    let network = FrozenNetwork::new(&backbone, boundary, &taps, &head, plan.preprocessing.rescale, &plan.device);
     let samples = block_order(&plan.split.train, recipe.seed);
     let mut sources = Sources::new(plan, &backbone, &head, &samples)?;
     let all = backbone.num_params() + head.num_params();
@@ -103,7 +104,7 @@ pub fn run(plan: &Plan, options: &RunOptions, observer: &mut dyn Observer) -> Re
         interrupt: &options.interrupt,
     };
     if state.progress.phase == phase1.name {
-        let mut tail = Tail::new(None, head.clone().train());
+        let mut tail = Tail::new(None, head.clone().train(), Vec::new());
         if let Some(current) = current.take() {
             tail = tail.load_state(&current, "the checkpoint")?;
         }
@@ -214,7 +215,8 @@ fn unfrozen_tail(plan: &Plan, backbone: &Backbone, head: &Head) -> Tail {
     let boundary = plan.facts.first_unfrozen_stage;
     let stages = backbone.part(boundary, backbone.stages().len()).train();
     let stages = stages.freeze_before(0, plan.recipe.unfreeze.track_statistics);
-    Tail::new(Some(stages), head.clone().train())
+    let [_, taps] = split_taps(&plan.taps(), boundary);
+    Tail::new(Some(stages), head.clone().train(), taps)
 }
 
 fn stage_rates(tail: &Tail, recipe: &Recipe) -> Vec<(burn::module::ParamGroup, f64)> {
@@ -310,6 +312,7 @@ fn write_result(
         classes: plan.facts.classes.clone(),
         preprocessing: plan.preprocessing.clone(),
         head: plan.recipe.head.clone(),
+        tapped_stages: plan.facts.tapped_stages.clone(),
         best_phase: best_phase.clone(),
         best_epoch,
         validation: BTreeMap::from([

@@ -152,7 +152,7 @@ mod tests {
     #[test]
     fn weights_that_are_not_bundled_say_where_to_get_them() {
         let card = card_from_name("resnet18").unwrap();
-        let error = origin(&card, &BackboneRecipe { name: "resnet18".into(), weights: None }).unwrap_err().to_string();
+        let error = origin(&card, &BackboneRecipe { name: "resnet18".into(), weights: None, taps: 0 }).unwrap_err().to_string();
         assert!(error.contains("huggingface.co/timm/resnet18.a1_in1k") && error.contains("--weights"), "{error}");
     }
 }

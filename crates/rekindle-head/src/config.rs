@@ -106,7 +106,24 @@ impl HeadConfig {
     ///
     /// If [`check`](Self::check) would fail, or if `in_channels` or `outputs` is 0.
     pub fn init(&self, in_channels: usize, outputs: usize, seed: u64, device: &Device) -> Head {
-        Head::new(self, in_channels, outputs, seed, device)
+        self.init_joined(in_channels, 0, outputs, seed, device)
+    }
+
+    /// As [`init`](Self::init), for a head whose pooled features are joined by `joined` more values before it classifies them,
+    /// such as the pooled outputs of earlier stages: [`Head::classify`] then takes `[batch, pooled + joined]`.
+    ///
+    /// # Panics
+    ///
+    /// As [`init`](Self::init).
+    pub fn init_joined(
+        &self,
+        in_channels: usize,
+        joined: usize,
+        outputs: usize,
+        seed: u64,
+        device: &Device,
+    ) -> Head {
+        Head::new(self, [in_channels, joined], outputs, seed, device)
     }
 }
 

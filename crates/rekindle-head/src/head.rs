@@ -71,7 +71,7 @@ impl HiddenLayer {
 impl Head {
     pub(crate) fn new(
         config: &HeadConfig,
-        in_channels: usize,
+        [in_channels, joined]: [usize; 2],
         outputs: usize,
         seed: u64,
         device: &Device,
@@ -85,7 +85,7 @@ impl Head {
         let dropout = |layer| {
             (probability > 0.0).then(|| SeededDropout::new(probability, mask_seed(seed, layer)))
         };
-        let mut width = config.pool.features(in_channels);
+        let mut width = config.pool.features(in_channels) + joined;
         let input_norm = config
             .input_norm
             .then(|| BatchNormConfig::new(width).init(device));

@@ -71,14 +71,13 @@ pub(super) fn decode(
     })
 }
 
-/// Compares the number of bytes with the RIFF header: chunks behind the pixels, such as the orientation, could be missing.
+/// Compares the number of bytes with the RIFF header, as libwebp does: the orientation lies behind the pixels.
 fn check_webp_length(bytes: &[u8]) -> Result<(), AugmentError> {
     let Some(&[a, b, c, d]) = bytes.get(4..8) else {
         return Ok(());
     };
     let promised = u64::from(u32::from_le_bytes([a, b, c, d])) + 8;
-    // Some writers count the byte that pads the last chunk and leave it out.
-    if bytes.len() as u64 + 1 < promised {
+    if (bytes.len() as u64) < promised {
         return Err(AugmentError::Truncated {
             format: Format::WebP,
             bytes: bytes.len(),
@@ -216,6 +215,10 @@ fn ends_early(error: &(dyn Error + 'static)) -> bool {
         if let Some(error) = error.downcast_ref::<std::io::Error>()
             && error.kind() == ErrorKind::UnexpectedEof
         {
+            return true;
+        }
+        // The `gif` crate's own error for it cannot be told apart by its type.
+        if error.to_string().ends_with("Unexpected End of File") {
             return true;
         }
         cause = error.source();

@@ -1,0 +1,232 @@
+//! The command line: names, help texts and types of all arguments. What they mean is the commands' business.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+const EXAMPLES: &str = "\
+Examples:
+  rekindle train photos                            fine-tune on photos/CLASS/IMAGE
+  rekindle train photos --set phase1.epochs=20     with another setting
+  rekindle train --resume runs/photos-1            go on after Ctrl-C
+  rekindle evaluate runs/photos-1 test-photos      measure the result
+  rekindle predict runs/photos-1 new/ --csv        class and probability of each image";
+
+/// Fine-tune pretrained CNN backbones on a folder of images.
+#[derive(Debug, Parser)]
+#[command(name = "rekindle", version, after_help = EXAMPLES, max_term_width = 100)]
+pub struct Args {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Train a classifier on a folder with one folder of images per class
+    Train(TrainArgs),
+    /// Measure a model on a folder of images whose classes are known
+    Evaluate(EvaluateArgs),
+    /// Tell the classes of images
+    Predict(PredictArgs),
+    /// List the pretrained backbones
+    Backbones(BackbonesArgs),
+    /// Show what a model file says of itself
+    Inspect(InspectArgs),
+}
+
+const TRAIN_EXAMPLES: &str = "\
+DATA holds one folder per class, or the folders train, val and, if you like, test, with class folders in each. It is only read.
+
+Every setting of a recipe can be given with --set; `rekindle train DATA --dry-run` prints them all. Examples:
+  --set phase1.epochs=20 --set phase2.epochs=0     head only
+  --set unfreeze.from=all                          all stages in phase 2
+  --set phase2.optim.name=sgd                      another optimiser
+  --set input.size=[160,160]                       smaller images, faster";
+
+/// Arguments of `train`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = TRAIN_EXAMPLES)]
+pub struct TrainArgs {
+    /// The folder of images
+    #[arg(required_unless_present = "resume")]
+    pub data: Option<PathBuf>,
+    /// A recipe: settings in a TOML file, over the defaults
+    #[arg(long, value_name = "FILE.toml")]
+    pub recipe: Option<PathBuf>,
+    /// One setting, over the recipe's; may be given many times
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+    /// Where every random choice comes from
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u64).range(..=i64::MAX as u64))]
+    pub seed: Option<u64>,
+    /// Name of the run [default: the folder's name and a number]
+    #[arg(long)]
+    pub name: Option<String>,
+    /// The folder in which runs are kept
+    #[arg(long, value_name = "DIR", default_value = "runs")]
+    pub runs: PathBuf,
+    /// The backbone, see `rekindle backbones`
+    #[arg(long, value_name = "NAME")]
+    pub backbone: Option<String>,
+    /// A .safetensors file with the backbone's weights, or `random` to start from scratch
+    #[arg(long, value_name = "FILE")]
+    pub weights: Option<PathBuf>,
+    /// Where to compute: cpu, or a backend such as wgpu:0 [default: cpu]
+    #[arg(long)]
+    pub device: Option<String>,
+    /// What to do with images that cannot be decoded [default: fail]
+    #[arg(long, value_name = "POLICY")]
+    pub bad_images: Option<BadImagesArg>,
+    /// Check everything and print the plan, but write nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Go on with an interrupted run, given by its directory
+    #[arg(
+        long,
+        value_name = "RUN",
+        conflicts_with_all = ["data", "recipe", "set", "seed", "name", "runs", "backbone", "weights", "device", "bad_images", "dry_run"]
+    )]
+    pub resume: Option<PathBuf>,
+    /// Print the result as JSON
+    #[arg(long)]
+    pub json: bool,
+    /// No progress, only warnings and the result
+    #[arg(long, short)]
+    pub quiet: bool,
+}
+
+/// Arguments of `evaluate`.
+#[derive(Debug, clap::Args)]
+pub struct EvaluateArgs {
+    /// A model file, or the directory of a run
+    pub model: PathBuf,
+    /// The folder of images, with the class folders that the model knows
+    pub data: PathBuf,
+    /// Which images [default: test/ if it is there, else val/, else all]
+    #[arg(long)]
+    pub split: Option<SplitArg>,
+    /// The split.json of a run: measure on that run's own split of the folder [default: its validation images]
+    #[arg(long, value_name = "FILE")]
+    pub run_split: Option<PathBuf>,
+    /// Print the figures as JSON
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub inference: InferenceArgs,
+}
+
+/// Arguments of `predict`.
+#[derive(Debug, clap::Args)]
+pub struct PredictArgs {
+    /// A model file, or the directory of a run
+    pub model: PathBuf,
+    /// Images, or folders of images
+    #[arg(required = true, value_name = "IMAGE")]
+    pub images: Vec<PathBuf>,
+    /// How many classes to show for each image
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = at_least_one)]
+    pub top: usize,
+    /// Print a JSON array
+    #[arg(long, conflicts_with = "csv")]
+    pub json: bool,
+    /// Print CSV with a header
+    #[arg(long)]
+    pub csv: bool,
+    #[command(flatten)]
+    pub inference: InferenceArgs,
+}
+
+/// What `evaluate` and `predict` share.
+#[derive(Debug, clap::Args)]
+pub struct InferenceArgs {
+    /// Where to compute: cpu, or a backend such as wgpu:0
+    #[arg(long, default_value = "cpu")]
+    pub device: String,
+    /// Images computed at once; it does not change the results
+    #[arg(long, value_name = "N", default_value_t = 32, value_parser = at_least_one)]
+    pub batch_size: usize,
+    /// What to do with images that cannot be decoded
+    #[arg(long, value_name = "POLICY", default_value = "fail")]
+    pub bad_images: BadImagesArg,
+}
+
+/// Arguments of `backbones`.
+#[derive(Debug, clap::Args)]
+pub struct BackbonesArgs {
+    /// Print the cards as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `inspect`.
+#[derive(Debug, clap::Args)]
+pub struct InspectArgs {
+    /// A model file, or the directory of a run
+    pub model: PathBuf,
+    /// Print everything as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What to do with images that cannot be decoded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum BadImagesArg {
+    /// Stop with an error that names them
+    Fail,
+    /// Leave them out and list them
+    Skip,
+}
+
+impl BadImagesArg {
+    /// The word of the command line and of recipes.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Fail => "fail",
+            Self::Skip => "skip",
+        }
+    }
+}
+
+/// A part of a folder of images.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum SplitArg {
+    /// The validation images
+    Val,
+    /// The test images
+    Test,
+    /// The training images
+    Train,
+    /// Every image
+    All,
+}
+
+fn at_least_one(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) => Err("expected at least 1".into()),
+        Ok(number) => Ok(number),
+        Err(_) => Err("expected a whole number".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn resuming_takes_no_other_settings() {
+        let parse = |words: &[&str]| Args::try_parse_from([&["rekindle", "train"], words].concat());
+        assert!(parse(&["--resume", "runs/a"]).is_ok());
+        assert!(parse(&["--resume", "runs/a", "--quiet", "--json"]).is_ok());
+        assert!(parse(&["--resume", "runs/a", "--seed", "1"]).is_err());
+        assert!(parse(&["photos", "--resume", "runs/a"]).is_err());
+        assert!(parse(&[]).is_err());
+    }
+}

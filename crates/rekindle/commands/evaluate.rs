@@ -1,0 +1,100 @@
+//! `rekindle evaluate`: a model and a folder whose classes are known to figures.
+
+use std::io::{self, Write};
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Result, bail};
+use rekindle_augment::DecodeLimits;
+use rekindle_finetune::data::{ClassIndex, Dataset, ImageFolder, Split, SplitName, scan_folder_as};
+use rekindle_finetune::metrics::{Metrics, MetricsReport};
+use rekindle_finetune::{Predictor, device_from_name, load_info};
+
+use super::images::usable;
+use super::model::model_path;
+use crate::Ending;
+use crate::args::{EvaluateArgs, SplitArg};
+use crate::print::{self, figures, progress::ImageBar};
+
+/// Classes among the largest logits that count as right in the top-k accuracy.
+const TOP_K: usize = 5;
+
+/// Measures a model and prints the figures.
+pub fn run(args: &EvaluateArgs) -> Result<Ending> {
+    let device = device_from_name(&args.inference.device)?;
+    let path = model_path(&args.model)?;
+    let info = load_info(&path)?;
+    let folder = scan_folder_as(&args.data, &ClassIndex::new(info.classes.clone())?)?;
+    print::scan_notes(&folder);
+    let (samples, part) = match &args.run_split {
+        Some(file) => of_run(&folder, file, args.split)?,
+        None => of_folder(&folder, args.split)?,
+    };
+    if samples.is_empty() {
+        bail!("`{}` has no {part} images; choose others with --split", args.data.display());
+    }
+    let dataset = Dataset::new(only(folder, &samples), DecodeLimits::default(), Dataset::DEFAULT_CACHE_BYTES);
+    let all = (0..dataset.len()).collect();
+    let (samples, skipped) = usable(&dataset, args.inference.bad_images, all)?;
+    let predictor = Predictor::load(&path, &device)?;
+    let report = measure(&predictor, &Arc::new(dataset), &samples, args.inference.batch_size)?;
+    let context = figures::Measured { model: &path, data: &args.data, part: &part, skipped, classes: &info.classes };
+    let mut out = io::stdout().lock();
+    match args.json {
+        true => writeln!(out, "{}", figures::json(&context, &report)?)?,
+        false => write!(out, "{}", figures::table(&context, &report, print::width()))?,
+    }
+    Ok(Ending::Done)
+}
+
+/// The folder with these samples alone, so that others are neither checked nor read.
+fn only(folder: ImageFolder, samples: &[usize]) -> ImageFolder {
+    let kept = samples.iter().map(|&sample| folder.samples[sample].clone()).collect();
+    ImageFolder { samples: kept, least_per_class: 0, ..folder }
+}
+
+/// The images of a part of the folder, and the part's name.
+fn of_folder(folder: &ImageFolder, split: Option<SplitArg>) -> Result<(Vec<usize>, String)> {
+    let all = || ((0..folder.samples.len()).collect(), "all".to_owned());
+    let named = |split: SplitName| {
+        let of_split = |&index: &usize| folder.samples[index].split == Some(split);
+        ((0..folder.samples.len()).filter(of_split).collect(), split.to_string())
+    };
+    Ok(match split {
+        Some(SplitArg::All) => all(),
+        Some(SplitArg::Train) => named(SplitName::Train),
+        Some(SplitArg::Val) => named(SplitName::Validation),
+        Some(SplitArg::Test) => named(SplitName::Test),
+        None if folder.has(SplitName::Test) => named(SplitName::Test),
+        None if folder.has(SplitName::Validation) => named(SplitName::Validation),
+        None => all(),
+    })
+}
+
+/// The images of a part of a run's split, and the part's name.
+fn of_run(folder: &ImageFolder, file: &Path, split: Option<SplitArg>) -> Result<(Vec<usize>, String)> {
+    let (saved, _) = Split::load(folder, file)?;
+    let Split { train, validation, test } = saved;
+    Ok(match split {
+        None | Some(SplitArg::Val) => (validation, "validation".into()),
+        Some(SplitArg::Train) => (train, "train".into()),
+        Some(SplitArg::Test) => (test, "test".into()),
+        Some(SplitArg::All) => ([train, validation, test].concat(), "all".into()),
+    })
+}
+
+fn measure(
+    predictor: &Predictor,
+    dataset: &Arc<Dataset>,
+    samples: &[usize],
+    batch_size: usize,
+) -> Result<MetricsReport> {
+    let mut metrics = Metrics::new(predictor.info().classes.len(), TOP_K);
+    let bar = ImageBar::new(samples.len());
+    predictor.run(dataset, samples, batch_size, |batch, logits| {
+        metrics.add(&logits, &batch.targets)?;
+        bar.add(batch.targets.len());
+        Ok(())
+    })?;
+    Ok(metrics.report()?)
+}

@@ -1,0 +1,29 @@
+//! What evaluation and prediction share: which images can be used, and a bar while they are computed.
+
+use anyhow::Result;
+use rekindle_finetune::data::{BadImages, Dataset};
+
+use crate::args::BadImagesArg;
+use crate::print;
+
+/// The samples that can be decoded; the others are an error, or are listed as warnings, as the policy says.
+///
+/// # Errors
+///
+/// Under `fail`, an image whose header cannot be read; one that is broken further on is found when it is needed.
+pub fn usable(
+    dataset: &Dataset,
+    policy: BadImagesArg,
+    samples: Vec<usize>,
+) -> Result<(Vec<usize>, usize)> {
+    let verified = match policy {
+        BadImagesArg::Fail => dataset.verify_headers(BadImages::Fail)?,
+        BadImagesArg::Skip => dataset.verify_decode(BadImages::Skip)?,
+    };
+    print::bad_images(&verified.bad);
+    let good = samples
+        .into_iter()
+        .filter(|sample| verified.good.binary_search(sample).is_ok())
+        .collect();
+    Ok((good, verified.bad.len()))
+}

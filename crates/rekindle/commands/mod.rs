@@ -1,0 +1,9 @@
+//! One file per command, each with a `run` that returns how it ended.
+
+pub mod backbones;
+pub mod evaluate;
+mod images;
+pub mod inspect;
+mod model;
+pub mod predict;
+pub mod train;

@@ -1,0 +1,108 @@
+//! The end of a run in words: what came out, how sure it is, what it cost, what to do with it.
+
+use std::fmt::Write as _;
+use std::io::{self, Write};
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::Result;
+use rekindle_finetune::{Plan, RunReport};
+
+use super::words::{self, shell_word, wilson_interval};
+
+/// Prints the result, as JSON or as text.
+pub fn print(plan: &Plan, report: &RunReport, directory: &Path, json: bool) -> Result<()> {
+    let turned = plan.dataset.turned();
+    let peak = peak_memory_bytes();
+    let mut out = io::stdout().lock();
+    if json {
+        let mut value = serde_json::to_value(report)?;
+        value["classes"] = serde_json::to_value(&plan.facts.classes)?;
+        value["accuracy_interval_95"] =
+            serde_json::to_value(wilson_interval(report.validation.accuracy, report.validation.samples))?;
+        value["peak_memory_bytes"] = peak.into();
+        value["images_turned_upright"] = turned.into();
+        value["images_left_out"] = plan.bad_images.len().into();
+        writeln!(out, "{}", serde_json::to_string_pretty(&value)?)?;
+        return Ok(());
+    }
+    let data = &plan.facts.data;
+    write!(out, "\n{}", text(report, turned, peak, data, directory)?)?;
+    Ok(())
+}
+
+fn text(report: &RunReport, turned: usize, peak: Option<u64>, data: &Path, directory: &Path) -> Result<String> {
+    let mut text = String::new();
+    let validation = &report.validation;
+    let [low, high] = wilson_interval(validation.accuracy, validation.samples).map(words::percent);
+    let (phase, epoch) = &report.best;
+    writeln!(text, "Result      {}", report.model.display())?;
+    writeln!(
+        text,
+        "Best        {}, epoch {epoch} ({} in all)",
+        phase_words(phase),
+        words::count(report.epochs, "epoch", "epochs")
+    )?;
+    writeln!(text, "Validation  {}", words::count(validation.samples as usize, "image", "images"))?;
+    writeln!(text, "  accuracy           {:>7}   95 % interval {low} to {high}", words::percent(validation.accuracy))?;
+    writeln!(text, "  balanced accuracy  {:>7}", words::percent(validation.balanced_accuracy))?;
+    writeln!(text, "  loss               {:>7.4}", validation.loss)?;
+    write!(text, "Time        {}", words::duration(Duration::from_secs_f64(report.seconds)))?;
+    if let Some(first) = report.seconds_to_first_step {
+        write!(text, "; first training step at {}", words::duration(Duration::from_secs_f64(first)))?;
+    }
+    writeln!(text, "; {} waiting for images", words::percent(report.waited_share))?;
+    if let Some(bytes) = peak {
+        writeln!(text, "Memory      {} MiB at the peak", bytes >> 20)?;
+    }
+    if turned > 0 {
+        writeln!(text, "Images      {turned} turned upright, as their EXIF orientation asks")?;
+    }
+    let model = shell_word(&report.model);
+    writeln!(text, "\nNext")?;
+    writeln!(
+        text,
+        "  rekindle evaluate {model} {} --run-split {}",
+        shell_word(data),
+        shell_word(&directory.join("split.json"))
+    )?;
+    writeln!(text, "  rekindle predict {model} IMAGE...")?;
+    Ok(text)
+}
+
+/// `phase 1` for `phase1`.
+pub fn phase_words(phase: &str) -> String {
+    match phase.strip_prefix("phase") {
+        Some(number) => format!("phase {number}"),
+        None => phase.to_owned(),
+    }
+}
+
+/// The most memory that this process held at once, where the system tells it.
+fn peak_memory_bytes() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    parse_peak(&status)
+}
+
+fn parse_peak(status: &str) -> Option<u64> {
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kibibytes << 10)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_peak_is_read_from_the_systems_text() {
+        assert_eq!(parse_peak("Name:\tx\nVmHWM:\t    2048 kB\nVmRSS:\t 1 kB\n"), Some(2 << 20));
+        assert_eq!(parse_peak("Name:\tx\n"), None);
+    }
+
+    #[test]
+    fn phases_are_words() {
+        assert_eq!(phase_words("phase2"), "phase 2");
+        assert_eq!(phase_words("warmup"), "warmup");
+    }
+}

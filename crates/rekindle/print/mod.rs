@@ -1,0 +1,136 @@
+//! What the program says: warnings and errors, and how wide and in which colours.
+//!
+//! Results go to standard output; progress, warnings and errors to standard error. Nothing that is not a terminal gets control
+//! characters, and `NO_COLOR` is respected.
+
+pub mod closing;
+pub mod figures;
+pub mod plan;
+pub mod predictions;
+pub mod progress;
+pub mod table;
+pub mod words;
+
+use std::io::{self, IsTerminal, Write};
+
+use rekindle_finetune::data::{BadImage, ImageFolder};
+
+/// Most lines of a list of warnings.
+const MOST_LISTED: usize = 10;
+
+/// Columns of the terminal behind standard output, or of `COLUMNS`; none where the output goes elsewhere and may be of any width.
+pub fn terminal_width() -> Option<usize> {
+    if !io::stdout().is_terminal() {
+        return None;
+    }
+    let columns = std::env::var("COLUMNS").ok().and_then(|text| text.parse().ok());
+    let asked = || terminal_size::terminal_size().map(|(width, _)| usize::from(width.0));
+    columns.or_else(asked).or(Some(80))
+}
+
+/// Columns to lay tables out for: the terminal's, or 80.
+pub fn width() -> usize {
+    terminal_width().unwrap_or(80)
+}
+
+/// Says on standard error that something is odd.
+pub fn warning(text: &str) {
+    say("warning", "33", text);
+}
+
+/// Says on standard error why the program ends.
+pub fn error(text: &str) {
+    say("error", "31", text);
+}
+
+fn say(what: &str, colour: &str, text: &str) {
+    let coloured = io::stderr().is_terminal() && wants_colour(|name| std::env::var_os(name));
+    // There is no place left to tell that standard error cannot be written.
+    let _ = match coloured {
+        true => writeln!(io::stderr(), "\x1b[1;{colour}m{what}\x1b[0m: {text}"),
+        false => writeln!(io::stderr(), "{what}: {text}"),
+    };
+}
+
+fn wants_colour(variable: impl Fn(&str) -> Option<std::ffi::OsString>) -> bool {
+    variable("NO_COLOR").is_none_or(|value| value.is_empty()) && variable("TERM").is_none_or(|value| value != "dumb")
+}
+
+/// An error with its causes, joined by `: `; a cause that the text before it ends with already is not repeated.
+pub fn chain(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain() {
+        let cause = cause.to_string();
+        let cause = cause.trim_end();
+        if text.contains(cause) {
+            continue;
+        }
+        if !text.is_empty() {
+            text.push_str(": ");
+        }
+        text.push_str(cause);
+    }
+    text
+}
+
+/// Warns of what is odd about a folder and tells what was left out of it.
+pub fn scan_notes(folder: &ImageFolder) {
+    for text in &folder.warnings {
+        warning(&text.to_string());
+    }
+    if folder.skipped.total() > 0 {
+        warning(&format!("files left out: {}", folder.skipped));
+    }
+}
+
+/// Lists images that are left out since they cannot be decoded, ten at most.
+pub fn bad_images(images: &[BadImage]) {
+    if images.is_empty() {
+        return;
+    }
+    let mut text = format!("{} images cannot be decoded and are left out:", images.len());
+    for image in images.iter().take(MOST_LISTED) {
+        text.push_str(&format!("\n  {image}"));
+    }
+    if images.len() > MOST_LISTED {
+        text.push_str(&format!("\n  and {} more", images.len() - MOST_LISTED));
+    }
+    warning(&text);
+}
+
+/// Makes a panic, which is a mistake in the program, say so in one line; with `RUST_BACKTRACE` it shows where, as usual.
+pub fn explain_panics() {
+    if std::env::var_os("RUST_BACKTRACE").is_some() {
+        return;
+    }
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        let reason = panic.payload_as_str().unwrap_or("no reason given");
+        error(&format!(
+            "a mistake in rekindle, or in a driver it uses: {reason} ({place}); run it with RUST_BACKTRACE=1 and report it"
+        ));
+    }));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use anyhow::anyhow;
+
+    #[test]
+    fn a_cause_is_not_said_twice() {
+        let error = anyhow!("permission denied").context("cannot read a.png: permission denied").context("prediction");
+        assert_eq!(chain(&error), "prediction: cannot read a.png: permission denied");
+    }
+
+    #[test]
+    fn no_color_and_dumb_terminals_are_respected() {
+        let with = |name: &'static str, value: &'static str| {
+            wants_colour(move |asked| (asked == name).then(|| value.into()))
+        };
+        assert!(!with("NO_COLOR", "1"));
+        assert!(with("NO_COLOR", ""));
+        assert!(!with("TERM", "dumb"));
+        assert!(with("TERM", "xterm"));
+    }
+}

@@ -1,0 +1,59 @@
+//! A plan as text: a summary to read, then every setting.
+
+use std::fmt::Write as _;
+use std::io::{self, Write};
+use std::path::Path;
+
+use anyhow::Result;
+use rekindle_finetune::{Facts, Plan};
+
+use super::words;
+
+/// Prints a plan that is not run, as JSON or as a summary and TOML.
+pub fn print(plan: &Plan, directory: &Path, json: bool) -> Result<()> {
+    let mut out = io::stdout().lock();
+    if json {
+        let table: toml::Table = plan.to_toml().parse()?;
+        writeln!(out, "{}", serde_json::to_string_pretty(&table)?)?;
+    } else {
+        write!(out, "{}\n{}", summary(plan, directory)?, plan.to_toml())?;
+    }
+    Ok(())
+}
+
+fn summary(plan: &Plan, directory: &Path) -> Result<String> {
+    let (facts, recipe) = (&plan.facts, &plan.recipe);
+    let mut text = String::new();
+    writeln!(text, "# Plan of a run that would be written to {}; nothing is written now.", directory.display())?;
+    writeln!(text, "#")?;
+    writeln!(text, "# Data      {}", images(facts))?;
+    writeln!(text, "# Classes   {}", words::list(facts.classes.iter().map(|class| words::clean(class))))?;
+    let [height, width] = plan.preprocessing.input_size;
+    writeln!(text, "# Backbone  {}, weights {}, input {height}x{width}, on {}", facts.backbone, facts.weights, recipe.device)?;
+    match recipe.phase1.epochs {
+        0 => writeln!(text, "# Phase 1   left out")?,
+        epochs => writeln!(text, "# Phase 1   the head alone, at most {}", words::count(epochs, "epoch", "epochs"))?,
+    }
+    match recipe.phase2.epochs {
+        0 => writeln!(text, "# Phase 2   left out")?,
+        epochs => writeln!(
+            text,
+            "# Phase 2   {} and the head, at most {}",
+            facts.stages[facts.first_unfrozen_stage..].join(", "),
+            words::count(epochs, "epoch", "epochs")
+        )?,
+    }
+    Ok(text)
+}
+
+fn images(facts: &Facts) -> String {
+    let sum = |counts: &[usize]| counts.iter().sum::<usize>();
+    let fewest = facts.train_per_class.iter().min().copied().unwrap_or(0);
+    let most = facts.train_per_class.iter().max().copied().unwrap_or(0);
+    format!(
+        "{}: {} training images ({fewest} to {most} a class), {} for validation",
+        facts.data.display(),
+        sum(&facts.train_per_class),
+        sum(&facts.validation_per_class)
+    )
+}

@@ -1,0 +1,153 @@
+//! Predictions as a table, as CSV and as JSON.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use anyhow::Result;
+use serde_json::{Map, Value, json};
+
+use super::table::Table;
+use super::words;
+
+/// The likeliest classes of one image.
+#[derive(Debug)]
+pub struct Prediction {
+    path: PathBuf,
+    /// Class and probability, likeliest first.
+    best: Vec<(usize, f32)>,
+}
+
+impl Prediction {
+    /// Keeps the `top` likeliest of all classes' probabilities; of equal ones the first class comes first.
+    pub fn new(path: PathBuf, probabilities: &[f32], top: usize) -> Self {
+        let mut best: Vec<(usize, f32)> = probabilities.iter().copied().enumerate().collect();
+        best.sort_by(|a, b| b.1.total_cmp(&a.1));
+        best.truncate(top.max(1));
+        Self { path, best }
+    }
+
+    fn named<'a>(&'a self, classes: &'a [String]) -> impl Iterator<Item = (&'a str, f32)> {
+        self.best.iter().map(|&(class, probability)| (classes.get(class).map_or("", String::as_str), probability))
+    }
+}
+
+/// A line per image, no wider than the terminal: path, class, probability and the next best.
+///
+/// # Errors
+///
+/// The output cannot be written.
+pub fn table(out: &mut impl Write, found: &[Prediction], classes: &[String], width: Option<usize>) -> Result<()> {
+    let path_room = width.map_or(usize::MAX, |width| (width * 2 / 5).max(12));
+    let class_room = width.map_or(usize::MAX, |width| (width / 5).max(8));
+    let shown = found.iter().map(|prediction| prediction.best.len()).max().unwrap_or(1);
+    let headings = ["path", "class", "probability", "next best"];
+    let mut table = Table::new(if shown > 1 { &headings } else { &headings[..3] }).right(&[2]);
+    for prediction in found {
+        let mut best = prediction.named(classes);
+        let (class, probability) = best.next().unwrap_or_default();
+        let next: Vec<String> = best.map(|(class, share)| format!("{class} {}", words::percent(share.into()))).collect();
+        table.row([
+            words::cut_front(&prediction.path.to_string_lossy(), path_room),
+            words::cut_back(class, class_room),
+            words::percent(probability.into()),
+            next.join(", "),
+        ]);
+    }
+    for line in table.text().lines() {
+        let line = width.map_or_else(|| line.to_owned(), |width| words::cut_back(line, width));
+        writeln!(out, "{}", line.trim_end())?;
+    }
+    Ok(())
+}
+
+/// A header and a line per image: path, class, probability, then class and probability of the next best up to `top`.
+///
+/// # Errors
+///
+/// The output cannot be written.
+pub fn csv(out: &mut impl Write, found: &[Prediction], classes: &[String], top: usize) -> io::Result<()> {
+    let top = top.clamp(1, classes.len().max(1));
+    let mut header = String::from("path,class,probability");
+    for place in 2..=top {
+        header.push_str(&format!(",class_{place},probability_{place}"));
+    }
+    writeln!(out, "{header}")?;
+    for prediction in found {
+        write!(out, "{}", quoted(&prediction.path.to_string_lossy()))?;
+        for (class, probability) in prediction.named(classes) {
+            write!(out, ",{},{probability:.6}", quoted(class))?;
+        }
+        writeln!(out)?;
+    }
+    Ok(())
+}
+
+/// An array with an object per image: path, class, probability, and the probabilities of the likeliest classes by name.
+///
+/// # Errors
+///
+/// A path is not valid Unicode.
+pub fn json(found: &[Prediction], classes: &[String]) -> Result<String> {
+    let object = |prediction: &Prediction| {
+        let mut best = prediction.named(classes);
+        let (class, probability) = best.next().unwrap_or_default();
+        let all: Map<String, Value> =
+            prediction.named(classes).map(|(class, share)| (class.to_owned(), share.into())).collect();
+        json!({
+            "path": prediction.path.to_string_lossy(),
+            "class": class,
+            "probability": probability,
+            "probabilities": all,
+        })
+    };
+    let objects: Vec<Value> = found.iter().map(object).collect();
+    Ok(serde_json::to_string_pretty(&objects)?)
+}
+
+/// A field of CSV, in quotes where RFC 4180 asks for them.
+fn quoted(text: &str) -> String {
+    match text.contains([',', '"', '\n', '\r']) {
+        true => format!("\"{}\"", text.replace('"', "\"\"")),
+        false => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn classes() -> Vec<String> {
+        ["cat", "dog, small", "emu"].map(String::from).to_vec()
+    }
+
+    #[test]
+    fn csv_quotes_what_would_break_a_line() {
+        let found = [Prediction::new("a \"b\".png".into(), &[0.1, 0.7, 0.2], 2)];
+        let mut out = Vec::new();
+        csv(&mut out, &found, &classes(), 2).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        assert_eq!(
+            text,
+            "path,class,probability,class_2,probability_2\n\"a \"\"b\"\".png\",\"dog, small\",0.700000,emu,0.200000\n"
+        );
+    }
+
+    #[test]
+    fn a_table_is_no_wider_than_the_terminal() {
+        let long = "photos/".repeat(20);
+        let found = [Prediction::new(long.into(), &[0.1, 0.7, 0.2], 3)];
+        for width in [40, 80, 120] {
+            let mut out = Vec::new();
+            table(&mut out, &found, &classes(), Some(width)).unwrap();
+            let text = String::from_utf8(out).unwrap();
+            assert!(text.lines().all(|line| line.chars().count() <= width), "{text}");
+            assert!(text.contains("70.0 %"), "{text}");
+        }
+    }
+
+    #[test]
+    fn of_equal_probabilities_the_first_class_wins() {
+        let found = Prediction::new("a".into(), &[0.25, 0.375, 0.375], 2);
+        assert_eq!(found.best, [(1, 0.375), (2, 0.375)]);
+    }
+}

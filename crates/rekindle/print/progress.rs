@@ -1,0 +1,231 @@
+//! Progress of a run: bars on a terminal, and one line for each epoch.
+//!
+//! The bar is on standard error. Lines go to standard output, or to standard error where standard output is kept for JSON.
+
+use std::io::{self, IsTerminal, Write};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
+use rekindle_finetune::{EpochRecord, Observer, Plan, StepProgress};
+
+use super::closing::phase_words;
+use super::words;
+
+/// Names, a short bar, images done and their rate, time left: below 80 columns.
+const TEMPLATE: &str = "{msg:<22} {wide_bar:.cyan} {pos}/{len} {rate:>13} {left:>14}";
+
+fn bar(images: usize, message: String) -> ProgressBar {
+    let bar = ProgressBar::with_draw_target(Some(images as u64), ProgressDrawTarget::stderr_with_hz(8));
+    let rate = |state: &ProgressState, text: &mut dyn std::fmt::Write| {
+        let _ = write!(text, "{:.0} images/s", state.per_sec());
+    };
+    let left = |state: &ProgressState, text: &mut dyn std::fmt::Write| {
+        let _ = write!(text, "{} left", words::duration(state.eta()));
+    };
+    // The template is a constant that the tests cover; without it the bar would have its plain form.
+    if let Ok(style) = ProgressStyle::with_template(TEMPLATE) {
+        bar.set_style(style.with_key("rate", rate).with_key("left", left).progress_chars("━╸─"));
+    }
+    bar.set_message(message);
+    bar
+}
+
+/// A bar over images, for evaluation and prediction; nothing where standard error is no terminal.
+#[derive(Debug)]
+pub struct ImageBar(Option<ProgressBar>);
+
+impl ImageBar {
+    /// A bar over this many images.
+    pub fn new(images: usize) -> Self {
+        Self(io::stderr().is_terminal().then(|| bar(images, "images".into())))
+    }
+
+    /// So many more are done.
+    pub fn add(&self, images: usize) {
+        if let Some(bar) = &self.0 {
+            bar.inc(images as u64);
+        }
+    }
+}
+
+impl Drop for ImageBar {
+    fn drop(&mut self) {
+        if let Some(bar) = &self.0 {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+/// What a bar counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Features,
+    Phase(&'static str),
+}
+
+/// Prints what a run does.
+#[derive(Debug)]
+pub struct Progress {
+    live: bool,
+    quiet: bool,
+    to_stderr: bool,
+    bar: Option<(Stage, ProgressBar)>,
+    features_since: Option<Instant>,
+    most_epochs: [usize; 2],
+}
+
+impl Progress {
+    /// Silent if `quiet`; lines go to standard error if `json`.
+    pub fn new(quiet: bool, json: bool) -> Self {
+        let live = !quiet && io::stderr().is_terminal();
+        Self { live, quiet, to_stderr: json, bar: None, features_since: None, most_epochs: [0; 2] }
+    }
+
+    /// Says where the run's files are.
+    pub fn run_directory(&self, directory: &Path, resumed: bool) {
+        let verb = if resumed { "going on with" } else { "run" };
+        self.line(&format!("{verb} {}", directory.display()));
+    }
+
+    /// Takes the bar away.
+    pub fn finish(&mut self) {
+        if let Some((_, bar)) = self.bar.take() {
+            bar.finish_and_clear();
+        }
+    }
+
+    fn line(&self, text: &str) {
+        if self.quiet {
+            return;
+        }
+        // A run does not end because nobody reads what it says.
+        let write = || {
+            let _ = match self.to_stderr {
+                true => writeln!(io::stderr(), "{text}"),
+                false => writeln!(io::stdout(), "{text}"),
+            };
+        };
+        match &self.bar {
+            Some((_, bar)) => bar.suspend(write),
+            None => write(),
+        }
+    }
+
+    /// The bar of a stage, in place of that of another one.
+    fn bar(&mut self, stage: Stage, images: usize, done: usize, message: impl FnOnce() -> String) {
+        if !self.live {
+            return;
+        }
+        match &self.bar {
+            Some((shown, bar)) if *shown == stage => {
+                bar.set_message(message());
+                bar.set_position(done as u64);
+            }
+            _ => {
+                self.finish();
+                let bar = bar(images, message());
+                bar.set_position(done as u64);
+                bar.reset_eta();
+                self.bar = Some((stage, bar));
+            }
+        }
+    }
+}
+
+impl Observer for Progress {
+    fn started(&mut self, plan: &Plan) {
+        self.most_epochs = [plan.recipe.phase1.epochs, plan.recipe.phase2.epochs];
+        let facts = &plan.facts;
+        let [train, validation] =
+            [&facts.train_per_class, &facts.validation_per_class].map(|counts| counts.iter().sum::<usize>());
+        self.line(&format!(
+            "{} classes, {train} training and {validation} validation images; {} on {}",
+            facts.classes.len(),
+            facts.backbone,
+            plan.recipe.device
+        ));
+    }
+
+    fn phase_started(&mut self, phase: &'static str, trainable: usize, all: usize) {
+        self.finish();
+        let most = self.most_epochs[usize::from(phase == "phase2")];
+        self.line(&format!(
+            "\n{}: {trainable} of {all} parameters, at most {}",
+            phase_words(phase),
+            words::count(most, "epoch", "epochs")
+        ));
+        self.line("epoch  train loss  val loss  accuracy  balanced        lr");
+    }
+
+    fn features(&mut self, done: usize, of: usize) {
+        let since = *self.features_since.get_or_insert_with(Instant::now);
+        self.bar(Stage::Features, of, done, || "features, once".into());
+        if done >= of {
+            self.features_since = None;
+            self.finish();
+            let time = since.elapsed();
+            // A few left over are not worth a line.
+            if time > Duration::from_secs(1) {
+                self.line(&format!("       features of {of} images in {}", words::duration(time)));
+            }
+        }
+    }
+
+    fn step(&mut self, at: StepProgress) {
+        let done = (at.epoch - 1) * at.of + at.images;
+        self.bar(Stage::Phase(at.phase), at.epochs * at.of, done, || {
+            format!("epoch {}/{} loss {:.3}", at.epoch, at.epochs, at.loss)
+        });
+    }
+
+    fn epoch(&mut self, record: &EpochRecord) {
+        self.line(&epoch_line(record));
+    }
+
+    fn note(&mut self, text: &str) {
+        self.line(&format!("note: {text}"));
+    }
+}
+
+fn epoch_line(record: &EpochRecord) -> String {
+    let line = format!(
+        "{:>5}  {:>10.4}  {:>8.4}  {:>8}  {:>8}  {:>8.1e}  {}",
+        record.epoch,
+        record.train_loss,
+        record.validation_loss,
+        words::percent(record.validation_accuracy),
+        words::percent(record.validation_balanced_accuracy),
+        record.lr,
+        if record.best { "best" } else { "" }
+    );
+    line.trim_end().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_template_of_the_bar_is_valid() {
+        ProgressStyle::with_template(TEMPLATE).unwrap();
+    }
+
+    #[test]
+    fn the_line_of_an_epoch_fits_80_columns() {
+        let record = EpochRecord {
+            phase: "phase1".into(),
+            epoch: 1000,
+            lr: 1e-3,
+            train_loss: 123.456,
+            gradient_norm: 1.0,
+            validation_loss: 123.456,
+            validation_accuracy: 1.0,
+            validation_balanced_accuracy: 1.0,
+            validation_macro_f1: 1.0,
+            best: true,
+        };
+        let line = epoch_line(&record);
+        assert_eq!(line, " 1000    123.4560  123.4560   100.0 %   100.0 %    1.0e-3  best");
+    }
+}
