@@ -107,7 +107,7 @@ pub struct EvaluateArgs {
     /// Which images [default: test/ if it is there, else val/, else all]
     #[arg(long)]
     pub split: Option<SplitArg>,
-    /// The split.json of a run: measure on that run's own split of the folder [default: its validation images]
+    /// A run's split.json: measure on that run's own validation images, or on the part named with --split
     #[arg(long, value_name = "FILE")]
     pub run_split: Option<PathBuf>,
     /// Print the figures as JSON

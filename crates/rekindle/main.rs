@@ -41,7 +41,11 @@ fn main() -> ExitCode {
         Ok(Ok(Ending::Interrupted)) => ExitCode::from(1),
         Ok(Err(error)) if reader_is_gone(&error) => ExitCode::SUCCESS,
         Ok(Err(error)) => {
-            print::error(&print::chain(&error));
+            let unwritten = error
+                .downcast_ref::<io::Error>()
+                .map(|_| "cannot write the output: ")
+                .unwrap_or_default();
+            print::error(&format!("{unwritten}{}", print::chain(&error)));
             ExitCode::from(2)
         }
         // The hook has said what happened.

@@ -163,21 +163,31 @@ impl Backbone {
     /// # Shapes
     ///
     /// As [`Backbone::forward`]; an output of stage `i` is `[batch, stages()[i].channels(), height', width']`.
-    pub fn forward_keeping(&self, images: Tensor<4>, kept: &[usize]) -> (Tensor<4>, Vec<Tensor<4>>) {
+    pub fn forward_keeping(
+        &self,
+        images: Tensor<4>,
+        kept: &[usize],
+    ) -> (Tensor<4>, Vec<Tensor<4>>) {
         let mut outputs = Vec::with_capacity(kept.len());
-        let features = self.stages.iter().enumerate().fold(images, |x, (index, stage)| {
-            let x = stage.forward(x);
-            if kept.contains(&index) {
-                outputs.push(x.clone());
-            }
-            x
-        });
+        let features = self
+            .stages
+            .iter()
+            .enumerate()
+            .fold(images, |x, (index, stage)| {
+                let x = stage.forward(x);
+                if kept.contains(&index) {
+                    outputs.push(x.clone());
+                }
+                x
+            });
         (features, outputs)
     }
 
     /// The outputs at the feature taps, finest first, as timm's `features_only` gives them.
     pub fn forward_taps(&self, images: Tensor<4>) -> Vec<Tensor<4>> {
-        let taps: Vec<usize> = (0..self.stages.len()).filter(|index| self.stages[*index].tap).collect();
+        let taps: Vec<usize> = (0..self.stages.len())
+            .filter(|index| self.stages[*index].tap)
+            .collect();
         self.forward_keeping(images, &taps).1
     }
 

@@ -5,13 +5,22 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
-use rekindle_finetune::{EpochRecord, FinetuneError, Observer, Plan, Recipe, RunOptions, RunOutcome, run};
+use rekindle_finetune::{
+    EpochRecord, FinetuneError, Observer, Plan, Recipe, RunOptions, RunOutcome, run,
+};
 
 struct Print;
 
 impl Observer for Print {
     fn epoch(&mut self, record: &EpochRecord) {
-        let EpochRecord { phase, epoch, train_loss, validation_loss, validation_accuracy, .. } = record;
+        let EpochRecord {
+            phase,
+            epoch,
+            train_loss,
+            validation_loss,
+            validation_accuracy,
+            ..
+        } = record;
         let mark = if record.best { " *" } else { "" };
         println!(
             "{phase} {epoch:3}: training loss {train_loss:.4}, validation loss {validation_loss:.4}, accuracy {:.1} %{mark}",
@@ -23,11 +32,20 @@ impl Observer for Print {
 fn main() -> Result<(), FinetuneError> {
     let started = Instant::now();
     let mut arguments = std::env::args().skip(1);
-    let folder = PathBuf::from(arguments.next().unwrap_or_else(|| "examples/emoji".to_owned()));
+    let folder = PathBuf::from(
+        arguments
+            .next()
+            .unwrap_or_else(|| "examples/emoji".to_owned()),
+    );
     let overrides: Vec<String> = arguments.collect();
     let plan = Plan::new(Recipe::load(None, &overrides)?, &folder)?;
     let directory = std::env::temp_dir().join(format!("rekindle-example-{}", std::process::id()));
-    let options = RunOptions { directory: directory.clone(), resume: false, started, interrupt: Default::default() };
+    let options = RunOptions {
+        directory: directory.clone(),
+        resume: false,
+        started,
+        interrupt: Default::default(),
+    };
     let outcome = run(&plan, &options, &mut Print);
     let removed = std::fs::remove_dir_all(&directory);
     if let RunOutcome::Finished(report) = outcome? {
@@ -40,5 +58,8 @@ fn main() -> Result<(), FinetuneError> {
             report.seconds_to_first_step.unwrap_or(f64::NAN),
         );
     }
-    removed.map_err(|source| FinetuneError::Write { path: directory, source })
+    removed.map_err(|source| FinetuneError::Write {
+        path: directory,
+        source,
+    })
 }

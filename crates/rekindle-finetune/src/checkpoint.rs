@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::FinetuneError;
 use crate::classifier::TailState;
-use crate::metrics::MetricsReport;
 use crate::files::{create_directory, read, to_safetensors, write_whole};
+use crate::metrics::MetricsReport;
 use crate::observer::EpochRecord;
 use crate::stopping::EarlyStopping;
 
@@ -68,7 +68,10 @@ impl Checkpoint {
     /// A file cannot be written; the older set is still there then.
     pub fn save(&self, run: &Path) -> Result<(), FinetuneError> {
         let [place, new, old] = places(run);
-        let failed = |source| FinetuneError::Write { path: place.clone(), source };
+        let failed = |source| FinetuneError::Write {
+            path: place.clone(),
+            source,
+        };
         remove(&new).map_err(failed)?;
         create_directory(&new)?;
         let written = self.write(&new);
@@ -91,7 +94,10 @@ impl Checkpoint {
             write_whole(&folder.join(BEST), &tail_bytes(best))?;
         }
         if let Some(report) = &self.best_report {
-            write_whole(&folder.join(REPORT), &serde_json::to_vec_pretty(report).unwrap_or_default())?;
+            write_whole(
+                &folder.join(REPORT),
+                &serde_json::to_vec_pretty(report).unwrap_or_default(),
+            )?;
         }
         if let Some(optimizer) = &self.optimizer {
             write_whole(&folder.join(OPTIMIZER), optimizer)?;
@@ -107,24 +113,32 @@ impl Checkpoint {
     /// There is none, or a file of it cannot be read.
     pub fn load(run: &Path) -> Result<Self, FinetuneError> {
         let [place, _, old] = places(run);
-        let Some(folder) = [place, old].into_iter().find(|folder| folder.join(PROGRESS).exists()) else {
+        let Some(folder) = [place, old]
+            .into_iter()
+            .find(|folder| folder.join(PROGRESS).exists())
+        else {
             return Err(FinetuneError::NothingToResume { path: run.into() });
         };
         let unreadable = |name: &str, error: serde_json::Error| FinetuneError::ResumeMismatch {
             path: run.into(),
             reason: format!("{}: {error}", folder.join(name).display()),
         };
-        let progress =
-            serde_json::from_slice(&read(&folder.join(PROGRESS))?).map_err(|error| unreadable(PROGRESS, error))?;
+        let progress = serde_json::from_slice(&read(&folder.join(PROGRESS))?)
+            .map_err(|error| unreadable(PROGRESS, error))?;
         let tail = |name: &str| read_tail(&folder.join(name));
         let optional = |name: &str| folder.join(name).exists();
         Ok(Self {
             progress,
             current: tail(CURRENT)?,
-            best: if optional(BEST) { Some(tail(BEST)?) } else { None },
+            best: if optional(BEST) {
+                Some(tail(BEST)?)
+            } else {
+                None
+            },
             best_report: match optional(REPORT) {
                 true => Some(
-                    serde_json::from_slice(&read(&folder.join(REPORT))?).map_err(|error| unreadable(REPORT, error))?,
+                    serde_json::from_slice(&read(&folder.join(REPORT))?)
+                        .map_err(|error| unreadable(REPORT, error))?,
                 ),
                 false => None,
             },
@@ -143,7 +157,10 @@ impl Checkpoint {
     pub fn remove(run: &Path) -> Result<(), FinetuneError> {
         let [place, new, old] = places(run);
         [place, new, old].iter().try_for_each(|folder| {
-            remove(folder).map_err(|source| FinetuneError::Write { path: folder.clone(), source })
+            remove(folder).map_err(|source| FinetuneError::Write {
+                path: folder.clone(),
+                source,
+            })
         })
     }
 }
@@ -153,10 +170,17 @@ impl Checkpoint {
 /// # Errors
 ///
 /// The state cannot be read.
-pub fn restore_optimizer(optimizer: ModuleOptimizer, bytes: Bytes, run: &Path) -> Result<ModuleOptimizer, FinetuneError> {
+pub fn restore_optimizer(
+    optimizer: ModuleOptimizer,
+    bytes: Bytes,
+    run: &Path,
+) -> Result<ModuleOptimizer, FinetuneError> {
     optimizer
         .from_bytes(bytes)
-        .map_err(|error| FinetuneError::OptimizerState { path: places(run)[0].join(OPTIMIZER), reason: error.to_string() })
+        .map_err(|error| FinetuneError::OptimizerState {
+            path: places(run)[0].join(OPTIMIZER),
+            reason: error.to_string(),
+        })
 }
 
 fn places(run: &Path) -> [PathBuf; 3] {
@@ -172,7 +196,10 @@ fn remove(folder: &Path) -> std::io::Result<()> {
 
 fn tail_bytes(tail: &TailState) -> Vec<u8> {
     let with = |prefix: &str, state: &StateDict| -> StateDict {
-        state.iter().map(|(key, data)| (format!("{prefix}{key}"), data.clone())).collect()
+        state
+            .iter()
+            .map(|(key, data)| (format!("{prefix}{key}"), data.clone()))
+            .collect()
     };
     let mut all = with("backbone.", &tail.backbone);
     all.extend(with("head.", &tail.head));
@@ -182,7 +209,13 @@ fn tail_bytes(tail: &TailState) -> Vec<u8> {
 fn read_tail(path: &Path) -> Result<TailState, FinetuneError> {
     let (state, _) = read_safetensors(&read(path)?, &path.display().to_string())?;
     let with = |prefix: &str| -> StateDict {
-        state.iter().filter_map(|(key, data)| Some((key.strip_prefix(prefix)?.to_owned(), data.clone()))).collect()
+        state
+            .iter()
+            .filter_map(|(key, data)| Some((key.strip_prefix(prefix)?.to_owned(), data.clone())))
+            .collect()
     };
-    Ok(TailState { backbone: with("backbone."), head: with("head.") })
+    Ok(TailState {
+        backbone: with("backbone."),
+        head: with("head."),
+    })
 }

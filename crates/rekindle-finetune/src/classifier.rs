@@ -26,29 +26,92 @@ impl Features {
     pub fn train(self) -> Self {
         match self {
             Self::Joined(features) => Self::Joined(Tensor::from_inner(features)),
-            Self::Maps { maps, taps } => {
-                Self::Maps { maps: Tensor::from_inner(maps), taps: taps.map(Tensor::from_inner) }
-            }
+            Self::Maps { maps, taps } => Self::Maps {
+                maps: Tensor::from_inner(maps),
+                taps: taps.map(Tensor::from_inner),
+            },
         }
     }
 }
 
-/// The average over height and width of each map, joined: `[batch, sum of the channels]`; none where there are no maps.
-pub fn pool_taps(maps: Vec<Tensor<4>>) -> Option<Tensor<2>> {
-    let pooled: Vec<Tensor<2>> = maps.into_iter().map(|maps| maps.mean_dims(&[2, 3]).reshape([0, -1])).collect();
-    (!pooled.is_empty()).then(|| Tensor::cat(pooled, 1))
+/// Which stages a head sees, and on which scale.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Joint {
+    /// Stages whose average-pooled outputs join the head's input, ascending.
+    pub taps: Vec<usize>,
+    /// Whether each part of the head's input is divided by its own root mean square.
+    pub unit_rms: bool,
 }
 
-/// A head's input: the pooled features, then the tapped stages, the finest first.
-pub fn join(pooled: Tensor<2>, taps: impl IntoIterator<Item = Tensor<2>>) -> Tensor<2> {
-    let mut all = vec![pooled];
-    all.extend(taps);
-    if all.len() == 1 { all.remove(0) } else { Tensor::cat(all, 1) }
+impl Joint {
+    /// The average over height and width of each map, joined: `[batch, sum of the channels]`; none where there are no maps.
+    pub fn pool_taps(&self, maps: Vec<Tensor<4>>) -> Option<Tensor<2>> {
+        let pool = |maps: Tensor<4>| self.scale(maps.mean_dims(&[2, 3]).reshape([0, -1]));
+        let pooled: Vec<Tensor<2>> = maps.into_iter().map(pool).collect();
+        (!pooled.is_empty()).then(|| Tensor::cat(pooled, 1))
+    }
+
+    /// A head's input: the pooled features, then the tapped stages, the finest first.
+    pub fn join(&self, pooled: Tensor<2>, taps: impl IntoIterator<Item = Tensor<2>>) -> Tensor<2> {
+        let mut all = vec![self.scale(pooled)];
+        all.extend(taps);
+        if all.len() == 1 {
+            all.remove(0)
+        } else {
+            Tensor::cat(all, 1)
+        }
+    }
+
+    /// The same joint for the stages from `boundary` on, and that of the stages before it.
+    pub fn split(&self, boundary: usize) -> [Self; 2] {
+        let before = self
+            .taps
+            .iter()
+            .copied()
+            .filter(|stage| *stage < boundary)
+            .collect();
+        let behind = self
+            .taps
+            .iter()
+            .filter_map(|stage| stage.checked_sub(boundary))
+            .collect();
+        [before, behind].map(|taps| Self {
+            taps,
+            unit_rms: self.unit_rms,
+        })
+    }
+
+    /// Each image's vector divided by its root mean square over the channels, so that stages of different scales weigh alike and
+    /// one learning rate suits every backbone.
+    fn scale(&self, pooled: Tensor<2>) -> Tensor<2> {
+        match self.unit_rms {
+            true => {
+                let rms = pooled
+                    .clone()
+                    .powf_scalar(2.0)
+                    .mean_dim(1)
+                    .sqrt()
+                    .clamp_min(1e-6);
+                pooled / rms
+            }
+            false => pooled,
+        }
+    }
 }
 
 /// A head for a backbone and the taps of some of its stages.
-pub fn head_for(config: &HeadConfig, backbone: &Backbone, taps: &[usize], classes: usize, seed: u64, device: &Device) -> Head {
-    let joined = taps.iter().map(|stage| backbone.stages()[*stage].channels()).sum();
+pub fn head_for(
+    config: &HeadConfig,
+    backbone: &Backbone,
+    taps: &[usize],
+    classes: usize,
+    seed: u64,
+    device: &Device,
+) -> Head {
+    let joined = taps
+        .iter()
+        .map(|stage| backbone.stages()[*stage].channels())
+        .sum();
     config.init_joined(backbone.channels(), joined, classes, seed, device)
 }
 
@@ -59,16 +122,20 @@ pub struct Tail {
     pub backbone: Option<Backbone>,
     /// The head.
     pub head: Head,
-    /// Which of those stages are tapped.
+    /// Which of those stages the head sees.
     #[module(skip)]
-    taps: Vec<usize>,
+    joint: Joint,
 }
 
 impl Tail {
     /// Joins stages and head, both on an autodiff device, and gives each parameter an identity that depends on its place alone,
-    /// so that an optimiser's state fits the same tail in another process. `taps` are indices into these stages.
-    pub fn new(backbone: Option<Backbone>, head: Head, taps: Vec<usize>) -> Self {
-        let tail = Self { backbone, head, taps };
+    /// so that an optimiser's state fits the same tail in another process. `joint` counts from the first of these stages.
+    pub fn new(backbone: Option<Backbone>, head: Head, joint: Joint) -> Self {
+        let tail = Self {
+            backbone,
+            head,
+            joint,
+        };
         tail.map(&mut PlaceIds { path: Vec::new() })
     }
 
@@ -79,16 +146,22 @@ impl Tail {
             Features::Maps { maps, taps } => (maps, taps),
         };
         let (maps, kept) = match &self.backbone {
-            Some(stages) => stages.forward_keeping(maps, &self.taps),
+            Some(stages) => stages.forward_keeping(maps, &self.joint.taps),
             None => (maps, Vec::new()),
         };
-        self.head.classify(join(self.head.pool(maps), early.into_iter().chain(pool_taps(kept))))
+        let taps = early.into_iter().chain(self.joint.pool_taps(kept));
+        self.head
+            .classify(self.joint.join(self.head.pool(maps), taps))
     }
 
     /// Values of the stages (under timm's keys) and of the head (under the head's own), on the host.
     pub fn state(&self) -> TailState {
         TailState {
-            backbone: self.backbone.as_ref().map(Backbone::state).unwrap_or_default(),
+            backbone: self
+                .backbone
+                .as_ref()
+                .map(Backbone::state)
+                .unwrap_or_default(),
             head: self.head.state().into_iter().collect(),
         }
     }
@@ -101,16 +174,24 @@ impl Tail {
     pub fn load_state(self, state: &TailState, origin: &str) -> Result<Self, FinetuneError> {
         let backbone = match self.backbone {
             // A state of phase 1 has no stages: they are still the pretrained ones.
-            Some(backbone) if !state.backbone.is_empty() => Some(backbone.load_state(&state.backbone, origin)?),
+            Some(backbone) if !state.backbone.is_empty() => {
+                Some(backbone.load_state(&state.backbone, origin)?)
+            }
             backbone => backbone,
         };
-        Ok(Self { backbone, head: self.head.load_state(&state.head)?, taps: self.taps })
+        Ok(Self {
+            backbone,
+            head: self.head.load_state(&state.head)?,
+            joint: self.joint,
+        })
     }
 
     /// The parameters of each stage with its distance from the head (1 for the last stage), for discriminative learning rates.
     /// The head's own have distance 0 and are not listed.
     pub fn groups(&self) -> Vec<(ParamGroup, usize)> {
-        let Some(backbone) = &self.backbone else { return Vec::new() };
+        let Some(backbone) = &self.backbone else {
+            return Vec::new();
+        };
         let last = backbone.stages().len();
         let each = |(index, stage): (usize, &rekindle_backbone::Stage)| {
             let mut ids = Ids(Vec::new());

@@ -21,7 +21,10 @@ const KNOWN: &[(&str, &str, bool)] = &[
 
 /// The names of the devices this program can use, `cpu` first.
 pub fn available_devices() -> Vec<&'static str> {
-    let compiled = KNOWN.iter().filter(|(_, _, compiled)| *compiled).map(|(name, _, _)| *name);
+    let compiled = KNOWN
+        .iter()
+        .filter(|(_, _, compiled)| *compiled)
+        .map(|(name, _, _)| *name);
     std::iter::once("cpu").chain(compiled).collect()
 }
 
@@ -48,15 +51,24 @@ pub fn device_from_name(name: &str) -> Result<Device, FinetuneError> {
         return Err(unknown(name));
     };
     if !compiled {
-        return Err(FinetuneError::BackendNotCompiled { name: name.to_owned(), feature });
+        return Err(FinetuneError::BackendNotCompiled {
+            name: name.to_owned(),
+            feature,
+        });
     }
     make(backend, index).ok_or_else(|| unknown(name))
 }
 
 fn default_cpu() -> &'static str {
     let cpu = ["flex", "ndarray", "cubecl-cpu"];
-    let compiled = |name: &str| KNOWN.iter().any(|(known, _, compiled)| *known == name && *compiled);
-    cpu.into_iter().find(|name| compiled(name)).unwrap_or("flex")
+    let compiled = |name: &str| {
+        KNOWN
+            .iter()
+            .any(|(known, _, compiled)| *known == name && *compiled)
+    };
+    cpu.into_iter()
+        .find(|name| compiled(name))
+        .unwrap_or("flex")
 }
 
 fn unknown(name: &str) -> FinetuneError {

@@ -51,7 +51,9 @@ pub enum FinetuneError {
         available: String,
     },
     /// The device's backend is not compiled into this program.
-    #[error("device `{name}` needs a backend that this program was built without; build it with `cargo build --release --features {feature}`")]
+    #[error(
+        "device `{name}` needs a backend that this program was built without; build it with `cargo build --release --features {feature}`"
+    )]
     BackendNotCompiled {
         /// The name that was asked for.
         name: String,
@@ -59,7 +61,9 @@ pub enum FinetuneError {
         feature: &'static str,
     },
     /// The weights of a card are not bundled, and no file was given.
-    #[error("the weights of {card} are not bundled with this program; download {url} and pass `--weights FILE`")]
+    #[error(
+        "the weights of {card} are not bundled with this program; download {url} and pass `--weights FILE`"
+    )]
     WeightsNotBundled {
         /// The card.
         card: String,
@@ -111,7 +115,9 @@ pub enum FinetuneError {
         reason: String,
     },
     /// Loss or gradients are no longer numbers.
-    #[error("{what} is not finite in {phase}, epoch {epoch}, step {step}{detail}; lower `{phase}.lr`, or clip gradients with `{phase}.clip`")]
+    #[error(
+        "{what} is not finite in {phase}, epoch {epoch}, step {step}{detail}; lower `{phase}.lr`, or clip gradients with `{phase}.clip`"
+    )]
     NonFinite {
         /// Loss or gradient.
         what: &'static str,
@@ -125,7 +131,9 @@ pub enum FinetuneError {
         step: usize,
     },
     /// No epoch gave a finite value to choose the best by.
-    #[error("no epoch has a finite {monitor}, so there is no best one to save; lower the learning rates")]
+    #[error(
+        "no epoch has a finite {monitor}, so there is no best one to save; lower the learning rates"
+    )]
     NoBestEpoch {
         /// The value looked at.
         monitor: &'static str,
@@ -141,5 +149,8 @@ pub enum FinetuneError {
 }
 
 fn did_you_mean(suggestion: &Option<String>) -> String {
-    suggestion.as_ref().map(|name| format!(", did you mean `{name}`?")).unwrap_or_default()
+    suggestion
+        .as_ref()
+        .map(|name| format!(", did you mean `{name}`?"))
+        .unwrap_or_default()
 }

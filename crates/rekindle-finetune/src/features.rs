@@ -13,7 +13,7 @@ use rekindle_backbone::Backbone;
 use rekindle_head::Head;
 
 use crate::FinetuneError;
-use crate::classifier::{Features, join, pool_taps};
+use crate::classifier::{Features, Joint};
 use crate::data::{Dataset, Loader, LoaderOptions};
 
 /// Images per block.
@@ -26,8 +26,8 @@ pub struct FrozenNetwork {
     lower: Option<Backbone>,
     /// The other stages, as they are in phase 1.
     upper: Option<Backbone>,
-    /// Tapped stages of each part.
-    taps: [Vec<usize>; 2],
+    /// What the head sees of each part.
+    joints: [Joint; 2],
     /// The head whose pooling ends phase 1's frozen part; none where pooling has parameters.
     pool: Option<Head>,
     rescale: Rescale,
@@ -35,14 +35,22 @@ pub struct FrozenNetwork {
 }
 
 impl FrozenNetwork {
-    /// Folds a backbone, cut before the stage `boundary`; `taps` are the tapped stages.
-    pub fn new(backbone: &Backbone, boundary: usize, taps: &[usize], head: &Head, rescale: Rescale, device: &Device) -> Self {
+    /// Folds a backbone, cut before the stage `boundary`.
+    pub fn new(
+        backbone: &Backbone,
+        boundary: usize,
+        joint: &Joint,
+        head: &Head,
+        rescale: Rescale,
+        device: &Device,
+    ) -> Self {
         let stages = backbone.stages().len();
-        let part = |from: usize, to: usize| (from < to).then(|| backbone.part(from, to).fold_norms());
+        let part =
+            |from: usize, to: usize| (from < to).then(|| backbone.part(from, to).fold_norms());
         Self {
             lower: part(0, boundary),
             upper: part(boundary, stages),
-            taps: split_taps(taps, boundary),
+            joints: joint.split(boundary),
             pool: head.pools_without_parameters().then(|| head.clone()),
             rescale,
             device: device.clone(),
@@ -52,20 +60,28 @@ impl FrozenNetwork {
     /// The output of the stages before the boundary, with their taps.
     pub fn lower(&self, images: &RgbBatch) -> Features {
         let images = rescale(images, &self.rescale, &self.device);
-        let (maps, kept) = run(&self.lower, images, &self.taps[0]);
-        Features::Maps { maps, taps: pool_taps(kept) }
+        let (maps, kept) = run(&self.lower, images, &self.joints[0].taps);
+        Features::Maps {
+            maps,
+            taps: self.joints[0].pool_taps(kept),
+        }
     }
 
     /// From the boundary to the head's input in phase 1.
     fn upper(&self, features: Features) -> Features {
-        let Features::Maps { maps, taps } = features else { return features };
-        let (maps, kept) = run(&self.upper, maps, &self.taps[1]);
-        let taps = taps.into_iter().chain(pool_taps(kept));
+        let Features::Maps { maps, taps } = features else {
+            return features;
+        };
+        let (maps, kept) = run(&self.upper, maps, &self.joints[1].taps);
+        let taps = taps.into_iter().chain(self.joints[1].pool_taps(kept));
         match &self.pool {
-            Some(head) => Features::Joined(join(head.pool(maps), taps)),
+            Some(head) => Features::Joined(self.joints[1].join(head.pool(maps), taps)),
             None => {
                 let taps: Vec<Tensor<2>> = taps.collect();
-                Features::Maps { maps, taps: (!taps.is_empty()).then(|| Tensor::cat(taps, 1)) }
+                Features::Maps {
+                    maps,
+                    taps: (!taps.is_empty()).then(|| Tensor::cat(taps, 1)),
+                }
             }
         }
     }
@@ -76,13 +92,6 @@ fn run(part: &Option<Backbone>, x: Tensor<4>, taps: &[usize]) -> (Tensor<4>, Vec
         Some(stages) => stages.forward_keeping(x, taps),
         None => (x, Vec::new()),
     }
-}
-
-/// The tapped stages before the boundary, and those behind it counted from there.
-pub fn split_taps(taps: &[usize], boundary: usize) -> [Vec<usize>; 2] {
-    let before = taps.iter().copied().filter(|stage| *stage < boundary).collect();
-    let behind = taps.iter().filter_map(|stage| stage.checked_sub(boundary)).collect();
-    [before, behind]
 }
 
 /// What is kept of each image.
@@ -116,7 +125,10 @@ pub struct FeatureCache {
 #[derive(Debug)]
 enum Rows {
     Joined(Values<1>),
-    Maps { maps: Values<3>, taps: Option<Values<1>> },
+    Maps {
+        maps: Values<3>,
+        taps: Option<Values<1>>,
+    },
 }
 
 /// Values of a block, of this shape for each image.
@@ -146,11 +158,27 @@ impl FeatureCache {
         let blocks: Vec<Vec<usize>> = samples.chunks(BLOCK).map(<[usize]>::to_vec).collect();
         let mut places = HashMap::with_capacity(samples.len());
         for (number, block) in blocks.iter().enumerate() {
-            places.extend(block.iter().enumerate().map(|(place, sample)| (*sample, (number, place))));
+            places.extend(
+                block
+                    .iter()
+                    .enumerate()
+                    .map(|(place, sample)| (*sample, (number, place))),
+            );
         }
         let pipelines = std::iter::once(evaluation).chain(augmented).collect();
         let (boundary, head) = (HashMap::new(), HashMap::new());
-        Self { dataset, pipelines, blocks, places, boundary, head, keep_boundary, keep_head: true, seed, waited: Duration::ZERO }
+        Self {
+            dataset,
+            pipelines,
+            blocks,
+            places,
+            boundary,
+            head,
+            keep_boundary,
+            keep_head: true,
+            seed,
+            waited: Duration::ZERO,
+        }
     }
 
     /// The features of samples, each in its view, computing what is missing. View 0 is the evaluation view.
@@ -158,9 +186,18 @@ impl FeatureCache {
     /// # Errors
     ///
     /// An image cannot be read.
-    pub fn get(&mut self, network: &FrozenNetwork, tap: Tap, wanted: &[(usize, usize)]) -> Result<Features, FinetuneError> {
+    pub fn get(
+        &mut self,
+        network: &FrozenNetwork,
+        tap: Tap,
+        wanted: &[(usize, usize)],
+    ) -> Result<Features, FinetuneError> {
         self.fill(network, tap, wanted, &mut |_| {})?;
-        let store = if tap == Tap::Boundary { &self.boundary } else { &self.head };
+        let store = if tap == Tap::Boundary {
+            &self.boundary
+        } else {
+            &self.head
+        };
         let rows: Vec<(&Rows, usize)> = wanted
             .iter()
             .map(|(sample, view)| {
@@ -185,9 +222,19 @@ impl FeatureCache {
     ) -> Result<(), FinetuneError> {
         for (view, blocks) in self.missing_blocks(tap, wanted) {
             let pipeline = self.pipelines[view.min(self.pipelines.len() - 1)].clone();
-            let batches = blocks.iter().map(|block| self.blocks[*block].clone()).collect();
+            let batches = blocks
+                .iter()
+                .map(|block| self.blocks[*block].clone())
+                .collect();
             let options = LoaderOptions::default();
-            let mut loader = Loader::new(self.dataset.clone(), pipeline, batches, self.seed, view as u64, options)?;
+            let mut loader = Loader::new(
+                self.dataset.clone(),
+                pipeline,
+                batches,
+                self.seed,
+                view as u64,
+                options,
+            )?;
             for block in blocks {
                 let Some(batch) = loader.next() else { break };
                 let batch = batch?;
@@ -201,11 +248,19 @@ impl FeatureCache {
 
     /// How many images [`FeatureCache::fill`] would compute for these samples.
     pub fn missing(&self, tap: Tap, wanted: &[(usize, usize)]) -> usize {
-        self.missing_blocks(tap, wanted).iter().flat_map(|(_, blocks)| blocks).map(|block| self.blocks[*block].len()).sum()
+        self.missing_blocks(tap, wanted)
+            .iter()
+            .flat_map(|(_, blocks)| blocks)
+            .map(|block| self.blocks[*block].len())
+            .sum()
     }
 
     fn missing_blocks(&self, tap: Tap, wanted: &[(usize, usize)]) -> Vec<(usize, Vec<usize>)> {
-        let store = if tap == Tap::Boundary { &self.boundary } else { &self.head };
+        let store = if tap == Tap::Boundary {
+            &self.boundary
+        } else {
+            &self.head
+        };
         let mut seen = HashSet::new();
         let mut missing: Vec<(usize, Vec<usize>)> = Vec::new();
         for (sample, view) in wanted {
@@ -253,15 +308,24 @@ fn rows(features: Features) -> Rows {
         Features::Joined(joined) => Rows::Joined(values(joined)),
         Features::Maps { maps, taps } => {
             let [_, channels, height, width] = maps.dims();
-            let maps = Values { values: host(maps), shape: [channels, height, width] };
-            Rows::Maps { maps, taps: taps.map(values) }
+            let maps = Values {
+                values: host(maps),
+                shape: [channels, height, width],
+            };
+            Rows::Maps {
+                maps,
+                taps: taps.map(values),
+            }
         }
     }
 }
 
 fn values(tensor: Tensor<2>) -> Values<1> {
     let [_, width] = tensor.dims();
-    Values { values: host(tensor), shape: [width] }
+    Values {
+        values: host(tensor),
+        shape: [width],
+    }
 }
 
 fn host<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
@@ -286,21 +350,36 @@ fn gather(rows: &[(&Rows, usize)], device: &Device) -> Features {
             width = values.shape[0];
         }
     }
-    let joined = (width > 0).then(|| Tensor::from_data(TensorData::new(joined, [batch, width]), device));
+    let joined =
+        (width > 0).then(|| Tensor::from_data(TensorData::new(joined, [batch, width]), device));
     match (shape, joined) {
         (None, Some(joined)) => Features::Joined(joined),
         (None, None) => Features::Joined(Tensor::zeros([batch, 0], device)),
         (Some([channels, height, width]), taps) => {
-            let maps = Tensor::from_data(TensorData::new(maps, [batch, channels, height, width]), device);
+            let maps = Tensor::from_data(
+                TensorData::new(maps, [batch, channels, height, width]),
+                device,
+            );
             Features::Maps { maps, taps }
         }
     }
 }
 
 /// Bytes of one image's features at both taps: the boundary's, and the head's in phase 1.
-pub fn bytes_per_image(backbone: &Backbone, boundary: usize, head: &Head, size: [usize; 2]) -> [usize; 2] {
+pub fn bytes_per_image(
+    backbone: &Backbone,
+    boundary: usize,
+    head: &Head,
+    size: [usize; 2],
+) -> [usize; 2] {
     let maps = |stages: usize| match stages.checked_sub(1).map(|last| &backbone.stages()[last]) {
-        Some(stage) => size.map(|side| side.div_ceil(stage.reduction())).iter().product::<usize>() * stage.channels() * 4,
+        Some(stage) => {
+            size.map(|side| side.div_ceil(stage.reduction()))
+                .iter()
+                .product::<usize>()
+                * stage.channels()
+                * 4
+        }
         None => size.iter().product::<usize>() * 3 * 4,
     };
     let head = match head.pools_without_parameters() {

@@ -6,8 +6,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use burn::tensor::TensorData;
-use safetensors::Dtype;
-use safetensors::tensor::TensorView;
+use serde_json::{Map, Value, json};
 
 use crate::FinetuneError;
 
@@ -27,7 +26,10 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), FinetuneError> {
     write().map_err(|source| {
         // What is left of a failed attempt would only take the space that is missing.
         let _ = fs::remove_file(&part);
-        FinetuneError::Write { path: path.into(), source }
+        FinetuneError::Write {
+            path: path.into(),
+            source,
+        }
     })
 }
 
@@ -43,7 +45,10 @@ fn part_of(path: &Path) -> PathBuf {
 ///
 /// It cannot be created.
 pub fn create_directory(path: &Path) -> Result<(), FinetuneError> {
-    fs::create_dir_all(path).map_err(|source| FinetuneError::Write { path: path.into(), source })
+    fs::create_dir_all(path).map_err(|source| FinetuneError::Write {
+        path: path.into(),
+        source,
+    })
 }
 
 /// Reads a file.
@@ -52,18 +57,38 @@ pub fn create_directory(path: &Path) -> Result<(), FinetuneError> {
 ///
 /// It cannot be read.
 pub fn read(path: &Path) -> Result<Vec<u8>, FinetuneError> {
-    fs::read(path).map_err(|source| FinetuneError::Read { path: path.into(), source })
+    fs::read(path).map_err(|source| FinetuneError::Read {
+        path: path.into(),
+        source,
+    })
 }
 
 /// The bytes of a safetensors file with these f32 tensors, in the order of their keys, and this metadata.
-pub fn to_safetensors(state: &BTreeMap<String, TensorData>, metadata: BTreeMap<String, String>) -> Vec<u8> {
-    let bytes: Vec<Vec<u8>> =
-        state.values().map(|data| data.iter::<f32>().flat_map(f32::to_le_bytes).collect()).collect();
-    let views = state.iter().zip(&bytes).filter_map(|((key, data), bytes)| {
-        // The lengths agree by construction: four bytes for each element of the shape.
-        TensorView::new(Dtype::F32, data.shape().to_vec(), bytes).ok().map(|view| (key, view))
-    });
-    safetensors::serialize(views, Some(metadata.into_iter().collect())).unwrap_or_default()
+///
+/// The format's own writer takes the metadata from a hash map, whose order differs from run to run; the same contents shall give the
+/// same bytes.
+pub fn to_safetensors(
+    state: &BTreeMap<String, TensorData>,
+    metadata: BTreeMap<String, String>,
+) -> Vec<u8> {
+    let mut header = Map::from_iter([("__metadata__".to_owned(), json!(metadata))]);
+    let mut end = 0;
+    for (key, data) in state {
+        let start = end;
+        end += data.num_elements() * size_of::<f32>();
+        let entry =
+            json!({"dtype": "F32", "shape": data.shape().to_vec(), "data_offsets": [start, end]});
+        header.insert(key.clone(), entry);
+    }
+    let mut header = Value::Object(header).to_string().into_bytes();
+    header.resize(header.len().next_multiple_of(8), b' ');
+    let mut bytes = Vec::with_capacity(8 + header.len() + end);
+    bytes.extend((header.len() as u64).to_le_bytes());
+    bytes.extend(header);
+    for data in state.values() {
+        bytes.extend(data.iter::<f32>().flat_map(f32::to_le_bytes));
+    }
+    bytes
 }
 
 #[cfg(test)]
@@ -84,11 +109,21 @@ mod tests {
 
     #[test]
     fn tensors_come_back_as_written() {
-        let state = BTreeMap::from([("b".to_owned(), TensorData::new(vec![1.0f32, -2.5], [2])), ("a".to_owned(), TensorData::new(vec![0.5f32; 6], [2, 3]))]);
-        let bytes = to_safetensors(&state, BTreeMap::from([("key".to_owned(), "value".to_owned())]));
+        let state = BTreeMap::from([
+            ("b".to_owned(), TensorData::new(vec![1.0f32, -2.5], [2])),
+            ("a".to_owned(), TensorData::new(vec![0.5f32; 6], [2, 3])),
+        ]);
+        let bytes = to_safetensors(
+            &state,
+            BTreeMap::from(
+                [("key", "value"), ("another \"key\"", "\n")]
+                    .map(|(key, value)| (key.into(), value.into())),
+            ),
+        );
         let (read, metadata) = rekindle_backbone::read_safetensors(&bytes, "test").unwrap();
         assert_eq!(read, state);
         assert_eq!(metadata["key"], "value");
+        assert_eq!(metadata.len(), 2);
         assert_eq!(bytes, to_safetensors(&state, metadata));
     }
 }

@@ -57,7 +57,8 @@ pub use observer::{EpochRecord, Observer, Silent, StepProgress};
 pub use plan::{Facts, Plan};
 pub use predict::Predictor;
 pub use recipe::{
-    AugmentRecipe, BackboneRecipe, DataRecipe, InputRecipe, PhaseRecipe, Recipe, UnfreezeFrom, UnfreezeRecipe,
+    AugmentRecipe, BackboneRecipe, DataRecipe, FeaturesRecipe, InputRecipe, PhaseRecipe, Recipe,
+    UnfreezeFrom, UnfreezeRecipe,
 };
 pub use run::{RunOptions, RunOutcome, RunReport, run};
 pub use weights::{card_from_name, cards, download_url, load_backbone};

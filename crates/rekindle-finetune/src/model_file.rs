@@ -14,7 +14,7 @@ use rekindle_head::{Head, HeadConfig};
 use serde::{Deserialize, Serialize};
 
 use crate::FinetuneError;
-use crate::classifier::head_for;
+use crate::classifier::{Joint, head_for};
 use crate::files::{read, to_safetensors, write_whole};
 
 /// Version of the layout of [`ModelInfo`].
@@ -41,6 +41,8 @@ pub struct ModelInfo {
     pub head: HeadConfig,
     /// Names of the stages whose average-pooled outputs join the head's input, the finest first.
     pub tapped_stages: Vec<String>,
+    /// Whether each part of the head's input is divided by its own root mean square.
+    pub unit_rms: bool,
     /// `phase1` or `phase2`, where the best epoch was.
     pub best_phase: String,
     /// The best epoch in it.
@@ -67,8 +69,8 @@ pub struct ModelFile {
     pub backbone: Backbone,
     /// The head.
     pub head: Head,
-    /// The tapped stages, ascending.
-    pub taps: Vec<usize>,
+    /// What the head sees of the backbone.
+    pub joint: Joint,
 }
 
 /// Writes a model file.
@@ -76,11 +78,23 @@ pub struct ModelFile {
 /// # Errors
 ///
 /// It cannot be written.
-pub fn save_model(path: &Path, info: &ModelInfo, classifier: &str, backbone: &StateDict, head: &StateDict) -> Result<(), FinetuneError> {
+pub fn save_model(
+    path: &Path,
+    info: &ModelInfo,
+    classifier: &str,
+    backbone: &StateDict,
+    head: &StateDict,
+) -> Result<(), FinetuneError> {
     let mut state = backbone.clone();
-    state.extend(head.iter().map(|(key, data)| (format!("{classifier}.{key}"), data.clone())));
+    state.extend(
+        head.iter()
+            .map(|(key, data)| (format!("{classifier}.{key}"), data.clone())),
+    );
     let json = serde_json::to_string(info).unwrap_or_default();
-    let metadata = BTreeMap::from([("format".to_owned(), "pt".to_owned()), ("rekindle".to_owned(), json)]);
+    let metadata = BTreeMap::from([
+        ("format".to_owned(), "pt".to_owned()),
+        ("rekindle".to_owned(), json),
+    ]);
     write_whole(path, &to_safetensors(&state, metadata))
 }
 
@@ -95,18 +109,27 @@ pub fn load_info(path: &Path) -> Result<ModelInfo, FinetuneError> {
 
 fn parse(path: &Path) -> Result<(ModelInfo, StateDict), FinetuneError> {
     let bytes = read(path)?;
-    let not_a_model = |reason: String| FinetuneError::NotAModel { path: path.into(), reason };
-    let (state, metadata) =
-        read_safetensors(&bytes, &path.display().to_string()).map_err(|error| not_a_model(error.to_string()))?;
-    let json = metadata.get("rekindle").ok_or_else(|| not_a_model("a safetensors file without rekindle's metadata".into()))?;
+    let not_a_model = |reason: String| FinetuneError::NotAModel {
+        path: path.into(),
+        reason,
+    };
+    let (state, metadata) = read_safetensors(&bytes, &path.display().to_string())
+        .map_err(|error| not_a_model(error.to_string()))?;
+    let json = metadata
+        .get("rekindle")
+        .ok_or_else(|| not_a_model("a safetensors file without rekindle's metadata".into()))?;
     #[derive(Deserialize)]
     struct Version {
         format: u32,
     }
-    let unreadable = |error: serde_json::Error| not_a_model(format!("its metadata cannot be read: {error}"));
+    let unreadable =
+        |error: serde_json::Error| not_a_model(format!("its metadata cannot be read: {error}"));
     let version: Version = serde_json::from_str(json).map_err(unreadable)?;
     if version.format != FORMAT {
-        return Err(not_a_model(format!("it has format {}, this program reads {FORMAT}", version.format)));
+        return Err(not_a_model(format!(
+            "it has format {}, this program reads {FORMAT}",
+            version.format
+        )));
     }
     Ok((serde_json::from_str(json).map_err(unreadable)?, state))
 }
@@ -122,21 +145,52 @@ impl ModelFile {
         let origin = path.display().to_string();
         let backbone = Architecture::from_name(&info.architecture)?.init(device);
         let prefix = format!("{}.", backbone.classifier());
-        let keys: Vec<String> = state.keys().filter(|key| key.starts_with(&prefix)).cloned().collect();
-        let head_state: StateDict =
-            keys.iter().filter_map(|key| Some((key[prefix.len()..].to_owned(), state.remove(key)?))).collect();
+        let keys: Vec<String> = state
+            .keys()
+            .filter(|key| key.starts_with(&prefix))
+            .cloned()
+            .collect();
+        let head_state: StateDict = keys
+            .iter()
+            .filter_map(|key| Some((key[prefix.len()..].to_owned(), state.remove(key)?)))
+            .collect();
         let backbone = backbone.load_state(&state, &origin)?;
         info.head.check()?;
         if info.classes.is_empty() {
-            return Err(FinetuneError::NotAModel { path: path.into(), reason: "it has no classes".into() });
+            return Err(FinetuneError::NotAModel {
+                path: path.into(),
+                reason: "it has no classes".into(),
+            });
         }
         let names = backbone.stage_names();
         let index = |name: &String| names.iter().position(|stage| stage == name);
-        let Some(taps) = info.tapped_stages.iter().map(index).collect::<Option<Vec<usize>>>() else {
-            let reason = format!("it taps stages that {} has not: {}", info.architecture, info.tapped_stages.join(", "));
-            return Err(FinetuneError::NotAModel { path: path.into(), reason });
+        let Some(taps) = info
+            .tapped_stages
+            .iter()
+            .map(index)
+            .collect::<Option<Vec<usize>>>()
+        else {
+            let reason = format!(
+                "it taps stages that {} has not: {}",
+                info.architecture,
+                info.tapped_stages.join(", ")
+            );
+            return Err(FinetuneError::NotAModel {
+                path: path.into(),
+                reason,
+            });
         };
-        let head = head_for(&info.head, &backbone, &taps, info.classes.len(), 0, device).load_state(&head_state)?;
-        Ok(Self { info, backbone, head: head.valid(), taps })
+        let head = head_for(&info.head, &backbone, &taps, info.classes.len(), 0, device)
+            .load_state(&head_state)?;
+        let joint = Joint {
+            taps,
+            unit_rms: info.unit_rms,
+        };
+        Ok(Self {
+            info,
+            backbone,
+            head: head.valid(),
+            joint,
+        })
     }
 }

@@ -106,7 +106,12 @@ impl Phase<'_> {
         observer: &mut dyn Observer,
     ) -> Result<PhaseEnd, FinetuneError> {
         let recipe = &self.plan.recipe;
-        let task = Task { loss: recipe.loss.clone(), clip: self.recipe.clip, l1: self.recipe.l1, rates: self.rates.clone() };
+        let task = Task {
+            loss: recipe.loss.clone(),
+            clip: self.recipe.clip,
+            l1: self.recipe.l1,
+            rates: self.rates.clone(),
+        };
         let mut optimizer = self.recipe.optim.build_for(&tail);
         if let Some(bytes) = optimizer_state {
             optimizer = restore_optimizer(optimizer, bytes, self.directory)?;
@@ -124,8 +129,13 @@ impl Phase<'_> {
                 let classes = self.plan.facts.classes.len();
                 let targets = one_hot(&self.targets(batch), classes, &self.plan.device)?;
                 let global = epoch * steps + step;
-                lr = self.recipe.lr * self.recipe.schedule.factor(global, steps, steps * self.recipe.epochs);
-                let mut dropout = SampleRng::new(recipe.seed ^ DROPOUT, self.epoch_id(epoch), step as u64);
+                lr = self.recipe.lr
+                    * self
+                        .recipe
+                        .schedule
+                        .factor(global, steps, steps * self.recipe.epochs);
+                let mut dropout =
+                    SampleRng::new(recipe.seed ^ DROPOUT, self.epoch_id(epoch), step as u64);
                 tail.head.seed_dropout(dropout.next_u64());
                 let (next, output) = task
                     .step(tail, &mut optimizer, features, targets, lr)
@@ -135,7 +145,12 @@ impl Phase<'_> {
                 images += batch.len();
                 let weight = batch.len() as f64;
                 let added = [output.loss * weight, output.gradient_norm * weight, weight];
-                state.progress.sums.iter_mut().zip(added).for_each(|(sum, value)| *sum += value);
+                state
+                    .progress
+                    .sums
+                    .iter_mut()
+                    .zip(added)
+                    .for_each(|(sum, value)| *sum += value);
                 state.progress.step = step + 1;
                 observer.step(StepProgress {
                     phase: self.name,
@@ -178,7 +193,10 @@ impl Phase<'_> {
         progress.epoch += 1;
         progress.step = 0;
         let [loss, norm, images] = std::mem::take(&mut progress.sums);
-        let decision = progress.stopping.update(progress.epoch, monitored(self.recipe.stopping.monitor, &report));
+        let decision = progress.stopping.update(
+            progress.epoch,
+            monitored(self.recipe.stopping.monitor, &report),
+        );
         let record = EpochRecord {
             phase: self.name.to_owned(),
             epoch: progress.epoch,
@@ -201,11 +219,18 @@ impl Phase<'_> {
         decision == Decision::Stop
     }
 
-    fn save(&self, tail: &Tail, optimizer: &ModuleOptimizer, state: &RunState) -> Result<(), FinetuneError> {
-        let optimizer = optimizer.into_bytes().map_err(|error| FinetuneError::OptimizerState {
-            path: self.directory.join("checkpoint"),
-            reason: error.to_string(),
-        })?;
+    fn save(
+        &self,
+        tail: &Tail,
+        optimizer: &ModuleOptimizer,
+        state: &RunState,
+    ) -> Result<(), FinetuneError> {
+        let optimizer = optimizer
+            .into_bytes()
+            .map_err(|error| FinetuneError::OptimizerState {
+                path: self.directory.join("checkpoint"),
+                reason: error.to_string(),
+            })?;
         let checkpoint = Checkpoint {
             progress: state.progress.clone(),
             current: tail.state(),
@@ -221,7 +246,11 @@ impl Phase<'_> {
     /// # Errors
     ///
     /// An image cannot be read, or a logit is not finite.
-    pub fn measure(&self, tail: &Tail, inputs: &mut Inputs) -> Result<MetricsReport, FinetuneError> {
+    pub fn measure(
+        &self,
+        tail: &Tail,
+        inputs: &mut Inputs,
+    ) -> Result<MetricsReport, FinetuneError> {
         let tail = tail.valid();
         let samples = &self.plan.split.validation;
         let mut metrics = Metrics::new(self.plan.facts.classes.len(), 5);
@@ -233,13 +262,24 @@ impl Phase<'_> {
         match inputs {
             Inputs::Cached(cache) => {
                 for batch in &batches {
-                    let wanted: Vec<(usize, usize)> = batch.iter().map(|sample| (*sample, 0)).collect();
-                    add(cache.get(self.network, self.tap, &wanted)?, &self.targets(batch))?;
+                    let wanted: Vec<(usize, usize)> =
+                        batch.iter().map(|sample| (*sample, 0)).collect();
+                    add(
+                        cache.get(self.network, self.tap, &wanted)?,
+                        &self.targets(batch),
+                    )?;
                 }
             }
             Inputs::Streamed(pipeline) => {
                 let dataset = self.plan.dataset.clone();
-                for batch in Loader::new(dataset, pipeline.clone(), batches, 0, 0, LoaderOptions::default())? {
+                for batch in Loader::new(
+                    dataset,
+                    pipeline.clone(),
+                    batches,
+                    0,
+                    0,
+                    LoaderOptions::default(),
+                )? {
                     let batch = batch?;
                     add(self.network.lower(&batch.images), &batch.targets)?;
                 }
@@ -257,7 +297,11 @@ impl Phase<'_> {
         let order: Vec<usize> = match self.number == 1 && epoch == 0 {
             true => self.samples.to_vec(),
             false => {
-                let order = epoch_order(self.samples.len(), self.plan.recipe.seed, self.epoch_id(epoch));
+                let order = epoch_order(
+                    self.samples.len(),
+                    self.plan.recipe.seed,
+                    self.epoch_id(epoch),
+                );
                 order.into_iter().map(|place| self.samples[place]).collect()
             }
         };
@@ -276,7 +320,8 @@ impl Phase<'_> {
         let view = |sample: &usize| match self.number == 1 && epoch == 0 {
             true => (*sample, 0),
             false => {
-                let mut rng = SampleRng::new(recipe.seed ^ VIEWS, self.epoch_id(epoch), *sample as u64);
+                let mut rng =
+                    SampleRng::new(recipe.seed ^ VIEWS, self.epoch_id(epoch), *sample as u64);
                 (*sample, rng.below(views) as usize)
             }
         };
@@ -292,14 +337,28 @@ impl Phase<'_> {
     ) -> Result<Feed<'f>, FinetuneError> {
         Ok(match inputs {
             Inputs::Cached(cache) => {
-                let rest = batches[skip..].iter().flat_map(|batch| self.views(epoch, batch)).collect();
-                Feed::Cached { cache, rest, steps: 0 }
+                let rest = batches[skip..]
+                    .iter()
+                    .flat_map(|batch| self.views(epoch, batch))
+                    .collect();
+                Feed::Cached {
+                    cache,
+                    rest,
+                    steps: 0,
+                }
             }
             Inputs::Streamed(pipeline) => {
                 let dataset: Arc<Dataset> = self.plan.dataset.clone();
                 let batches = batches[skip..].to_vec();
                 let (seed, id) = (self.plan.recipe.seed, self.epoch_id(epoch));
-                Feed::Streamed(Loader::new(dataset, pipeline.clone(), batches, seed, id, LoaderOptions::default())?)
+                Feed::Streamed(Loader::new(
+                    dataset,
+                    pipeline.clone(),
+                    batches,
+                    seed,
+                    id,
+                    LoaderOptions::default(),
+                )?)
             }
         })
     }
@@ -340,13 +399,23 @@ impl Phase<'_> {
             StepFailure::Loss => ("the loss", String::new()),
             StepFailure::Gradients(error) => ("the gradient", format!(" ({error})")),
         };
-        FinetuneError::NonFinite { what, detail, phase: self.name, epoch: epoch + 1, step: step + 1 }
+        FinetuneError::NonFinite {
+            what,
+            detail,
+            phase: self.name,
+            epoch: epoch + 1,
+            step: step + 1,
+        }
     }
 }
 
 /// One epoch's supply of features.
 enum Feed<'a> {
-    Cached { cache: &'a mut FeatureCache, rest: Vec<(usize, usize)>, steps: usize },
+    Cached {
+        cache: &'a mut FeatureCache,
+        rest: Vec<(usize, usize)>,
+        steps: usize,
+    },
     Streamed(Loader),
 }
 
@@ -359,13 +428,17 @@ impl Feed<'_> {
     }
 }
 
-/// The value that early stopping looks at.
+/// How far a loss moves a share of right images: only enough to break ties, which small validation sets are full of.
+const TIE_BREAK: f64 = 1e-9;
+
+/// The value that early stopping looks at. Of epochs with the same share of right images, the one with the lower loss is better.
 pub fn monitored(monitor: Monitor, report: &MetricsReport) -> f64 {
+    let tie_break = TIE_BREAK * report.loss.clamp(0.0, 1e3);
     match monitor {
         Monitor::ValidationLoss => report.loss,
-        Monitor::ValidationAccuracy => report.accuracy,
-        Monitor::ValidationBalancedAccuracy => report.balanced_accuracy,
-        Monitor::ValidationMacroF1 => report.macro_f1,
+        Monitor::ValidationAccuracy => report.accuracy - tie_break,
+        Monitor::ValidationBalancedAccuracy => report.balanced_accuracy - tie_break,
+        Monitor::ValidationMacroF1 => report.macro_f1 - tie_break,
     }
 }
 

@@ -9,6 +9,7 @@ use rekindle_backbone::{Architecture, Card};
 use serde::Serialize;
 
 use crate::FinetuneError;
+use crate::classifier::Joint;
 use crate::data::{BadImage, DataError, Dataset, Split, scan_folder};
 use crate::device::device_from_name;
 use crate::recipe::{PhaseRecipe, Recipe, UnfreezeFrom};
@@ -76,25 +77,42 @@ impl Plan {
         Pipeline::training(&preprocessing, &recipe.augment.transforms)?;
         let architecture = Architecture::from_name(&card.architecture)?;
         let network = architecture.init(&device);
-        let stages: Vec<String> = network.stage_names().into_iter().map(str::to_owned).collect();
+        let stages: Vec<String> = network
+            .stage_names()
+            .into_iter()
+            .map(str::to_owned)
+            .collect();
         let first_unfrozen_stage = first_unfrozen(&recipe, &stages)?;
-        let taps = taps(recipe.backbone.taps, stages.len())?;
+        let taps = taps(recipe.features.taps, stages.len())?;
         check_settings(&recipe)?;
 
         let folder = scan_folder(data)?;
         let classes = folder.classes.names().to_vec();
         recipe.head.check()?;
         recipe.loss.check(classes.len())?;
-        let dataset = Dataset::new(folder, DecodeLimits::default(), recipe.data.image_cache_mb << 20);
+        let dataset = Dataset::new(
+            folder,
+            DecodeLimits::default(),
+            recipe.data.image_cache_mb << 20,
+        );
         let verified = match recipe.data.bad_images {
             crate::data::BadImages::Fail => dataset.verify_headers(recipe.data.bad_images)?,
             // What is to be left out must be known before the split.
             crate::data::BadImages::Skip => dataset.verify_decode(recipe.data.bad_images)?,
         };
         let folder = dataset.folder();
-        let split = Split::of_folder(folder, &verified.good, recipe.data.validation_share, recipe.seed)?;
+        let split = Split::of_folder(
+            folder,
+            &verified.good,
+            recipe.data.validation_share,
+            recipe.seed,
+        )?;
         if split.validation.is_empty() {
-            return Err(DataError::NoImages { path: data.join("val"), found: "no validation images".into() }.into());
+            return Err(DataError::NoImages {
+                path: data.join("val"),
+                found: "no validation images".into(),
+            }
+            .into());
         }
         let facts = Facts {
             rekindle: env!("CARGO_PKG_VERSION"),
@@ -108,13 +126,26 @@ impl Plan {
             stages,
             first_unfrozen_stage,
         };
-        Ok(Self { recipe, facts, card, preprocessing, split, bad_images: verified.bad, device, dataset: Arc::new(dataset) })
+        Ok(Self {
+            recipe,
+            facts,
+            card,
+            preprocessing,
+            split,
+            bad_images: verified.bad,
+            device,
+            dataset: Arc::new(dataset),
+        })
     }
 
-    /// The indices of the tapped stages, ascending.
-    pub fn taps(&self) -> Vec<usize> {
+    /// What the head sees.
+    pub fn joint(&self) -> Joint {
         let last = self.facts.stages.len() - 1;
-        (last - self.facts.tapped_stages.len()..last).collect()
+        let taps = (last - self.facts.tapped_stages.len()..last).collect();
+        Joint {
+            taps,
+            unit_rms: self.recipe.features.unit_rms,
+        }
     }
 
     /// The plan as TOML: the recipe under `recipe`, the facts under `facts`.
@@ -125,7 +156,11 @@ impl Plan {
             preprocessing: &'a Preprocessing,
             recipe: &'a Recipe,
         }
-        let written = Written { facts: &self.facts, preprocessing: &self.preprocessing, recipe: &self.recipe };
+        let written = Written {
+            facts: &self.facts,
+            preprocessing: &self.preprocessing,
+            recipe: &self.recipe,
+        };
         toml::to_string(&written).unwrap_or_default()
     }
 }
@@ -136,15 +171,28 @@ fn first_unfrozen(recipe: &Recipe, stages: &[String]) -> Result<usize, FinetuneE
     }
     match &recipe.unfreeze.from {
         UnfreezeFrom::Last(count) if (1..=stages.len()).contains(count) => Ok(stages.len() - count),
-        UnfreezeFrom::Last(count) => {
-            Err(SettingError::new("unfreeze.from", count, "a number of last stages, from 1 to the number of stages").into())
-        }
+        UnfreezeFrom::Last(count) => Err(SettingError::new(
+            "unfreeze.from",
+            count,
+            "a number of last stages, from 1 to the number of stages",
+        )
+        .into()),
         UnfreezeFrom::Stage(name) if name == "all" => Ok(0),
-        UnfreezeFrom::Stage(name) => stages.iter().position(|stage| stage == name).ok_or_else(|| {
-            let hint = did_you_mean(name, stages.iter().map(String::as_str));
-            let found = format!("`{name}`{hint}; the stages are {}", stages.join(", "));
-            SettingError::new("unfreeze.from", found, "`all`, a stage's name, or a number of last stages").into()
-        }),
+        UnfreezeFrom::Stage(name) => {
+            stages
+                .iter()
+                .position(|stage| stage == name)
+                .ok_or_else(|| {
+                    let hint = did_you_mean(name, stages.iter().map(String::as_str));
+                    let found = format!("`{name}`{hint}; the stages are {}", stages.join(", "));
+                    SettingError::new(
+                        "unfreeze.from",
+                        found,
+                        "`all`, a stage's name, or a number of last stages",
+                    )
+                    .into()
+                })
+        }
     }
 }
 
@@ -152,26 +200,51 @@ fn taps(count: usize, stages: usize) -> Result<Vec<usize>, SettingError> {
     let last = stages - 1;
     match last.checked_sub(count) {
         Some(first) => Ok((first..last).collect()),
-        None => Err(SettingError::new("backbone.taps", count, "at most the number of stages before the last one")),
+        None => Err(SettingError::new(
+            "features.taps",
+            count,
+            "at most the number of stages before the last one",
+        )),
     }
 }
 
 fn check_settings(recipe: &Recipe) -> Result<(), SettingError> {
-    check_phase(&recipe.phase1, ["phase1.batch_size", "phase1.lr", "phase1.l1"])?;
-    check_phase(&recipe.phase2, ["phase2.batch_size", "phase2.lr", "phase2.l1"])?;
+    check_phase(
+        &recipe.phase1,
+        ["phase1.batch_size", "phase1.lr", "phase1.l1"],
+    )?;
+    check_phase(
+        &recipe.phase2,
+        ["phase2.batch_size", "phase2.lr", "phase2.l1"],
+    )?;
     if recipe.phase1.epochs + recipe.phase2.epochs == 0 {
-        return Err(SettingError::new("phase1.epochs", 0, "at least one epoch in phase1 or phase2"));
+        return Err(SettingError::new(
+            "phase1.epochs",
+            0,
+            "at least one epoch in phase1 or phase2",
+        ));
     }
     if recipe.augment.views == 0 {
-        return Err(SettingError::new("augment.views", 0, "at least 1 view of each training image"));
+        return Err(SettingError::new(
+            "augment.views",
+            0,
+            "at least 1 view of each training image",
+        ));
     }
     crate::setting::positive("unfreeze.lr_decay", recipe.unfreeze.lr_decay)?;
     crate::setting::positive("unfreeze.lr_ratio", recipe.unfreeze.lr_ratio)
 }
 
-fn check_phase(phase: &PhaseRecipe, [batch_size, lr, l1]: [&'static str; 3]) -> Result<(), SettingError> {
+fn check_phase(
+    phase: &PhaseRecipe,
+    [batch_size, lr, l1]: [&'static str; 3],
+) -> Result<(), SettingError> {
     if phase.batch_size == 0 {
-        return Err(SettingError::new(batch_size, 0, "at least 1 image per step"));
+        return Err(SettingError::new(
+            batch_size,
+            0,
+            "at least 1 image per step",
+        ));
     }
     crate::setting::positive(lr, phase.lr)?;
     crate::setting::non_negative(l1, phase.l1)?;

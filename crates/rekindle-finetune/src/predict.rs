@@ -10,7 +10,7 @@ use rekindle_backbone::Backbone;
 use rekindle_head::Head;
 
 use crate::FinetuneError;
-use crate::classifier::{join, pool_taps};
+use crate::classifier::Joint;
 use crate::data::{Batch, Dataset, LastBatch, Loader, LoaderOptions, batches};
 use crate::metrics::{Metrics, MetricsReport};
 use crate::model_file::{ModelFile, ModelInfo};
@@ -21,7 +21,7 @@ pub struct Predictor {
     info: ModelInfo,
     backbone: Backbone,
     head: Head,
-    taps: Vec<usize>,
+    joint: Joint,
     device: Device,
 }
 
@@ -34,7 +34,13 @@ impl Predictor {
     pub fn load(path: &Path, device: &Device) -> Result<Self, FinetuneError> {
         let model = ModelFile::load(path, device)?;
         let (backbone, head) = (model.backbone.fold_norms(), model.head.valid());
-        Ok(Self { info: model.info, backbone, head, taps: model.taps, device: device.clone() })
+        Ok(Self {
+            info: model.info,
+            backbone,
+            head,
+            joint: model.joint,
+            device: device.clone(),
+        })
     }
 
     /// What the file says of itself.
@@ -49,8 +55,10 @@ impl Predictor {
     /// `[batch, height, width, 3]` bytes to `[batch, classes]`.
     pub fn logits(&self, images: &RgbBatch) -> Tensor<2> {
         let images = rescale(images, &self.info.preprocessing.rescale, &self.device);
-        let (features, kept) = self.backbone.forward_keeping(images, &self.taps);
-        self.head.classify(join(self.head.pool(features), pool_taps(kept)))
+        let (features, kept) = self.backbone.forward_keeping(images, &self.joint.taps);
+        let taps = self.joint.pool_taps(kept);
+        self.head
+            .classify(self.joint.join(self.head.pool(features), taps))
     }
 
     /// The evaluation view of an image.
@@ -71,10 +79,21 @@ impl Predictor {
         mut each: impl FnMut(&Batch, Vec<f32>) -> Result<(), FinetuneError>,
     ) -> Result<(), FinetuneError> {
         let batches = batches(samples, batch_size, LastBatch::Keep);
-        let loader = Loader::new(dataset.clone(), Arc::new(self.pipeline()), batches, 0, 0, LoaderOptions::default())?;
+        let loader = Loader::new(
+            dataset.clone(),
+            Arc::new(self.pipeline()),
+            batches,
+            0,
+            0,
+            LoaderOptions::default(),
+        )?;
         for batch in loader {
             let batch = batch?;
-            let logits = self.logits(&batch.images).into_data().iter::<f32>().collect();
+            let logits = self
+                .logits(&batch.images)
+                .into_data()
+                .iter::<f32>()
+                .collect();
             each(&batch, logits)?;
         }
         Ok(())
@@ -85,12 +104,23 @@ impl Predictor {
     /// # Errors
     ///
     /// An image cannot be read.
-    pub fn probabilities(&self, dataset: &Arc<Dataset>, samples: &[usize], batch_size: usize) -> Result<Vec<Vec<f32>>, FinetuneError> {
+    pub fn probabilities(
+        &self,
+        dataset: &Arc<Dataset>,
+        samples: &[usize],
+        batch_size: usize,
+    ) -> Result<Vec<Vec<f32>>, FinetuneError> {
         let classes = self.info.classes.len();
         let mut rows = Vec::with_capacity(samples.len());
         self.run(dataset, samples, batch_size, |batch, logits| {
-            let logits = Tensor::<2>::from_data(burn::tensor::TensorData::new(logits, [batch.indices.len(), classes]), &self.device);
-            let values: Vec<f32> = activation::softmax(logits, 1).into_data().iter::<f32>().collect();
+            let logits = Tensor::<2>::from_data(
+                burn::tensor::TensorData::new(logits, [batch.indices.len(), classes]),
+                &self.device,
+            );
+            let values: Vec<f32> = activation::softmax(logits, 1)
+                .into_data()
+                .iter::<f32>()
+                .collect();
             rows.extend(values.chunks(classes).map(<[f32]>::to_vec));
             Ok(())
         })?;
@@ -102,9 +132,16 @@ impl Predictor {
     /// # Errors
     ///
     /// An image cannot be read, or a logit is not finite.
-    pub fn evaluate(&self, dataset: &Arc<Dataset>, samples: &[usize], batch_size: usize) -> Result<MetricsReport, FinetuneError> {
+    pub fn evaluate(
+        &self,
+        dataset: &Arc<Dataset>,
+        samples: &[usize],
+        batch_size: usize,
+    ) -> Result<MetricsReport, FinetuneError> {
         let mut metrics = Metrics::new(self.info.classes.len(), 5);
-        self.run(dataset, samples, batch_size, |batch, logits| Ok(metrics.add(&logits, &batch.targets)?))?;
+        self.run(dataset, samples, batch_size, |batch, logits| {
+            Ok(metrics.add(&logits, &batch.targets)?)
+        })?;
         Ok(metrics.report()?)
     }
 }

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use rekindle_augment::ops::{HorizontalFlip, RandomResizedCrop};
 use rekindle_augment::{Interpolation, Rescale, ResizePolicy, TransformSpec};
 use rekindle_head::{CrossEntropy, HeadConfig, LossConfig};
 use serde::{Deserialize, Serialize};
@@ -31,6 +32,8 @@ pub struct Recipe {
     pub input: InputRecipe,
     /// Augmentation of the training images.
     pub augment: AugmentRecipe,
+    /// What the head sees of the backbone.
+    pub features: FeaturesRecipe,
     /// The head.
     pub head: HeadConfig,
     /// The loss that is trained on.
@@ -66,9 +69,18 @@ pub struct BackboneRecipe {
     /// A `.safetensors` file with timm's keys, in place of the bundled weights; `random` starts from scratch.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub weights: Option<PathBuf>,
+}
+
+/// What the head sees of the backbone.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FeaturesRecipe {
     /// How many stages before the last one add their average-pooled outputs to the head's input. Default 3: earlier stages know
-    /// textures and parts that the last one has given up for ImageNet's classes. 0 gives timm's own classifier input.
+    /// textures and parts that the last one has given up for ImageNet's classes.
     pub taps: usize,
+    /// Divide each stage's pooled output by its root mean square, so that stages of different scales weigh alike and one learning
+    /// rate suits every backbone. Default on. With `taps = 0` and this off, the head's input is that of timm's own classifier.
+    pub unit_rms: bool,
 }
 
 /// Overrides of the weights' own preprocessing.
@@ -151,8 +163,17 @@ pub enum UnfreezeFrom {
 
 impl Default for Recipe {
     fn default() -> Self {
-        let stopping = |patience| StoppingSpec { monitor: Monitor::ValidationLoss, patience, min_change: 0.0 };
-        let adamw = |weight_decay| OptimizerSpec::AdamW(AdamWSpec { weight_decay, ..AdamWSpec::default() });
+        let stopping = |patience| StoppingSpec {
+            monitor: Monitor::ValidationAccuracy,
+            patience,
+            min_change: 0.0,
+        };
+        let adamw = |weight_decay| {
+            OptimizerSpec::AdamW(AdamWSpec {
+                weight_decay,
+                ..AdamWSpec::default()
+            })
+        };
         Self {
             seed: 0,
             device: "cpu".into(),
@@ -162,27 +183,50 @@ impl Default for Recipe {
                 image_cache_mb: 512,
                 feature_cache_mb: 512,
             },
-            backbone: BackboneRecipe { name: rekindle_models::DEFAULT_CARD.into(), weights: None, taps: 3 },
+            backbone: BackboneRecipe {
+                name: rekindle_models::DEFAULT_CARD.into(),
+                weights: None,
+            },
             input: InputRecipe::default(),
-            augment: AugmentRecipe { views: 2, transforms: default_transforms() },
-            head: HeadConfig::default(),
-            loss: LossConfig::CrossEntropy(CrossEntropy { label_smoothing: 0.1, ..CrossEntropy::default() }),
+            augment: AugmentRecipe {
+                views: 2,
+                transforms: default_transforms(),
+            },
+            features: FeaturesRecipe {
+                taps: 3,
+                unit_rms: true,
+            },
+            // From equal class probabilities: random first weights on a thousand features are noise that a few epochs do not unlearn.
+            head: HeadConfig {
+                zero_last: true,
+                ..HeadConfig::default()
+            },
+            loss: LossConfig::CrossEntropy(CrossEntropy {
+                label_smoothing: 0.1,
+                ..CrossEntropy::default()
+            }),
             phase1: PhaseRecipe {
-                epochs: 40,
+                epochs: 30,
                 batch_size: 16,
-                lr: 1e-3,
+                lr: 7e-4,
                 optim: adamw(0.01),
-                schedule: ScheduleSpec::Cosine { min_ratio: 0.0, warmup_epochs: 0.0 },
+                schedule: ScheduleSpec::Cosine {
+                    min_ratio: 0.0,
+                    warmup_epochs: 0.0,
+                },
                 clip: ClipSpec::None,
                 l1: 0.0,
                 stopping: stopping(10),
             },
             phase2: PhaseRecipe {
-                epochs: 15,
+                epochs: 4,
                 batch_size: 16,
-                lr: 3e-4,
+                lr: 5e-4,
                 optim: adamw(0.01),
-                schedule: ScheduleSpec::Cosine { min_ratio: 0.0, warmup_epochs: 1.0 },
+                schedule: ScheduleSpec::Cosine {
+                    min_ratio: 0.0,
+                    warmup_epochs: 0.5,
+                },
                 clip: ClipSpec::GlobalNorm { limit: 1.0 },
                 l1: 0.0,
                 stopping: stopping(5),
@@ -198,11 +242,14 @@ impl Default for Recipe {
 }
 
 fn default_transforms() -> Vec<TransformSpec> {
-    let parse = |text: &str| serde_json::from_str(text).ok();
-    [r#"{"op": "random_resized_crop", "scale": [0.7, 1.0]}"#, r#"{"op": "horizontal_flip"}"#]
-        .into_iter()
-        .filter_map(parse)
-        .collect()
+    let crop = RandomResizedCrop {
+        scale: [0.7, 1.0],
+        ..RandomResizedCrop::default()
+    };
+    vec![
+        TransformSpec::RandomResizedCrop(crop),
+        TransformSpec::HorizontalFlip(HorizontalFlip::default()),
+    ]
 }
 
 impl Recipe {
@@ -215,11 +262,16 @@ impl Recipe {
         let mut table = to_table(&Self::default());
         if let Some(path) = file {
             let origin = path.display().to_string();
-            let text = std::fs::read_to_string(path)
-                .map_err(|source| FinetuneError::Read { path: path.into(), source })?;
-            let written: Table = text
-                .parse()
-                .map_err(|error: toml::de::Error| FinetuneError::Recipe { origin: origin.clone(), reason: error.to_string() })?;
+            let text = std::fs::read_to_string(path).map_err(|source| FinetuneError::Read {
+                path: path.into(),
+                source,
+            })?;
+            let written: Table =
+                text.parse()
+                    .map_err(|error: toml::de::Error| FinetuneError::Recipe {
+                        origin: origin.clone(),
+                        reason: error.to_string(),
+                    })?;
             merge(&mut table, written);
             parse(&table, &origin)?;
         }
@@ -241,10 +293,12 @@ fn to_table(recipe: &Recipe) -> Table {
 }
 
 fn parse(table: &Table, origin: &str) -> Result<Recipe, FinetuneError> {
-    Value::Table(table.clone()).try_into::<Recipe>().map_err(|error: toml::de::Error| FinetuneError::Recipe {
-        origin: origin.to_owned(),
-        reason: with_suggestion(error.to_string().trim_end()),
-    })
+    Value::Table(table.clone())
+        .try_into::<Recipe>()
+        .map_err(|error: toml::de::Error| FinetuneError::Recipe {
+            origin: origin.to_owned(),
+            reason: with_suggestion(error.to_string().trim_end()),
+        })
 }
 
 /// Puts the written settings over the base. Tables are merged key by key, unless they are of different kinds (`name` or `op`).
@@ -260,21 +314,32 @@ fn merge(base: &mut Table, written: Table) {
 }
 
 fn same_kind(old: &Table, new: &Table) -> bool {
-    ["name", "op"].into_iter().all(|tag| match (old.get(tag), new.get(tag)) {
-        (Some(old_kind), Some(new_kind)) => old_kind == new_kind || !new_kind.is_str() || tag_is_plain(old),
-        _ => true,
-    })
+    ["name", "op"]
+        .into_iter()
+        .all(|tag| match (old.get(tag), new.get(tag)) {
+            (Some(old_kind), Some(new_kind)) => {
+                old_kind == new_kind || !new_kind.is_str() || tag_is_plain(old)
+            }
+            _ => true,
+        })
 }
 
 /// `backbone` has a `name` that is a setting like any other.
 fn tag_is_plain(table: &Table) -> bool {
-    table.keys().all(|key| ["name", "weights", "taps"].contains(&key.as_str()))
+    table
+        .keys()
+        .all(|key| ["name", "weights"].contains(&key.as_str()))
 }
 
 /// Applies `a.b.c=value`; the value is TOML, or else a string.
 fn set(table: &mut Table, pair: &str) -> Result<(), FinetuneError> {
-    let error = |reason: &str| FinetuneError::Recipe { origin: format!("--set {pair}"), reason: reason.to_owned() };
-    let (key, text) = pair.split_once('=').ok_or_else(|| error("expected key=value, such as phase1.lr=3e-4"))?;
+    let error = |reason: &str| FinetuneError::Recipe {
+        origin: format!("--set {pair}"),
+        reason: reason.to_owned(),
+    };
+    let (key, text) = pair
+        .split_once('=')
+        .ok_or_else(|| error("expected key=value, such as phase1.lr=3e-4"))?;
     let text = text.trim();
     let value = format!("v = {text}")
         .parse::<Table>()
@@ -282,7 +347,10 @@ fn set(table: &mut Table, pair: &str) -> Result<(), FinetuneError> {
         .and_then(|mut parsed| parsed.remove("v"))
         .unwrap_or_else(|| Value::String(text.to_owned()));
     let mut parts: Vec<&str> = key.trim().split('.').collect();
-    let last = parts.pop().filter(|part| !part.is_empty()).ok_or_else(|| error("the key is empty"))?;
+    let last = parts
+        .pop()
+        .filter(|part| !part.is_empty())
+        .ok_or_else(|| error("the key is empty"))?;
     let mut written = Table::from_iter([(last.to_owned(), value)]);
     for part in parts.into_iter().rev() {
         written = Table::from_iter([(part.to_owned(), Value::Table(written))]);
@@ -293,11 +361,22 @@ fn set(table: &mut Table, pair: &str) -> Result<(), FinetuneError> {
 
 /// Adds the nearest valid name to serde's "unknown field `x`, expected one of `a`, `b`".
 fn with_suggestion(message: &str) -> String {
-    let unknown = ["unknown field `", "unknown variant `"].into_iter().find_map(|start| message.split_once(start));
-    let Some((_, rest)) = unknown else { return message.to_owned() };
+    let unknown = ["unknown field `", "unknown variant `"]
+        .into_iter()
+        .find_map(|start| message.split_once(start));
+    let Some((_, rest)) = unknown else {
+        return message.to_owned();
+    };
     let mut names = rest.split('`').step_by(2).map(str::to_owned);
-    let Some(found) = names.next() else { return message.to_owned() };
-    let expected: Vec<String> = rest.split('`').skip(2).step_by(2).map(str::to_owned).collect();
+    let Some(found) = names.next() else {
+        return message.to_owned();
+    };
+    let expected: Vec<String> = rest
+        .split('`')
+        .skip(2)
+        .step_by(2)
+        .map(str::to_owned)
+        .collect();
     match nearest(&found, expected.iter().map(String::as_str)) {
         Some(name) => format!("{message}\ndid you mean `{name}`?"),
         None => message.to_owned(),
@@ -336,20 +415,36 @@ mod tests {
     #[test]
     fn one_key_of_an_optimiser_can_be_set_without_its_name() {
         let recipe = with(&["phase1.optim.weight_decay=0.5", "backbone.name=resnet18"]).unwrap();
-        assert_eq!(recipe.phase1.optim, OptimizerSpec::AdamW(AdamWSpec { weight_decay: 0.5, ..AdamWSpec::default() }));
+        assert_eq!(
+            recipe.phase1.optim,
+            OptimizerSpec::AdamW(AdamWSpec {
+                weight_decay: 0.5,
+                ..AdamWSpec::default()
+            })
+        );
         assert_eq!(recipe.backbone.name, "resnet18");
     }
 
     #[test]
     fn another_optimiser_replaces_the_old_ones_settings() {
-        let recipe = with(&["phase2.optim={name='sgd', momentum=0.5}", "phase2.schedule.name=step"]).unwrap();
+        let recipe = with(&[
+            "phase2.optim={name='sgd', momentum=0.5}",
+            "phase2.schedule.name=step",
+        ])
+        .unwrap();
         assert_eq!(recipe.phase2.optim.name(), "sgd");
         assert!(matches!(recipe.phase2.schedule, ScheduleSpec::Step { .. }));
     }
 
     #[test]
     fn values_may_be_numbers_lists_or_bare_words() {
-        let recipe = with(&["unfreeze.from=all", "input.size=[96, 96]", "head.pool=gem", "unfreeze.from=3"]).unwrap();
+        let recipe = with(&[
+            "unfreeze.from=all",
+            "input.size=[96, 96]",
+            "head.pool=gem",
+            "unfreeze.from=3",
+        ])
+        .unwrap();
         assert_eq!(recipe.unfreeze.from, UnfreezeFrom::Last(3));
         assert_eq!(recipe.input.size, Some([96, 96]));
         assert!(with(&["phase1.epochs=many"]).is_err());

@@ -14,9 +14,9 @@ use rekindle_head::Head;
 use serde::Serialize;
 
 use crate::checkpoint::{Checkpoint, Progress};
-use crate::classifier::{Tail, TailState, head_for};
+use crate::classifier::{Joint, Tail, TailState, head_for};
 use crate::data::{Split, epoch_order};
-use crate::features::{FeatureCache, FrozenNetwork, Tap, bytes_per_image, split_taps};
+use crate::features::{FeatureCache, FrozenNetwork, Tap, bytes_per_image};
 use crate::files::{create_directory, write_whole};
 use crate::metrics::MetricsReport;
 use crate::model_file::{ModelInfo, save_model};
@@ -76,16 +76,35 @@ pub struct RunReport {
 ///
 /// The run directory exists (or, to resume, does not fit the plan), an image cannot be read, the loss is not finite, or a file cannot
 /// be written.
-pub fn run(plan: &Plan, options: &RunOptions, observer: &mut dyn Observer) -> Result<RunOutcome, FinetuneError> {
+pub fn run(
+    plan: &Plan,
+    options: &RunOptions,
+    observer: &mut dyn Observer,
+) -> Result<RunOutcome, FinetuneError> {
     let checkpoint = open_directory(plan, options)?;
     observer.started(plan);
     let recipe = &plan.recipe;
     let boundary = plan.facts.first_unfrozen_stage;
 
-    let (backbone, sha256) = load_backbone(&plan.card, &recipe.backbone, recipe.seed, &plan.device)?;
-    let taps = plan.taps();
-    let head = head_for(&recipe.head, &backbone, &taps, plan.facts.classes.len(), recipe.seed, &plan.device);
-    let network = FrozenNetwork::new(&backbone, boundary, &taps, &head, plan.preprocessing.rescale, &plan.device);
+    let (backbone, sha256) =
+        load_backbone(&plan.card, &recipe.backbone, recipe.seed, &plan.device)?;
+    let joint = plan.joint();
+    let head = head_for(
+        &recipe.head,
+        &backbone,
+        &joint.taps,
+        plan.facts.classes.len(),
+        recipe.seed,
+        &plan.device,
+    );
+    let network = FrozenNetwork::new(
+        &backbone,
+        boundary,
+        &joint,
+        &head,
+        plan.preprocessing.rescale,
+        &plan.device,
+    );
     let samples = block_order(&plan.split.train, recipe.seed);
     let mut sources = Sources::new(plan, &backbone, &head, &samples)?;
     let all = backbone.num_params() + head.num_params();
@@ -104,7 +123,14 @@ pub fn run(plan: &Plan, options: &RunOptions, observer: &mut dyn Observer) -> Re
         interrupt: &options.interrupt,
     };
     if state.progress.phase == phase1.name {
-        let mut tail = Tail::new(None, head.clone().train(), Vec::new());
+        let mut tail = Tail::new(
+            None,
+            head.clone().train(),
+            Joint {
+                taps: Vec::new(),
+                ..joint.clone()
+            },
+        );
         if let Some(current) = current.take() {
             tail = tail.load_state(&current, "the checkpoint")?;
         }
@@ -112,7 +138,14 @@ pub fn run(plan: &Plan, options: &RunOptions, observer: &mut dyn Observer) -> Re
             observer.phase_started(phase1.name, trainable_parameters(&tail), all);
         }
         let (mut train, mut validation) = sources.inputs(Tap::Head);
-        let end = phase1.run(tail, optimizer.take(), &mut train, &mut validation, &mut state, observer)?;
+        let end = phase1.run(
+            tail,
+            optimizer.take(),
+            &mut train,
+            &mut validation,
+            &mut state,
+            observer,
+        )?;
         if matches!(end, PhaseEnd::Interrupted) {
             return Ok(RunOutcome::Interrupted);
         }
@@ -135,13 +168,22 @@ pub fn run(plan: &Plan, options: &RunOptions, observer: &mut dyn Observer) -> Re
         };
         observer.phase_started(phase2.name, trainable_parameters(&tail), all);
         let (mut train, mut validation) = sources.inputs(Tap::Boundary);
-        let end = phase2.run(tail, optimizer.take(), &mut train, &mut validation, &mut state, observer)?;
+        let end = phase2.run(
+            tail,
+            optimizer.take(),
+            &mut train,
+            &mut validation,
+            &mut state,
+            observer,
+        )?;
         if matches!(end, PhaseEnd::Interrupted) {
             return Ok(RunOutcome::Interrupted);
         }
     }
     state.waited += sources.waited();
-    Ok(RunOutcome::Finished(Box::new(write_result(plan, options, &backbone, sha256, state)?)))
+    Ok(RunOutcome::Finished(Box::new(write_result(
+        plan, options, &backbone, sha256, state,
+    )?)))
 }
 
 /// Makes the run directory with plan and split, or reads the checkpoint of one that goes on.
@@ -150,18 +192,27 @@ fn open_directory(plan: &Plan, options: &RunOptions) -> Result<Option<Checkpoint
     let [plan_file, split_file] = [PLAN, SPLIT].map(|name| directory.join(name));
     if options.resume {
         let checkpoint = Checkpoint::load(directory)?;
-        let mismatch = |reason: &str| FinetuneError::ResumeMismatch { path: directory.clone(), reason: reason.into() };
+        let mismatch = |reason: &str| FinetuneError::ResumeMismatch {
+            path: directory.clone(),
+            reason: reason.into(),
+        };
         if checkpoint.progress.plan != plan.to_toml() {
-            return Err(mismatch("the recipe, the folder or this program differs from when it was started (see plan.toml)"));
+            return Err(mismatch(
+                "the recipe, the folder or this program differs from when it was started (see plan.toml)",
+            ));
         }
         let (split, _) = Split::load(plan.dataset.folder(), &split_file)?;
         if split != plan.split {
-            return Err(mismatch("the images of the folder are not those of split.json"));
+            return Err(mismatch(
+                "the images of the folder are not those of split.json",
+            ));
         }
         return Ok(Some(checkpoint));
     }
     if directory.exists() {
-        return Err(FinetuneError::RunExists { path: directory.clone() });
+        return Err(FinetuneError::RunExists {
+            path: directory.clone(),
+        });
     }
     create_directory(directory)?;
     write_whole(&plan_file, plan.to_toml().as_bytes())?;
@@ -174,14 +225,30 @@ const SPLIT: &str = "split.json";
 
 /// The training samples in the order of the feature blocks and of the first epoch.
 fn block_order(train: &[usize], seed: u64) -> Vec<usize> {
-    epoch_order(train.len(), seed, 0).into_iter().map(|place| train[place]).collect()
+    epoch_order(train.len(), seed, 0)
+        .into_iter()
+        .map(|place| train[place])
+        .collect()
 }
 
 /// Where the run stands: at its beginning, or at a checkpoint.
-fn stand(plan: &Plan, checkpoint: Option<Checkpoint>) -> (RunState, Option<TailState>, Option<Bytes>) {
-    let state = |progress, best, best_report| RunState { progress, best, best_report, first_step: None, waited: Duration::ZERO };
+fn stand(
+    plan: &Plan,
+    checkpoint: Option<Checkpoint>,
+) -> (RunState, Option<TailState>, Option<Bytes>) {
+    let state = |progress, best, best_report| RunState {
+        progress,
+        best,
+        best_report,
+        first_step: None,
+        waited: Duration::ZERO,
+    };
     match checkpoint {
-        Some(at) => (state(at.progress, at.best, at.best_report), Some(at.current), at.optimizer),
+        Some(at) => (
+            state(at.progress, at.best, at.best_report),
+            Some(at.current),
+            at.optimizer,
+        ),
         None => {
             let progress = Progress {
                 phase: "phase1".into(),
@@ -215,14 +282,17 @@ fn unfrozen_tail(plan: &Plan, backbone: &Backbone, head: &Head) -> Tail {
     let boundary = plan.facts.first_unfrozen_stage;
     let stages = backbone.part(boundary, backbone.stages().len()).train();
     let stages = stages.freeze_before(0, plan.recipe.unfreeze.track_statistics);
-    let [_, taps] = split_taps(&plan.taps(), boundary);
-    Tail::new(Some(stages), head.clone().train(), taps)
+    let [_, joint] = plan.joint().split(boundary);
+    Tail::new(Some(stages), head.clone().train(), joint)
 }
 
 fn stage_rates(tail: &Tail, recipe: &Recipe) -> Vec<(burn::module::ParamGroup, f64)> {
     let unfreeze = &recipe.unfreeze;
     let factor = |distance: usize| unfreeze.lr_ratio * unfreeze.lr_decay.powi(distance as i32 - 1);
-    tail.groups().into_iter().map(|(group, distance)| (group, factor(distance))).collect()
+    tail.groups()
+        .into_iter()
+        .map(|(group, distance)| (group, factor(distance)))
+        .collect()
 }
 
 /// Where each phase's inputs come from: the feature caches, where they fit, or else the images.
@@ -236,14 +306,26 @@ struct Sources {
 }
 
 impl Sources {
-    fn new(plan: &Plan, backbone: &Backbone, head: &Head, samples: &[usize]) -> Result<Self, FinetuneError> {
+    fn new(
+        plan: &Plan,
+        backbone: &Backbone,
+        head: &Head,
+        samples: &[usize],
+    ) -> Result<Self, FinetuneError> {
         let recipe = &plan.recipe;
         let evaluation_pipeline = Arc::new(Pipeline::evaluation(&plan.preprocessing));
-        let training_pipeline = Arc::new(Pipeline::training(&plan.preprocessing, &recipe.augment.transforms)?);
+        let training_pipeline = Arc::new(Pipeline::training(
+            &plan.preprocessing,
+            &recipe.augment.transforms,
+        )?);
         let boundary = plan.facts.first_unfrozen_stage;
         let budget = recipe.data.feature_cache_mb << 20;
-        let [boundary_bytes, head_bytes] = bytes_per_image(backbone, boundary, head, plan.preprocessing.input_size);
-        let images = [samples.len() * recipe.augment.views, plan.split.validation.len()];
+        let [boundary_bytes, head_bytes] =
+            bytes_per_image(backbone, boundary, head, plan.preprocessing.input_size);
+        let images = [
+            samples.len() * recipe.augment.views,
+            plan.split.validation.len(),
+        ];
         // The images themselves are no features: with nothing frozen, each epoch augments anew.
         let phase2 = recipe.phase2.epochs > 0 && boundary > 0;
         let mut left = budget;
@@ -255,7 +337,14 @@ impl Sources {
         let head_fits = images.map(|count| fits(count * head_bytes));
         let boundary_fits = images.map(|count| phase2 && fits(count * boundary_bytes));
         let cache = |samples: &[usize], augmented, keep| {
-            FeatureCache::new(plan.dataset.clone(), samples, evaluation_pipeline.clone(), augmented, keep, recipe.seed)
+            FeatureCache::new(
+                plan.dataset.clone(),
+                samples,
+                evaluation_pipeline.clone(),
+                augmented,
+                keep,
+                recipe.seed,
+            )
         };
         Ok(Self {
             train: cache(samples, Some(training_pipeline.clone()), boundary_fits[0]),
@@ -297,9 +386,19 @@ fn write_result(
     state: RunState,
 ) -> Result<RunReport, FinetuneError> {
     let directory = &options.directory;
-    let RunState { progress, best, best_report, first_step, waited } = state;
-    let (Some(best), Some(validation), Some((best_phase, best_epoch))) = (best, best_report, progress.best) else {
-        return Err(FinetuneError::NoBestEpoch { monitor: plan.recipe.phase1.stopping.monitor.name() });
+    let RunState {
+        progress,
+        best,
+        best_report,
+        first_step,
+        waited,
+    } = state;
+    let (Some(best), Some(validation), Some((best_phase, best_epoch))) =
+        (best, best_report, progress.best)
+    else {
+        return Err(FinetuneError::NoBestEpoch {
+            monitor: plan.recipe.phase1.stopping.monitor.name(),
+        });
     };
     let mut weights: StateDict = backbone.state();
     weights.extend(best.backbone);
@@ -313,6 +412,7 @@ fn write_result(
         preprocessing: plan.preprocessing.clone(),
         head: plan.recipe.head.clone(),
         tapped_stages: plan.facts.tapped_stages.clone(),
+        unit_rms: plan.recipe.features.unit_rms,
         best_phase: best_phase.clone(),
         best_epoch,
         validation: BTreeMap::from([
@@ -326,7 +426,10 @@ fn write_result(
     };
     let model = directory.join("model.safetensors");
     save_model(&model, &info, backbone.classifier(), &weights, &best.head)?;
-    write_whole(&directory.join("metrics.csv"), metrics_csv(&progress.history).as_bytes())?;
+    write_whole(
+        &directory.join("metrics.csv"),
+        metrics_csv(&progress.history).as_bytes(),
+    )?;
     let seconds = options.started.elapsed().as_secs_f64();
     let report = RunReport {
         model,
@@ -349,7 +452,15 @@ fn metrics_csv(history: &[EpochRecord]) -> String {
         "phase,epoch,lr,train_loss,gradient_norm,validation_loss,validation_accuracy,validation_balanced_accuracy,validation_macro_f1,best\n",
     );
     for record in history {
-        let EpochRecord { phase, epoch, lr, train_loss, gradient_norm, best, .. } = record;
+        let EpochRecord {
+            phase,
+            epoch,
+            lr,
+            train_loss,
+            gradient_norm,
+            best,
+            ..
+        } = record;
         let values = [
             *lr,
             *train_loss,

@@ -59,9 +59,16 @@ impl Task {
         }
         let gradients = GradientsParams::from_grads(loss.backward(), &tail);
         let gradients = add_l1(gradients, &tail, self.l1);
-        let (gradients, gradient_norm) = clip(gradients, &tail, &self.clip).map_err(StepFailure::Gradients)?;
+        let (gradients, gradient_norm) =
+            clip(gradients, &tail, &self.clip).map_err(StepFailure::Gradients)?;
         let tail = optimizer.step(self.learning_rates(lr), tail, gradients);
-        Ok((tail, StepOutput { loss: value, gradient_norm }))
+        Ok((
+            tail,
+            StepOutput {
+                loss: value,
+                gradient_norm,
+            },
+        ))
     }
 
     fn learning_rates(&self, lr: f64) -> ModuleLearningRate {

@@ -17,7 +17,10 @@ use crate::suggest::nearest;
 ///
 /// A card is not valid, which the tests exclude for those shipped.
 pub fn cards() -> Result<Vec<Card>, FinetuneError> {
-    rekindle_models::CARDS.iter().map(|text| Ok(Card::from_toml(text, "of rekindle-models")?)).collect()
+    rekindle_models::CARDS
+        .iter()
+        .map(|text| Ok(Card::from_toml(text, "of rekindle-models")?))
+        .collect()
 }
 
 /// The card of a full name, or the first one of an architecture.
@@ -27,11 +30,20 @@ pub fn cards() -> Result<Vec<Card>, FinetuneError> {
 /// There is none; the nearest name is suggested.
 pub fn card_from_name(name: &str) -> Result<Card, FinetuneError> {
     let cards = cards()?;
-    let found = cards.iter().find(|card| card.name == name).or_else(|| cards.iter().find(|card| card.architecture == name));
+    let found = cards
+        .iter()
+        .find(|card| card.name == name)
+        .or_else(|| cards.iter().find(|card| card.architecture == name));
     found.cloned().ok_or_else(|| {
-        let names = cards.iter().flat_map(|card| [card.name.as_str(), card.architecture.as_str()]);
+        let names = cards
+            .iter()
+            .flat_map(|card| [card.name.as_str(), card.architecture.as_str()]);
         let suggestion = nearest(name, names).map(str::to_owned);
-        BackboneError::UnknownBackbone { name: name.to_owned(), suggestion }.into()
+        BackboneError::UnknownBackbone {
+            name: name.to_owned(),
+            suggestion,
+        }
+        .into()
     })
 }
 
@@ -53,7 +65,10 @@ pub fn preprocessing(card: &Card, input: &InputRecipe) -> Result<Preprocessing, 
         crop_ratio: input.crop_ratio.unwrap_or(own.crop_ratio),
         interpolation: input.interpolation.unwrap_or(interpolation),
         policy: input.policy.unwrap_or(ResizePolicy::Crop),
-        rescale: input.rescale.unwrap_or(Rescale::Standardise { mean: own.mean, std: own.std }),
+        rescale: input.rescale.unwrap_or(Rescale::Standardise {
+            mean: own.mean,
+            std: own.std,
+        }),
     };
     preprocessing.check()?;
     Ok(preprocessing)
@@ -69,11 +84,23 @@ pub fn origin(card: &Card, recipe: &BackboneRecipe) -> Result<String, FinetuneEr
         Some(path) if is_random(path) => Ok("random".into()),
         Some(path) => match std::fs::metadata(path) {
             Ok(_) => Ok(path.display().to_string()),
-            Err(source) => Err(BackboneError::ReadWeights { path: path.clone(), source }.into()),
+            Err(source) => Err(BackboneError::ReadWeights {
+                path: path.clone(),
+                source,
+            }
+            .into()),
         },
-        None => match card.source.bundled.as_deref().filter(|file| rekindle_models::bundled_weights(file).is_some()) {
+        None => match card
+            .source
+            .bundled
+            .as_deref()
+            .filter(|file| rekindle_models::bundled_weights(file).is_some())
+        {
             Some(file) => Ok(format!("bundled {file}")),
-            None => Err(FinetuneError::WeightsNotBundled { card: card.name.clone(), url: download_url(card) }),
+            None => Err(FinetuneError::WeightsNotBundled {
+                card: card.name.clone(),
+                url: download_url(card),
+            }),
         },
     }
 }
@@ -91,16 +118,28 @@ pub fn download_url(card: &Card) -> String {
 /// # Errors
 ///
 /// The weights cannot be had, or do not fit.
-pub fn load_backbone(card: &Card, recipe: &BackboneRecipe, seed: u64, device: &Device) -> Result<(Backbone, String), FinetuneError> {
+pub fn load_backbone(
+    card: &Card,
+    recipe: &BackboneRecipe,
+    seed: u64,
+    device: &Device,
+) -> Result<(Backbone, String), FinetuneError> {
     device.seed(seed);
     let backbone = Architecture::from_name(&card.architecture)?.init(device);
     let origin = origin(card, recipe)?;
     let bytes: std::borrow::Cow<[u8]> = match &recipe.weights {
         Some(path) if is_random(path) => return Ok((backbone, String::new())),
-        Some(path) => std::fs::read(path).map_err(|source| BackboneError::ReadWeights { path: path.clone(), source })?.into(),
+        Some(path) => std::fs::read(path)
+            .map_err(|source| BackboneError::ReadWeights {
+                path: path.clone(),
+                source,
+            })?
+            .into(),
         None => {
             let file = card.source.bundled.as_deref().unwrap_or_default();
-            rekindle_models::bundled_weights(file).unwrap_or_default().into()
+            rekindle_models::bundled_weights(file)
+                .unwrap_or_default()
+                .into()
         }
     };
     let (state, _) = read_safetensors(&bytes, &origin)?;
@@ -127,7 +166,11 @@ mod tests {
         assert_eq!(cards[0].name, rekindle_models::DEFAULT_CARD);
         for card in &cards {
             Architecture::from_name(&card.architecture).unwrap();
-            assert!(["bilinear", "bicubic"].contains(&card.preprocessing.interpolation.as_str()), "{}", card.name);
+            assert!(
+                ["bilinear", "bicubic"].contains(&card.preprocessing.interpolation.as_str()),
+                "{}",
+                card.name
+            );
             preprocessing(card, &InputRecipe::default()).unwrap();
         }
         let names: BTreeSet<_> = cards.iter().map(|card| &card.name).collect();
@@ -152,7 +195,18 @@ mod tests {
     #[test]
     fn weights_that_are_not_bundled_say_where_to_get_them() {
         let card = card_from_name("resnet18").unwrap();
-        let error = origin(&card, &BackboneRecipe { name: "resnet18".into(), weights: None, taps: 0 }).unwrap_err().to_string();
-        assert!(error.contains("huggingface.co/timm/resnet18.a1_in1k") && error.contains("--weights"), "{error}");
+        let error = origin(
+            &card,
+            &BackboneRecipe {
+                name: "resnet18".into(),
+                weights: None,
+            },
+        )
+        .unwrap_err()
+        .to_string();
+        assert!(
+            error.contains("huggingface.co/timm/resnet18.a1_in1k") && error.contains("--weights"),
+            "{error}"
+        );
     }
 }

@@ -18,11 +18,18 @@ pub fn run(args: &BackbonesArgs) -> Result<Ending> {
         writeln!(out, "{}", json(&cards)?)?;
         return Ok(Ending::Done);
     }
-    let mut table = Table::new(&["name", "parameters", "input", "top-1", "licence", "weights"]).right(&[1, 2, 3]);
+    let mut table = Table::new(&["name", "parameters", "input", "top-1", "licence", "weights"])
+        .right(&[1, 2, 3]);
     for card in &cards {
         let [height, width] = card.preprocessing.input_size;
-        let top1 = card.imagenet_top1.map_or_else(|| "-".into(), |top1| format!("{top1:.1} %"));
-        let weights = if is_bundled(card) { "bundled" } else { "to download" };
+        let top1 = card
+            .imagenet_top1
+            .map_or_else(|| "-".into(), |top1| format!("{top1:.1} %"));
+        let weights = if is_bundled(card) {
+            "bundled"
+        } else {
+            "to download"
+        };
         table.row([
             card.name.clone(),
             format!("{:.1} M", card.parameters_millions),
@@ -33,11 +40,26 @@ pub fn run(args: &BackbonesArgs) -> Result<Ending> {
         ]);
     }
     write!(out, "{}", table.text())?;
-    writeln!(out, "\nThe short name of an architecture, such as resnet18, stands for its first line.")?;
+    writeln!(
+        out,
+        "\nThe short name of an architecture, such as resnet18, stands for its first line."
+    )?;
     if let Some(card) = cards.iter().find(|card| !is_bundled(card)) {
-        writeln!(out, "Weights that are not bundled: download the file and pass it with --weights, for example")?;
-        writeln!(out, "  curl -L -o {}.safetensors {}", card.architecture, download_url(card))?;
-        writeln!(out, "  rekindle train DATA --backbone {0} --weights {0}.safetensors", card.architecture)?;
+        writeln!(
+            out,
+            "Weights that are not bundled: download the file and pass it with --weights, for example"
+        )?;
+        writeln!(
+            out,
+            "  curl -L -o {}.safetensors {}",
+            card.architecture,
+            download_url(card)
+        )?;
+        writeln!(
+            out,
+            "  rekindle train DATA --backbone {0} --weights {0}.safetensors",
+            card.architecture
+        )?;
         writeln!(out, "`rekindle backbones --json` has every address.")?;
     }
     Ok(Ending::Done)

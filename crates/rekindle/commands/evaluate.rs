@@ -31,14 +31,32 @@ pub fn run(args: &EvaluateArgs) -> Result<Ending> {
         None => of_folder(&folder, args.split)?,
     };
     if samples.is_empty() {
-        bail!("`{}` has no {part} images; choose others with --split", args.data.display());
+        bail!(
+            "`{}` has no {part} images; choose others with --split",
+            args.data.display()
+        );
     }
-    let dataset = Dataset::new(only(folder, &samples), DecodeLimits::default(), Dataset::DEFAULT_CACHE_BYTES);
+    let dataset = Dataset::new(
+        only(folder, &samples),
+        DecodeLimits::default(),
+        Dataset::DEFAULT_CACHE_BYTES,
+    );
     let all = (0..dataset.len()).collect();
     let (samples, skipped) = usable(&dataset, args.inference.bad_images, all)?;
     let predictor = Predictor::load(&path, &device)?;
-    let report = measure(&predictor, &Arc::new(dataset), &samples, args.inference.batch_size)?;
-    let context = figures::Measured { model: &path, data: &args.data, part: &part, skipped, classes: &info.classes };
+    let report = measure(
+        &predictor,
+        &Arc::new(dataset),
+        &samples,
+        args.inference.batch_size,
+    )?;
+    let context = figures::Measured {
+        model: &path,
+        data: &args.data,
+        part: &part,
+        skipped,
+        classes: &info.classes,
+    };
     let mut out = io::stdout().lock();
     match args.json {
         true => writeln!(out, "{}", figures::json(&context, &report)?)?,
@@ -49,8 +67,15 @@ pub fn run(args: &EvaluateArgs) -> Result<Ending> {
 
 /// The folder with these samples alone, so that others are neither checked nor read.
 fn only(folder: ImageFolder, samples: &[usize]) -> ImageFolder {
-    let kept = samples.iter().map(|&sample| folder.samples[sample].clone()).collect();
-    ImageFolder { samples: kept, least_per_class: 0, ..folder }
+    let kept = samples
+        .iter()
+        .map(|&sample| folder.samples[sample].clone())
+        .collect();
+    ImageFolder {
+        samples: kept,
+        least_per_class: 0,
+        ..folder
+    }
 }
 
 /// The images of a part of the folder, and the part's name.
@@ -58,7 +83,10 @@ fn of_folder(folder: &ImageFolder, split: Option<SplitArg>) -> Result<(Vec<usize
     let all = || ((0..folder.samples.len()).collect(), "all".to_owned());
     let named = |split: SplitName| {
         let of_split = |&index: &usize| folder.samples[index].split == Some(split);
-        ((0..folder.samples.len()).filter(of_split).collect(), split.to_string())
+        (
+            (0..folder.samples.len()).filter(of_split).collect(),
+            split.to_string(),
+        )
     };
     Ok(match split {
         Some(SplitArg::All) => all(),
@@ -72,9 +100,18 @@ fn of_folder(folder: &ImageFolder, split: Option<SplitArg>) -> Result<(Vec<usize
 }
 
 /// The images of a part of a run's split, and the part's name.
-fn of_run(folder: &ImageFolder, file: &Path, split: Option<SplitArg>) -> Result<(Vec<usize>, String)> {
-    let (saved, _) = Split::load(folder, file)?;
-    let Split { train, validation, test } = saved;
+fn of_run(
+    folder: &ImageFolder,
+    file: &Path,
+    split: Option<SplitArg>,
+) -> Result<(Vec<usize>, String)> {
+    let inside = file.join("split.json");
+    let (saved, _) = Split::load(folder, if file.is_dir() { &inside } else { file })?;
+    let Split {
+        train,
+        validation,
+        test,
+    } = saved;
     Ok(match split {
         None | Some(SplitArg::Val) => (validation, "validation".into()),
         Some(SplitArg::Train) => (train, "train".into()),

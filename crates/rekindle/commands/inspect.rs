@@ -36,26 +36,54 @@ fn json(info: &ModelInfo) -> Result<String> {
 fn text(path: &Path, info: &ModelInfo) -> Result<String> {
     let mut text = String::new();
     let [height, width] = info.preprocessing.input_size;
-    let origin = match info.backbone_sha256.as_str() {
-        "" => "random weights".to_owned(),
-        sha256 => format!("{}, weights {}", info.backbone, words::first(sha256, 12)),
+    let (origin, sha256) = match info.backbone_sha256.as_str() {
+        "" => ("random weights", "none"),
+        sha256 => (info.backbone.as_str(), sha256),
     };
-    writeln!(text, "Model        {}, written by rekindle {}", path.display(), info.rekindle)?;
-    writeln!(text, "Backbone     {} from {origin}", info.architecture)?;
     let classes = words::list(info.classes.iter().map(|class| words::clean(class)));
-    writeln!(text, "Classes      {}: {classes}", info.classes.len())?;
-    let preprocessing = &info.preprocessing;
-    writeln!(text, "Input        {height}x{width}, {}", serde_json::to_string(preprocessing)?)?;
-    writeln!(text, "Head         {}", serde_json::to_string(&info.head)?)?;
-    writeln!(text, "Best epoch   {} of {}", info.best_epoch, phase_words(&info.best_phase))?;
-    writeln!(text, "Validation")?;
-    for (name, value) in &info.validation {
-        match name.as_str() {
-            "images" => writeln!(text, "  {name:<18} {value}")?,
-            "loss" => writeln!(text, "  {name:<18} {value:.4}")?,
-            _ => writeln!(text, "  {name:<18} {}", words::percent(*value))?,
-        }
-    }
+    let head = match info.head.hidden.as_slice() {
+        [] => "linear".to_owned(),
+        hidden => format!("hidden layers of {}", words::list(hidden)),
+    };
+    writeln!(
+        text,
+        "Model       {}, written by rekindle {}",
+        path.display(),
+        info.rekindle
+    )?;
+    writeln!(text, "Backbone    {} from {origin}", info.architecture)?;
+    writeln!(text, "            SHA-256 {sha256}")?;
+    writeln!(text, "Classes     {}: {classes}", info.classes.len())?;
+    writeln!(text, "Input       {height}x{width}")?;
+    writeln!(text, "Head        {head}")?;
+    writeln!(
+        text,
+        "Best        {}, epoch {}",
+        phase_words(&info.best_phase),
+        info.best_epoch
+    )?;
+    writeln!(text, "Validation  {}", validation(info))?;
+    let preprocessing = toml::Table::try_from(&info.preprocessing)?;
+    writeln!(
+        text,
+        "\nPreprocessing\n\n{}",
+        preprocessing.to_string().trim_end()
+    )?;
     writeln!(text, "\nRecipe\n\n{}", info.recipe.trim_end())?;
     Ok(text)
+}
+
+/// The figures in one line; a model of a later version may have others.
+fn validation(info: &ModelInfo) -> String {
+    let figure = |name: &str, text: fn(f64) -> String| {
+        let value = info.validation.get(name)?;
+        Some(format!("{} {}", name.replace('_', " "), text(*value)))
+    };
+    let figures = [
+        figure("accuracy", words::percent),
+        figure("balanced_accuracy", words::percent),
+        figure("loss", |loss| format!("{loss:.4}")),
+        figure("images", |images| format!("{images}")),
+    ];
+    figures.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }

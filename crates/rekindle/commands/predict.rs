@@ -27,7 +27,11 @@ pub fn run(args: &PredictArgs) -> Result<Ending> {
     let device = device_from_name(&args.inference.device)?;
     let path = model_path(&args.model)?;
     let paths = list(&args.images)?;
-    let dataset = Dataset::new(ImageFolder::unlabelled(paths), DecodeLimits::default(), Dataset::DEFAULT_CACHE_BYTES);
+    let dataset = Dataset::new(
+        ImageFolder::unlabelled(paths),
+        DecodeLimits::default(),
+        Dataset::DEFAULT_CACHE_BYTES,
+    );
     let all = (0..dataset.len()).collect();
     let (samples, skipped) = usable(&dataset, args.inference.bad_images, all)?;
     let predictor = Predictor::load(&path, &device)?;
@@ -38,8 +42,14 @@ pub fn run(args: &PredictArgs) -> Result<Ending> {
     let bar = ImageBar::new(samples.len());
     for part in samples.chunks(batch_size.saturating_mul(BATCHES_AT_ONCE)) {
         let rows = predictor.probabilities(&dataset, part, batch_size)?;
-        let paths = part.iter().map(|&sample| dataset.folder().samples[sample].path.clone());
-        found.extend(paths.zip(rows).map(|(path, row)| Prediction::new(path, &row, args.top)));
+        let paths = part
+            .iter()
+            .map(|&sample| dataset.folder().samples[sample].path.clone());
+        found.extend(
+            paths
+                .zip(rows)
+                .map(|(path, row)| Prediction::new(path, &row, args.top)),
+        );
         bar.add(part.len());
     }
     drop(bar);
@@ -53,7 +63,10 @@ pub fn run(args: &PredictArgs) -> Result<Ending> {
     }
     out.flush()?;
     if skipped > 0 {
-        print::warning(&format!("{skipped} of {} images were left out", dataset.len()));
+        print::warning(&format!(
+            "{skipped} of {} images were left out",
+            dataset.len()
+        ));
     }
     Ok(Ending::Done)
 }
@@ -63,7 +76,10 @@ fn list(arguments: &[PathBuf]) -> Result<Vec<PathBuf>> {
     let mut paths = Vec::new();
     for argument in arguments {
         if !argument.exists() {
-            bail!("there is no image or folder `{}`; check the path", argument.display());
+            bail!(
+                "there is no image or folder `{}`; check the path",
+                argument.display()
+            );
         }
         paths.extend(list_images(argument)?);
     }

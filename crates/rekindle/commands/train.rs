@@ -23,9 +23,11 @@ pub fn run(args: &TrainArgs, started: Instant) -> Result<Ending> {
         None => {
             let recipe = Recipe::load(args.recipe.as_deref(), &overrides(args)?)?;
             let data = args.data.clone().context("no folder of images is given")?;
-            let directory = args
-                .runs
-                .join(args.name.clone().unwrap_or_else(|| free_name(&args.runs, &data)));
+            let directory = args.runs.join(
+                args.name
+                    .clone()
+                    .unwrap_or_else(|| free_name(&args.runs, &data)),
+            );
             (recipe, data, directory)
         }
     };
@@ -44,8 +46,12 @@ pub fn run(args: &TrainArgs, started: Instant) -> Result<Ending> {
     };
     let mut progress = Progress::new(args.quiet, args.json);
     progress.run_directory(&options.directory, options.resume);
+    let fresh = !options.directory.exists();
     let outcome = run_plan(&plan, &options, &mut progress);
     progress.finish();
+    if outcome.is_err() && fresh {
+        remove_unless_resumable(&options.directory);
+    }
     match outcome? {
         RunOutcome::Finished(report) => {
             closing::print(&plan, &report, &options.directory, args.json)?;
@@ -54,8 +60,16 @@ pub fn run(args: &TrainArgs, started: Instant) -> Result<Ending> {
         RunOutcome::Interrupted => {
             let mut err = io::stderr().lock();
             let directory = &options.directory;
-            writeln!(err, "interrupted; the checkpoint is {}", directory.join("checkpoint").display())?;
-            writeln!(err, "go on with: rekindle train --resume {}", shell_word(directory))?;
+            writeln!(
+                err,
+                "interrupted; the checkpoint is {}",
+                directory.join("checkpoint").display()
+            )?;
+            writeln!(
+                err,
+                "go on with: rekindle train --resume {}",
+                shell_word(directory)
+            )?;
             Ok(Ending::Interrupted)
         }
     }
@@ -71,9 +85,16 @@ fn overrides(args: &TrainArgs) -> Result<Vec<String>> {
     let mut settings = args.set.clone();
     settings.extend(args.seed.map(|seed| format!("seed={seed}")));
     settings.extend(args.device.as_deref().map(|name| text("device", name)));
-    settings.extend(args.backbone.as_deref().map(|name| text("backbone.name", name)));
+    settings.extend(
+        args.backbone
+            .as_deref()
+            .map(|name| text("backbone.name", name)),
+    );
     settings.extend(weights.map(|path| text("backbone.weights", path)));
-    settings.extend(args.bad_images.map(|policy| text("data.bad_images", policy.name())));
+    settings.extend(
+        args.bad_images
+            .map(|policy| text("data.bad_images", policy.name())),
+    );
     Ok(settings)
 }
 
@@ -88,20 +109,47 @@ fn read_plan(directory: &Path) -> Result<(Recipe, PathBuf)> {
         );
     }
     let text = std::fs::read_to_string(&path).with_context(|| {
-        format!("`{}` is not the directory of a run: cannot read {}", directory.display(), path.display())
+        format!(
+            "`{}` is not the directory of a run: cannot read {}",
+            directory.display(),
+            path.display()
+        )
     })?;
     let origin = || format!("{} is not a plan that rekindle wrote", path.display());
     let mut table: toml::Table = text.parse().with_context(origin)?;
-    let data = table.get("facts").and_then(|facts| facts.get("data")).and_then(toml::Value::as_str);
-    let data = PathBuf::from(data.context("it names no folder of images").with_context(origin)?);
-    let recipe = table.remove("recipe").context("it has no recipe").with_context(origin)?;
+    let data = table
+        .get("facts")
+        .and_then(|facts| facts.get("data"))
+        .and_then(toml::Value::as_str);
+    let data = PathBuf::from(
+        data.context("it names no folder of images")
+            .with_context(origin)?,
+    );
+    let recipe = table
+        .remove("recipe")
+        .context("it has no recipe")
+        .with_context(origin)?;
     Ok((recipe.try_into().with_context(origin)?, data))
+}
+
+/// Removes what a run that failed has written, unless there is a checkpoint to go on from, so that its name is free again.
+fn remove_unless_resumable(directory: &Path) {
+    if directory.join("checkpoint").exists() {
+        return;
+    }
+    // The error of the run is the one to tell; a directory that holds anything else stays.
+    for file in ["plan.toml", "split.json", "metrics.csv"] {
+        let _ = std::fs::remove_file(directory.join(file));
+    }
+    let _ = std::fs::remove_dir(directory);
 }
 
 /// The folder's name with the first number that is free.
 fn free_name(runs: &Path, data: &Path) -> String {
     let whole = data.canonicalize().unwrap_or_else(|_| data.to_path_buf());
-    let folder = whole.file_name().map_or_else(|| "run".into(), |name| name.to_string_lossy());
+    let folder = whole
+        .file_name()
+        .map_or_else(|| "run".into(), |name| name.to_string_lossy());
     (1u64..)
         .map(|number| format!("{folder}-{number}"))
         .find(|name| !runs.join(name).exists())
@@ -116,7 +164,10 @@ fn interrupt_flag() -> Result<Arc<AtomicBool>> {
         if set.swap(true, Ordering::Relaxed) {
             std::process::exit(130);
         }
-        let _ = writeln!(io::stderr(), "\nfinishing the step and writing a checkpoint; Ctrl-C again stops at once");
+        let _ = writeln!(
+            io::stderr(),
+            "\nfinishing the step and writing a checkpoint; Ctrl-C again stops at once, without one"
+        );
     })
     .context("cannot listen for Ctrl-C")?;
     Ok(flag)
@@ -129,7 +180,10 @@ mod tests {
     use clap::Parser;
 
     fn train_args(words: &[&str]) -> TrainArgs {
-        match Args::try_parse_from([&["rekindle", "train"], words].concat()).unwrap().command {
+        match Args::try_parse_from([&["rekindle", "train"], words].concat())
+            .unwrap()
+            .command
+        {
             Command::Train(args) => args,
             other => panic!("{other:?}"),
         }
@@ -137,16 +191,32 @@ mod tests {
 
     #[test]
     fn flags_become_settings_whatever_their_text_looks_like() {
-        let args = train_args(&["d", "--weights", "7", "--backbone", "a'b\"c", "--seed", "3", "--bad-images", "skip"]);
+        let args = train_args(&[
+            "d",
+            "--weights",
+            "7",
+            "--backbone",
+            "a'b\"c",
+            "--seed",
+            "3",
+            "--bad-images",
+            "skip",
+        ]);
         let recipe = Recipe::load(None, &overrides(&args).unwrap()).unwrap();
         assert_eq!(recipe.backbone.weights, Some("7".into()));
         assert_eq!(recipe.backbone.name, "a'b\"c");
         assert_eq!(recipe.seed, 3);
-        assert_eq!(recipe.data.bad_images, rekindle_finetune::data::BadImages::Skip);
+        assert_eq!(
+            recipe.data.bad_images,
+            rekindle_finetune::data::BadImages::Skip
+        );
     }
 
     #[test]
     fn the_first_free_number_is_taken() {
-        assert_eq!(free_name(Path::new("no such folder"), Path::new("photos/")), "photos-1");
+        assert_eq!(
+            free_name(Path::new("no such folder"), Path::new("photos/")),
+            "photos-1"
+        );
     }
 }

@@ -18,8 +18,10 @@ pub fn print(plan: &Plan, report: &RunReport, directory: &Path, json: bool) -> R
     if json {
         let mut value = serde_json::to_value(report)?;
         value["classes"] = serde_json::to_value(&plan.facts.classes)?;
-        value["accuracy_interval_95"] =
-            serde_json::to_value(wilson_interval(report.validation.accuracy, report.validation.samples))?;
+        value["accuracy_interval_95"] = serde_json::to_value(wilson_interval(
+            report.validation.accuracy,
+            report.validation.samples,
+        ))?;
         value["peak_memory_bytes"] = peak.into();
         value["images_turned_upright"] = turned.into();
         value["images_left_out"] = plan.bad_images.len().into();
@@ -31,7 +33,13 @@ pub fn print(plan: &Plan, report: &RunReport, directory: &Path, json: bool) -> R
     Ok(())
 }
 
-fn text(report: &RunReport, turned: usize, peak: Option<u64>, data: &Path, directory: &Path) -> Result<String> {
+fn text(
+    report: &RunReport,
+    turned: usize,
+    peak: Option<u64>,
+    data: &Path,
+    directory: &Path,
+) -> Result<String> {
     let mut text = String::new();
     let validation = &report.validation;
     let [low, high] = wilson_interval(validation.accuracy, validation.samples).map(words::percent);
@@ -43,30 +51,57 @@ fn text(report: &RunReport, turned: usize, peak: Option<u64>, data: &Path, direc
         phase_words(phase),
         words::count(report.epochs, "epoch", "epochs")
     )?;
-    writeln!(text, "Validation  {}", words::count(validation.samples as usize, "image", "images"))?;
-    writeln!(text, "  accuracy           {:>7}   95 % interval {low} to {high}", words::percent(validation.accuracy))?;
-    writeln!(text, "  balanced accuracy  {:>7}", words::percent(validation.balanced_accuracy))?;
+    writeln!(
+        text,
+        "Validation  {}",
+        words::count(validation.samples as usize, "image", "images")
+    )?;
+    writeln!(
+        text,
+        "  accuracy           {:>7}   95 % interval {low} to {high}",
+        words::percent(validation.accuracy)
+    )?;
+    writeln!(
+        text,
+        "  balanced accuracy  {:>7}",
+        words::percent(validation.balanced_accuracy)
+    )?;
     writeln!(text, "  loss               {:>7.4}", validation.loss)?;
-    write!(text, "Time        {}", words::duration(Duration::from_secs_f64(report.seconds)))?;
+    write!(
+        text,
+        "Time        {}",
+        words::duration(Duration::from_secs_f64(report.seconds))
+    )?;
     if let Some(first) = report.seconds_to_first_step {
-        write!(text, "; first training step at {}", words::duration(Duration::from_secs_f64(first)))?;
+        write!(
+            text,
+            "; first training step at {}",
+            words::duration(Duration::from_secs_f64(first))
+        )?;
     }
-    writeln!(text, "; {} waiting for images", words::percent(report.waited_share))?;
+    writeln!(
+        text,
+        "; {} waiting for images",
+        words::percent(report.waited_share)
+    )?;
     if let Some(bytes) = peak {
         writeln!(text, "Memory      {} MiB at the peak", bytes >> 20)?;
     }
     if turned > 0 {
-        writeln!(text, "Images      {turned} turned upright, as their EXIF orientation asks")?;
+        writeln!(
+            text,
+            "Images      {turned} turned upright, as their EXIF orientation asks"
+        )?;
     }
-    let model = shell_word(&report.model);
+    let run = shell_word(directory);
     writeln!(text, "\nNext")?;
     writeln!(
         text,
-        "  rekindle evaluate {model} {} --run-split {}",
+        "  rekindle evaluate {run} {} --run-split {}",
         shell_word(data),
         shell_word(&directory.join("split.json"))
     )?;
-    writeln!(text, "  rekindle predict {model} IMAGE...")?;
+    writeln!(text, "  rekindle predict {run} IMAGE...")?;
     Ok(text)
 }
 
@@ -85,7 +120,9 @@ fn peak_memory_bytes() -> Option<u64> {
 }
 
 fn parse_peak(status: &str) -> Option<u64> {
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))?;
     let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kibibytes << 10)
 }
@@ -96,7 +133,10 @@ mod tests {
 
     #[test]
     fn the_peak_is_read_from_the_systems_text() {
-        assert_eq!(parse_peak("Name:\tx\nVmHWM:\t    2048 kB\nVmRSS:\t 1 kB\n"), Some(2 << 20));
+        assert_eq!(
+            parse_peak("Name:\tx\nVmHWM:\t    2048 kB\nVmRSS:\t 1 kB\n"),
+            Some(2 << 20)
+        );
         assert_eq!(parse_peak("Name:\tx\n"), None);
     }
 

@@ -23,7 +23,9 @@ pub fn terminal_width() -> Option<usize> {
     if !io::stdout().is_terminal() {
         return None;
     }
-    let columns = std::env::var("COLUMNS").ok().and_then(|text| text.parse().ok());
+    let columns = std::env::var("COLUMNS")
+        .ok()
+        .and_then(|text| text.parse().ok());
     let asked = || terminal_size::terminal_size().map(|(width, _)| usize::from(width.0));
     columns.or_else(asked).or(Some(80))
 }
@@ -53,7 +55,8 @@ fn say(what: &str, colour: &str, text: &str) {
 }
 
 fn wants_colour(variable: impl Fn(&str) -> Option<std::ffi::OsString>) -> bool {
-    variable("NO_COLOR").is_none_or(|value| value.is_empty()) && variable("TERM").is_none_or(|value| value != "dumb")
+    variable("NO_COLOR").is_none_or(|value| value.is_empty())
+        && variable("TERM").is_none_or(|value| value != "dumb")
 }
 
 /// An error with its causes, joined by `: `; a cause that the text before it ends with already is not repeated.
@@ -88,7 +91,10 @@ pub fn bad_images(images: &[BadImage]) {
     if images.is_empty() {
         return;
     }
-    let mut text = format!("{} images cannot be decoded and are left out:", images.len());
+    let mut text = format!(
+        "{} images cannot be decoded and are left out:",
+        images.len()
+    );
     for image in images.iter().take(MOST_LISTED) {
         text.push_str(&format!("\n  {image}"));
     }
@@ -104,7 +110,10 @@ pub fn explain_panics() {
         return;
     }
     std::panic::set_hook(Box::new(|panic| {
-        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        let place = panic
+            .location()
+            .map(ToString::to_string)
+            .unwrap_or_default();
         let reason = panic.payload_as_str().unwrap_or("no reason given");
         error(&format!(
             "a mistake in rekindle, or in a driver it uses: {reason} ({place}); run it with RUST_BACKTRACE=1 and report it"
@@ -119,8 +128,13 @@ mod tests {
 
     #[test]
     fn a_cause_is_not_said_twice() {
-        let error = anyhow!("permission denied").context("cannot read a.png: permission denied").context("prediction");
-        assert_eq!(chain(&error), "prediction: cannot read a.png: permission denied");
+        let error = anyhow!("permission denied")
+            .context("cannot read a.png: permission denied")
+            .context("prediction");
+        assert_eq!(
+            chain(&error),
+            "prediction: cannot read a.png: permission denied"
+        );
     }
 
     #[test]

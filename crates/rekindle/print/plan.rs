@@ -24,15 +24,32 @@ pub fn print(plan: &Plan, directory: &Path, json: bool) -> Result<()> {
 fn summary(plan: &Plan, directory: &Path) -> Result<String> {
     let (facts, recipe) = (&plan.facts, &plan.recipe);
     let mut text = String::new();
-    writeln!(text, "# Plan of a run that would be written to {}; nothing is written now.", directory.display())?;
+    writeln!(
+        text,
+        "# Plan of a run that would be written to {}; nothing is written now.",
+        directory.display()
+    )?;
     writeln!(text, "#")?;
     writeln!(text, "# Data      {}", images(facts))?;
-    writeln!(text, "# Classes   {}", words::list(facts.classes.iter().map(|class| words::clean(class))))?;
+    writeln!(
+        text,
+        "# Classes   {}",
+        words::list(facts.classes.iter().map(|class| words::clean(class)))
+    )?;
     let [height, width] = plan.preprocessing.input_size;
-    writeln!(text, "# Backbone  {}, weights {}, input {height}x{width}, on {}", facts.backbone, facts.weights, recipe.device)?;
+    writeln!(
+        text,
+        "# Backbone  {}, input {height}x{width}, on {}",
+        facts.backbone, recipe.device
+    )?;
+    writeln!(text, "# Weights   {}", facts.weights)?;
     match recipe.phase1.epochs {
         0 => writeln!(text, "# Phase 1   left out")?,
-        epochs => writeln!(text, "# Phase 1   the head alone, at most {}", words::count(epochs, "epoch", "epochs"))?,
+        epochs => writeln!(
+            text,
+            "# Phase 1   the head alone, at most {}",
+            words::count(epochs, "epoch", "epochs")
+        )?,
     }
     match recipe.phase2.epochs {
         0 => writeln!(text, "# Phase 2   left out")?,

@@ -27,7 +27,9 @@ impl Prediction {
     }
 
     fn named<'a>(&'a self, classes: &'a [String]) -> impl Iterator<Item = (&'a str, f32)> {
-        self.best.iter().map(|&(class, probability)| (classes.get(class).map_or("", String::as_str), probability))
+        self.best.iter().map(|&(class, probability)| {
+            (classes.get(class).map_or("", String::as_str), probability)
+        })
     }
 }
 
@@ -36,16 +38,27 @@ impl Prediction {
 /// # Errors
 ///
 /// The output cannot be written.
-pub fn table(out: &mut impl Write, found: &[Prediction], classes: &[String], width: Option<usize>) -> Result<()> {
+pub fn table(
+    out: &mut impl Write,
+    found: &[Prediction],
+    classes: &[String],
+    width: Option<usize>,
+) -> Result<()> {
     let path_room = width.map_or(usize::MAX, |width| (width * 2 / 5).max(12));
     let class_room = width.map_or(usize::MAX, |width| (width / 5).max(8));
-    let shown = found.iter().map(|prediction| prediction.best.len()).max().unwrap_or(1);
+    let shown = found
+        .iter()
+        .map(|prediction| prediction.best.len())
+        .max()
+        .unwrap_or(1);
     let headings = ["path", "class", "probability", "next best"];
     let mut table = Table::new(if shown > 1 { &headings } else { &headings[..3] }).right(&[2]);
     for prediction in found {
         let mut best = prediction.named(classes);
         let (class, probability) = best.next().unwrap_or_default();
-        let next: Vec<String> = best.map(|(class, share)| format!("{class} {}", words::percent(share.into()))).collect();
+        let next: Vec<String> = best
+            .map(|(class, share)| format!("{class} {}", words::percent(share.into())))
+            .collect();
         table.row([
             words::cut_front(&prediction.path.to_string_lossy(), path_room),
             words::cut_back(class, class_room),
@@ -65,7 +78,12 @@ pub fn table(out: &mut impl Write, found: &[Prediction], classes: &[String], wid
 /// # Errors
 ///
 /// The output cannot be written.
-pub fn csv(out: &mut impl Write, found: &[Prediction], classes: &[String], top: usize) -> io::Result<()> {
+pub fn csv(
+    out: &mut impl Write,
+    found: &[Prediction],
+    classes: &[String],
+    top: usize,
+) -> io::Result<()> {
     let top = top.clamp(1, classes.len().max(1));
     let mut header = String::from("path,class,probability");
     for place in 2..=top {
@@ -91,8 +109,10 @@ pub fn json(found: &[Prediction], classes: &[String]) -> Result<String> {
     let object = |prediction: &Prediction| {
         let mut best = prediction.named(classes);
         let (class, probability) = best.next().unwrap_or_default();
-        let all: Map<String, Value> =
-            prediction.named(classes).map(|(class, share)| (class.to_owned(), share.into())).collect();
+        let all: Map<String, Value> = prediction
+            .named(classes)
+            .map(|(class, share)| (class.to_owned(), share.into()))
+            .collect();
         json!({
             "path": prediction.path.to_string_lossy(),
             "class": class,
@@ -140,7 +160,10 @@ mod tests {
             let mut out = Vec::new();
             table(&mut out, &found, &classes(), Some(width)).unwrap();
             let text = String::from_utf8(out).unwrap();
-            assert!(text.lines().all(|line| line.chars().count() <= width), "{text}");
+            assert!(
+                text.lines().all(|line| line.chars().count() <= width),
+                "{text}"
+            );
             assert!(text.contains("70.0 %"), "{text}");
         }
     }

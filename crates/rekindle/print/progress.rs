@@ -16,7 +16,8 @@ use super::words;
 const TEMPLATE: &str = "{msg:<22} {wide_bar:.cyan} {pos}/{len} {rate:>13} {left:>14}";
 
 fn bar(images: usize, message: String) -> ProgressBar {
-    let bar = ProgressBar::with_draw_target(Some(images as u64), ProgressDrawTarget::stderr_with_hz(8));
+    let bar =
+        ProgressBar::with_draw_target(Some(images as u64), ProgressDrawTarget::stderr_with_hz(8));
     let rate = |state: &ProgressState, text: &mut dyn std::fmt::Write| {
         let _ = write!(text, "{:.0} images/s", state.per_sec());
     };
@@ -25,7 +26,12 @@ fn bar(images: usize, message: String) -> ProgressBar {
     };
     // The template is a constant that the tests cover; without it the bar would have its plain form.
     if let Ok(style) = ProgressStyle::with_template(TEMPLATE) {
-        bar.set_style(style.with_key("rate", rate).with_key("left", left).progress_chars("━╸─"));
+        bar.set_style(
+            style
+                .with_key("rate", rate)
+                .with_key("left", left)
+                .progress_chars("━╸─"),
+        );
     }
     bar.set_message(message);
     bar
@@ -38,7 +44,11 @@ pub struct ImageBar(Option<ProgressBar>);
 impl ImageBar {
     /// A bar over this many images.
     pub fn new(images: usize) -> Self {
-        Self(io::stderr().is_terminal().then(|| bar(images, "images".into())))
+        Self(
+            io::stderr()
+                .is_terminal()
+                .then(|| bar(images, "images".into())),
+        )
     }
 
     /// So many more are done.
@@ -79,7 +89,14 @@ impl Progress {
     /// Silent if `quiet`; lines go to standard error if `json`.
     pub fn new(quiet: bool, json: bool) -> Self {
         let live = !quiet && io::stderr().is_terminal();
-        Self { live, quiet, to_stderr: json, bar: None, features_since: None, most_epochs: [0; 2] }
+        Self {
+            live,
+            quiet,
+            to_stderr: json,
+            bar: None,
+            features_since: None,
+            most_epochs: [0; 2],
+        }
     }
 
     /// Says where the run's files are.
@@ -137,14 +154,13 @@ impl Observer for Progress {
     fn started(&mut self, plan: &Plan) {
         self.most_epochs = [plan.recipe.phase1.epochs, plan.recipe.phase2.epochs];
         let facts = &plan.facts;
-        let [train, validation] =
-            [&facts.train_per_class, &facts.validation_per_class].map(|counts| counts.iter().sum::<usize>());
+        let [train, validation] = [&facts.train_per_class, &facts.validation_per_class]
+            .map(|counts| counts.iter().sum::<usize>());
         self.line(&format!(
-            "{} classes, {train} training and {validation} validation images; {} on {}",
-            facts.classes.len(),
-            facts.backbone,
-            plan.recipe.device
+            "{} classes, {train} training and {validation} validation images",
+            facts.classes.len()
         ));
+        self.line(&format!("{} on {}", facts.backbone, plan.recipe.device));
     }
 
     fn phase_started(&mut self, phase: &'static str, trainable: usize, all: usize) {
@@ -167,7 +183,10 @@ impl Observer for Progress {
             let time = since.elapsed();
             // A few left over are not worth a line.
             if time > Duration::from_secs(1) {
-                self.line(&format!("       features of {of} images in {}", words::duration(time)));
+                self.line(&format!(
+                    "       features of {of} images in {}",
+                    words::duration(time)
+                ));
             }
         }
     }
@@ -226,6 +245,9 @@ mod tests {
             best: true,
         };
         let line = epoch_line(&record);
-        assert_eq!(line, " 1000    123.4560  123.4560   100.0 %   100.0 %    1.0e-3  best");
+        assert_eq!(
+            line,
+            " 1000    123.4560  123.4560   100.0 %   100.0 %    1.0e-3  best"
+        );
     }
 }

@@ -28,28 +28,31 @@ pub fn count(number: usize, one: &str, more: &str) -> String {
 /// The first ten, with the number of the others.
 pub fn list<T: Display>(items: impl IntoIterator<Item = T>) -> String {
     let mut items = items.into_iter();
-    let shown: Vec<String> = items.by_ref().take(10).map(|item| item.to_string()).collect();
+    let shown: Vec<String> = items
+        .by_ref()
+        .take(10)
+        .map(|item| item.to_string())
+        .collect();
     match items.count() {
         0 => shown.join(", "),
         more => format!("{} and {more} more", shown.join(", ")),
     }
 }
 
-/// The first characters of a text.
-pub fn first(text: &str, characters: usize) -> String {
-    text.chars().take(characters).collect()
-}
-
 /// The text without control characters, which a file name may hold and a terminal would obey.
 pub fn clean(text: &str) -> String {
-    text.chars().map(|letter| if letter.is_control() { '?' } else { letter }).collect()
+    text.chars()
+        .map(|letter| if letter.is_control() { '?' } else { letter })
+        .collect()
 }
 
 /// The text in at most `room` characters, cut in front, where paths are alike.
 pub fn cut_front(text: &str, room: usize) -> String {
     let length = text.chars().count();
     match length > room {
-        true => std::iter::once('…').chain(text.chars().skip(length - room.saturating_sub(1))).collect(),
+        true => std::iter::once('…')
+            .chain(text.chars().skip(length - room.saturating_sub(1)))
+            .collect(),
         false => text.to_owned(),
     }
 }
@@ -57,7 +60,11 @@ pub fn cut_front(text: &str, room: usize) -> String {
 /// The text in at most `room` characters, cut behind.
 pub fn cut_back(text: &str, room: usize) -> String {
     match text.chars().count() > room {
-        true => text.chars().take(room.saturating_sub(1)).chain(['…']).collect(),
+        true => text
+            .chars()
+            .take(room.saturating_sub(1))
+            .chain(['…'])
+            .collect(),
         false => text.to_owned(),
     }
 }
@@ -103,16 +110,29 @@ mod tests {
     #[test]
     fn the_interval_is_wilsons() {
         // 8 of 10 and 0 of 20: R 4.3, prop.test(x, n, correct = FALSE)$conf.int
-        let close = |found: [f64; 2], wanted: [f64; 2]| found.iter().zip(wanted).all(|(a, b)| (a - b).abs() < 1e-6);
-        assert!(close(wilson_interval(0.8, 10), [0.490_162_5, 0.943_317_8]), "{:?}", wilson_interval(0.8, 10));
-        assert!(close(wilson_interval(0.0, 20), [0.0, 0.161_125_2]), "{:?}", wilson_interval(0.0, 20));
+        let close = |found: [f64; 2], wanted: [f64; 2]| {
+            found.iter().zip(wanted).all(|(a, b)| (a - b).abs() < 1e-6)
+        };
+        assert!(
+            close(wilson_interval(0.8, 10), [0.490_162_5, 0.943_317_8]),
+            "{:?}",
+            wilson_interval(0.8, 10)
+        );
+        assert!(
+            close(wilson_interval(0.0, 20), [0.0, 0.161_125_2]),
+            "{:?}",
+            wilson_interval(0.0, 20)
+        );
         assert_eq!(wilson_interval(0.0, 0), [0.0, 1.0]);
     }
 
     #[test]
     fn a_path_is_quoted_only_where_the_shell_needs_it() {
         assert_eq!(shell_word(Path::new("runs/a-1")), "runs/a-1");
-        assert_eq!(shell_word(Path::new("my photos/it's")), r"'my photos/it'\''s'");
+        assert_eq!(
+            shell_word(Path::new("my photos/it's")),
+            r"'my photos/it'\''s'"
+        );
     }
 
     #[test]

@@ -7,6 +7,10 @@ use super::{Activation, ConvNormAct, Pool};
 use crate::{Named, StateVisitor};
 
 /// One step without branches.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a network has some hundred of them, nearly all the large one"
+)]
 #[derive(Module, Debug)]
 pub enum Unit {
     /// Convolution, norm, activation.
@@ -77,6 +81,7 @@ impl Residual {
 }
 
 /// One layer of a stage.
+#[expect(clippy::large_enum_variant, reason = "a network has some tens of them")]
 #[derive(Module, Debug)]
 pub enum Layer {
     /// A single step.

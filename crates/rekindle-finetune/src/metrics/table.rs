@@ -57,6 +57,15 @@ impl MetricsReport {
     /// The confusion matrix, targets down and predictions across, if it fits in `width` columns; otherwise the ten
     /// pairs that are mixed up most.
     pub fn confusion_table(&self, class_names: &[String], width: usize) -> String {
+        self.confusion_matrix(class_names, width)
+            .unwrap_or_else(|| {
+                let names = names(class_names, self.confusion.len());
+                self.pairs(&names, width)
+            })
+    }
+
+    /// The confusion matrix, targets down and predictions across, or `None` if it does not fit in `width` columns.
+    pub fn confusion_matrix(&self, class_names: &[String], width: usize) -> Option<String> {
         let names = names(class_names, self.confusion.len());
         let largest = self.confusion.iter().flatten().max().copied().unwrap_or(0);
         let cell = largest
@@ -72,7 +81,7 @@ impl MetricsReport {
             .min(24);
         let number = self.confusion.len().to_string().len() + 1;
         if longest + number + cell * self.confusion.len() > width {
-            return self.pairs(&names, width);
+            return None;
         }
         let mut text = " ".repeat(longest + number);
         for class in 0..self.confusion.len() {
@@ -86,7 +95,7 @@ impl MetricsReport {
             }
             text.push('\n');
         }
-        text
+        Some(text)
     }
 
     fn pairs(&self, names: &[String], width: usize) -> String {

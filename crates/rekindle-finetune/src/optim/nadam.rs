@@ -1,6 +1,5 @@
 //! NAdam: settings and the update, which Burn lacks.
 
-
 use burn::optim::{LearningRate, Optimizer, RecordState, StateSink, StateSource};
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};

@@ -1,0 +1,13 @@
+//! End-to-end tests of the program `rekindle`: each runs the binary in a fresh directory.
+//!
+//! Training happens on `REKINDLE_TEST_DEVICE`, by default `cpu`.
+
+mod bad_images;
+mod bad_models;
+mod bad_settings;
+mod determinism;
+mod full_disk;
+mod interrupt;
+mod output;
+mod support;
+mod whole_run;
