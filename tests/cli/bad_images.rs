@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::support::{Place, device, trained};
+use crate::support::{Place, trained};
 
 #[test]
 fn a_missing_folder_is_named() {
@@ -149,10 +149,7 @@ fn prediction_stops_at_a_broken_image_or_leaves_it_out() {
         place.add_images("new", "sky", 2);
         place.add_bad(file, &format!("new/{name}"));
         let model = trained().path("runs/done").display().to_string();
-        let device = device();
-        let predict = |more: &[&str]| {
-            place.rekindle(&[&["predict", &model, "new", "--device", &device], more].concat())
-        };
+        let predict = |more: &[&str]| place.rekindle(&[&["predict", &model, "new"], more].concat());
         let outcome = predict(&["--csv"]).error(&[name]);
         assert_eq!(outcome.stdout, "");
         let outcome = predict(&["--bad-images", "skip", "--csv"]).success();

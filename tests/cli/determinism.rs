@@ -1,15 +1,12 @@
 //! The same seed gives the same bytes, whatever the number of threads.
 
-use crate::support::{Place, TINY, device};
+use crate::support::{Place, TINY};
 
 #[test]
 fn the_same_seed_gives_the_same_files_with_any_number_of_threads() {
     let place = Place::with_photos();
-    let device = device();
     let train = |name: &str, seed: &str, threads: &str| {
-        let start = [
-            "train", "photos", "--name", name, "--seed", seed, "--device", &device,
-        ];
+        let start = ["train", "photos", "--name", name, "--seed", seed];
         let mut command = place.command(&[&start, TINY].concat());
         let outcome = command.env("RAYON_NUM_THREADS", threads).output().unwrap();
         assert!(outcome.status.success(), "{outcome:?}");

@@ -6,6 +6,7 @@ mod bad_images;
 mod bad_models;
 mod bad_settings;
 mod determinism;
+mod figures;
 mod full_disk;
 mod interrupt;
 mod output;

@@ -2,7 +2,7 @@
 
 use std::process::{Command, Stdio};
 
-use crate::support::{Place, trained};
+use crate::support::{Place, device, trained};
 
 #[test]
 fn backbones_are_listed() {
@@ -93,18 +93,25 @@ fn on_a_terminal_of_80_columns_nothing_is_wider() {
     let program = env!("CARGO_BIN_EXE_rekindle");
     for (args, colours) in [
         (
-            "train photos --name wide --set input.size=[32,32] --set phase1.epochs=2 --set phase2.epochs=0",
+            "train photos --name wide --device DEVICE --set input.size=[32,32] --set phase1.epochs=2 --set phase2.epochs=0",
             true,
         ),
         (
-            "train photos --name plain --set input.size=[32,32] --set phase1.epochs=2 --set phase2.epochs=0",
+            "train photos --name plain --device DEVICE --set input.size=[32,32] --set phase1.epochs=2 --set phase2.epochs=0",
             false,
         ),
-        ("evaluate runs/done photos", true),
-        ("predict runs/done photos", true),
+        ("evaluate runs/done photos --device DEVICE", true),
+        ("predict runs/done photos --device DEVICE", true),
         ("inspect runs/done", true),
     ] {
-        let text = on_terminal(place, &format!("stty cols 80; {program} {args}"), colours);
+        let text = on_terminal(
+            place,
+            &format!(
+                "stty cols 80; {program} {}",
+                args.replace("DEVICE", &device())
+            ),
+            colours,
+        );
         assert!(text.lines().count() > 3, "{text}");
         // A carriage return begins a line of the bar anew.
         for line in text.split(['\n', '\r']) {

@@ -167,11 +167,16 @@ impl Place {
         fs::read(self.path(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
     }
 
-    /// The binary with arguments, to be run here.
+    /// The binary with arguments, to be run here; the device of the tests is added where a command takes one.
     pub fn command(&self, args: &[&str]) -> Command {
+        let computes = matches!(args.first(), Some(&("train" | "evaluate" | "predict")));
+        let says = |word: &&str| ["--device", "--resume", "--help"].contains(word);
         let mut command = Command::new(env!("CARGO_BIN_EXE_rekindle"));
+        command.args(args);
+        if computes && !args.iter().any(says) {
+            command.args(["--device", &device()]);
+        }
         command
-            .args(args)
             .current_dir(self.folder.path())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -188,12 +193,7 @@ impl Place {
 
     /// Trains on `photos` as the run `name`, with tiny settings and more arguments.
     pub fn train(&self, name: &str, more: &[&str]) -> Outcome {
-        let device = device();
-        let mut args = [&["train", "photos", "--name", name], TINY, more].concat();
-        if !more.contains(&"--device") {
-            args.extend(["--device", &device]);
-        }
-        self.rekindle(&args)
+        self.rekindle(&[&["train", "photos", "--name", name], TINY, more].concat())
     }
 
     /// Every file in a folder with its bytes, sorted by path.

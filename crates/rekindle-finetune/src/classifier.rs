@@ -8,6 +8,7 @@ use rekindle_head::{Head, HeadConfig};
 use crate::FinetuneError;
 
 /// The input of a [`Tail`].
+#[expect(clippy::large_enum_variant, reason = "one value per step")]
 #[derive(Debug, Clone)]
 pub enum Features {
     /// What the head classifies, `[batch, features]`: pooled, and joined by the tapped stages.

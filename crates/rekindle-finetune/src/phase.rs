@@ -22,7 +22,7 @@ use crate::stopping::{Decision, Monitor};
 use crate::task::{StepFailure, Task};
 use crate::{FinetuneError, Plan};
 
-/// A checkpoint is written when this much time has passed since the last one, and at the end of a phase.
+/// A checkpoint is written when the user interrupts, and at the end of an epoch when this much time has passed since the last one.
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(30);
 
 /// Epoch numbers of different phases must not meet, since randomness comes from (seed, epoch, sample).

@@ -145,7 +145,7 @@ pub struct UnfreezeRecipe {
     pub from: UnfreezeFrom,
     /// Factor on the learning rate for each stage further from the head. Default 0.5; 1 trains all alike.
     pub lr_decay: f64,
-    /// Factor on the learning rate of the last stage against the head's.
+    /// Factor on the learning rate of the last stage against the head's. Default 3: phase 1 has trained the head already.
     pub lr_ratio: f64,
     /// Whether unfrozen batch norms use and track batch statistics. Default off: small folders and batches give poor ones.
     pub track_statistics: bool,
@@ -219,9 +219,9 @@ impl Default for Recipe {
                 stopping: stopping(10),
             },
             phase2: PhaseRecipe {
-                epochs: 4,
-                batch_size: 16,
-                lr: 5e-4,
+                epochs: 6,
+                batch_size: 32,
+                lr: 3e-4,
                 optim: adamw(0.01),
                 schedule: ScheduleSpec::Cosine {
                     min_ratio: 0.0,
@@ -234,7 +234,7 @@ impl Default for Recipe {
             unfreeze: UnfreezeRecipe {
                 from: UnfreezeFrom::Last(2),
                 lr_decay: 0.5,
-                lr_ratio: 1.0,
+                lr_ratio: 3.0,
                 track_statistics: false,
             },
         }

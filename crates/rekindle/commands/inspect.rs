@@ -52,7 +52,7 @@ fn text(path: &Path, info: &ModelInfo) -> Result<String> {
         info.rekindle
     )?;
     writeln!(text, "Backbone    {} from {origin}", info.architecture)?;
-    writeln!(text, "            SHA-256 {sha256}")?;
+    writeln!(text, "SHA-256     {sha256}")?;
     writeln!(text, "Classes     {}: {classes}", info.classes.len())?;
     writeln!(text, "Input       {height}x{width}")?;
     writeln!(text, "Head        {head}")?;

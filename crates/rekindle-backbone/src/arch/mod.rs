@@ -45,7 +45,7 @@ impl Architecture {
         resnets.chain(lites).collect()
     }
 
-    /// The architecture of this name. A weight tag behind a dot, as in `resnet50.a1_in1k`, is not part of it.
+    /// The architecture of this name, without a weight tag: `resnet50`, not `resnet50.a1_in1k`.
     ///
     /// # Errors
     ///
