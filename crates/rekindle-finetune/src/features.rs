@@ -192,7 +192,7 @@ impl FeatureCache {
         tap: Tap,
         wanted: &[(usize, usize)],
     ) -> Result<Features, FinetuneError> {
-        self.fill(network, tap, wanted, &mut |_| {})?;
+        self.fill(network, tap, wanted, &mut |_| true)?;
         let store = if tap == Tap::Boundary {
             &self.boundary
         } else {
@@ -208,7 +208,8 @@ impl FeatureCache {
         Ok(gather(&rows, &network.device))
     }
 
-    /// Computes the missing blocks of these samples; `progress` gets the number of images after each block.
+    /// Computes the missing blocks of these samples; `progress` gets the number of images after each block, and its `false` stops the
+    /// work. Tells whether all was done.
     ///
     /// # Errors
     ///
@@ -218,8 +219,8 @@ impl FeatureCache {
         network: &FrozenNetwork,
         tap: Tap,
         wanted: &[(usize, usize)],
-        progress: &mut dyn FnMut(usize),
-    ) -> Result<(), FinetuneError> {
+        progress: &mut dyn FnMut(usize) -> bool,
+    ) -> Result<bool, FinetuneError> {
         for (view, blocks) in self.missing_blocks(tap, wanted) {
             let pipeline = self.pipelines[view.min(self.pipelines.len() - 1)].clone();
             let batches = blocks
@@ -239,11 +240,13 @@ impl FeatureCache {
                 let Some(batch) = loader.next() else { break };
                 let batch = batch?;
                 self.compute(network, (view, block), &batch.images);
-                progress(batch.indices.len());
+                if !progress(batch.indices.len()) {
+                    return Ok(false);
+                }
             }
             self.waited += loader.waited();
         }
-        Ok(())
+        Ok(true)
     }
 
     /// How many images [`FeatureCache::fill`] would compute for these samples.

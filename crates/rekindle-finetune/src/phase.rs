@@ -123,22 +123,26 @@ impl Phase<'_> {
             let steps = batches.len();
             let mut feed = self.feed(train, epoch, &batches, state.progress.step)?;
             let mut images: usize = batches[..state.progress.step].iter().map(Vec::len).sum();
-            let mut lr = 0.0;
+            let rate = |step: usize| {
+                let factor = self.recipe.schedule.factor(
+                    epoch * steps + step,
+                    steps,
+                    steps * self.recipe.epochs,
+                );
+                self.recipe.lr * factor
+            };
             for (step, batch) in batches.iter().enumerate().skip(state.progress.step) {
-                let features = self.features(&mut feed, epoch, batch, observer)?;
+                let Some(features) = self.features(&mut feed, epoch, batch, observer)? else {
+                    self.save(&tail, &optimizer, state)?;
+                    return Ok(PhaseEnd::Interrupted);
+                };
                 let classes = self.plan.facts.classes.len();
                 let targets = one_hot(&self.targets(batch), classes, &self.plan.device)?;
-                let global = epoch * steps + step;
-                lr = self.recipe.lr
-                    * self
-                        .recipe
-                        .schedule
-                        .factor(global, steps, steps * self.recipe.epochs);
                 let mut dropout =
                     SampleRng::new(recipe.seed ^ DROPOUT, self.epoch_id(epoch), step as u64);
                 tail.head.seed_dropout(dropout.next_u64());
                 let (next, output) = task
-                    .step(tail, &mut optimizer, features, targets, lr)
+                    .step(tail, &mut optimizer, features, targets, rate(step))
                     .map_err(|failure| self.failed(failure, epoch, step))?;
                 tail = next;
                 state.first_step.get_or_insert_with(Instant::now);
@@ -168,7 +172,7 @@ impl Phase<'_> {
             state.waited += feed.waited();
             drop(feed);
             let report = self.measure(&tail, validation)?;
-            let stop = self.close_epoch(&tail, report, lr, state, observer);
+            let stop = self.close_epoch(&tail, report, rate(steps - 1), state, observer);
             if stop {
                 break;
             }
@@ -363,13 +367,14 @@ impl Phase<'_> {
         })
     }
 
+    /// The features of a batch; none when the user interrupted while they were computed.
     fn features(
         &self,
         feed: &mut Feed,
         epoch: usize,
         batch: &[usize],
         observer: &mut dyn Observer,
-    ) -> Result<Features, FinetuneError> {
+    ) -> Result<Option<Features>, FinetuneError> {
         match feed {
             Feed::Cached { cache, rest, steps } => {
                 *steps += 1;
@@ -378,18 +383,26 @@ impl Phase<'_> {
                 if *steps == 2 || epoch > 0 {
                     let of = cache.missing(self.tap, rest);
                     let mut done = 0;
-                    cache.fill(self.network, self.tap, rest, &mut |images| {
+                    let complete = cache.fill(self.network, self.tap, rest, &mut |images| {
                         done += images;
                         observer.features(done, of);
+                        !self.interrupt.load(Ordering::Relaxed)
                     })?;
+                    if !complete {
+                        return Ok(None);
+                    }
                 }
-                cache.get(self.network, self.tap, &self.views(epoch, batch))
+                Ok(Some(cache.get(
+                    self.network,
+                    self.tap,
+                    &self.views(epoch, batch),
+                )?))
             }
             Feed::Streamed(loader) => {
                 let Some(next) = loader.next() else {
                     unreachable!("the loader has a batch for every step");
                 };
-                Ok(self.network.lower(&next?.images))
+                Ok(Some(self.network.lower(&next?.images)))
             }
         }
     }

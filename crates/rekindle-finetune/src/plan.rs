@@ -116,7 +116,8 @@ impl Plan {
         }
         let facts = Facts {
             rekindle: env!("CARGO_PKG_VERSION"),
-            data: data.to_path_buf(),
+            // A run that goes on may be started from another directory.
+            data: std::path::absolute(data).unwrap_or_else(|_| data.to_path_buf()),
             train_per_class: folder.class_counts(&split.train),
             validation_per_class: folder.class_counts(&split.validation),
             classes,

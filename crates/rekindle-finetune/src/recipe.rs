@@ -284,7 +284,7 @@ impl Recipe {
 
     /// The recipe as TOML, every setting written out.
     pub fn to_toml(&self) -> String {
-        to_table(self).to_string()
+        toml::to_string(self).unwrap_or_default()
     }
 }
 

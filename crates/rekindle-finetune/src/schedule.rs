@@ -176,6 +176,8 @@ impl ScheduleSpec {
                 ..
             } => gamma.powi(epoch / every_epochs.max(1) as i32),
             Self::Exponential { gamma, .. } => gamma.powi(epoch),
+            // Before its first step behind the warm-up a cosine is whole, also where the warm-up is all there is.
+            Self::Cosine { .. } if step < warmup_steps => 1.0,
             Self::Cosine { min_ratio, .. } => {
                 let length = total_steps.saturating_sub(warmup_steps);
                 let done = step.saturating_sub(warmup_steps);
@@ -216,6 +218,16 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
     use serde_json::{Value, json};
+
+    #[test]
+    fn a_cosine_that_is_all_warm_up_still_trains() {
+        let spec = ScheduleSpec::Cosine {
+            min_ratio: 0.0,
+            warmup_epochs: 1.0,
+        };
+        let factors: Vec<f64> = (0..4).map(|step| spec.factor(step, 4, 4)).collect();
+        assert_eq!(factors, [0.25, 0.5, 0.75, 1.0]);
+    }
 
     #[test]
     fn every_schedule_follows_pytorch() {

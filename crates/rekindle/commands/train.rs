@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
-use rekindle_finetune::{Plan, Recipe, RunOptions, RunOutcome, run as run_plan};
+use rekindle_finetune::{FinetuneError, Plan, Recipe, RunOptions, RunOutcome, run as run_plan};
 
 use crate::Ending;
 use crate::args::TrainArgs;
@@ -31,6 +31,10 @@ pub fn run(args: &TrainArgs, started: Instant) -> Result<Ending> {
             (recipe, data, directory)
         }
     };
+    // Known at once, while the plan reads every image's header.
+    if args.resume.is_none() && !args.dry_run && directory.exists() {
+        return Err(FinetuneError::RunExists { path: directory }.into());
+    }
     let plan = Plan::new(recipe, &data)?;
     print::scan_notes(plan.dataset.folder());
     print::bad_images(&plan.bad_images);
