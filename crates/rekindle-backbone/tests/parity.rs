@@ -207,8 +207,7 @@ impl Report {
     fn note(&mut self, what: &str, kind: &'static str, deviation: f64, bound: f64) {
         let worst = self.worst.entry(kind).or_insert(0.0);
         *worst = worst.max(deviation);
-        // Written so that a NaN fails.
-        if !(deviation <= bound) {
+        if deviation.is_nan() || deviation > bound {
             self.failures.push(format!(
                 "{what} deviates by {deviation:.3e}, bound {bound:.0e}"
             ));

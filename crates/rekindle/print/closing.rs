@@ -28,7 +28,7 @@ pub fn print(plan: &Plan, report: &RunReport, directory: &Path, json: bool) -> R
         writeln!(out, "{}", serde_json::to_string_pretty(&value)?)?;
         return Ok(());
     }
-    let data = &plan.facts.data;
+    let data = &plan.dataset.folder().root;
     write!(out, "\n{}", text(report, turned, peak, data, directory)?)?;
     Ok(())
 }
