@@ -92,7 +92,7 @@ fn a_run_interrupted_in_each_phase_ends_as_if_it_never_was() {
     place.rekindle(&start("b")).success();
     let csv =
         |name: &str| String::from_utf8(place.read(&format!("runs/{name}/metrics.csv"))).unwrap();
-    assert_eq!(csv("a").lines().count(), 1 + 300 + 30);
+    assert_eq!(csv("a").lines().count(), 1 + 1000 + 30);
     for (resumed, whole) in csv("a").lines().zip(csv("b").lines()) {
         assert_eq!(resumed, whole);
     }
