@@ -1,0 +1,237 @@
+//! Dense and grouped convolution as one matrix product over the whole batch, its left factor read from the images in place
+//! (implicit GEMM; the indirection is that of Dukhan 2019, "The Indirect Convolution Algorithm").
+
+use super::Epilogue;
+use super::gather::Gather;
+use super::product::{Finish, rows_times_panel, store};
+use crate::buffer::Buffer;
+use crate::parallel::{Shared, for_each};
+use crate::simd::{Kernel, Level, Simd, dispatch_at};
+use crate::{Activation, ConvShape};
+
+/// Right factors, packed for the tile of one instruction set: `[panel][segment][depth][tile columns]`, zeros behind the last column.
+pub(super) struct Panels {
+    data: Buffer,
+    columns: usize,
+    level: Level,
+}
+
+impl Panels {
+    /// Packs the matrix whose element for (segment, depth index, column) is `weight(segment, k, column)`.
+    pub(super) fn pack(
+        level: Level,
+        segments: usize,
+        depth: usize,
+        columns: usize,
+        weight: impl Fn(usize, usize, usize) -> f32 + Send + Sync,
+    ) -> Self {
+        let width = level.tile().1;
+        let panels = columns.div_ceil(width);
+        let size = segments * depth * width;
+        let mut data = Buffer::unspecified(panels * size);
+        let shared = Shared::new(&mut data);
+        for_each(panels, |panel| {
+            // SAFETY: each part writes its own panel.
+            let packed = unsafe { std::slice::from_raw_parts_mut(shared.get().add(panel * size), size) };
+            let first = panel * width;
+            for (at, row) in packed.chunks_exact_mut(width).enumerate() {
+                let (segment, k) = (at / depth, at % depth);
+                for (column, value) in (first..).zip(row) {
+                    *value = if column < columns { weight(segment, k, column) } else { 0.0 };
+                }
+            }
+        });
+        Self { data, columns, level }
+    }
+
+    /// The weights of one group for the forward pass.
+    pub(super) fn forward(level: Level, shape: &ConvShape, group: usize, weight: &[f32]) -> Self {
+        let taps = shape.kernel[0] * shape.kernel[1];
+        let depth = shape.channels_in / shape.groups;
+        let columns = shape.channels_out / shape.groups;
+        let first = group * columns;
+        Self::pack(level, taps, depth, columns, |tap, k, column| {
+            weight[((first + column) * depth + k) * taps + tap]
+        })
+    }
+
+    /// The weights of one group for the gradient of the input, of the taps that `gather` names.
+    pub(super) fn backward(level: Level, shape: &ConvShape, group: usize, weight: &[f32], gather: &Gather) -> Self {
+        let taps = shape.kernel[0] * shape.kernel[1];
+        let columns = shape.channels_in / shape.groups;
+        let depth = shape.channels_out / shape.groups;
+        let first = group * depth;
+        Self::pack(level, gather.taps.len(), depth, columns, |segment, k, column| {
+            weight[((first + k) * columns + column) * taps + gather.taps[segment]]
+        })
+    }
+}
+
+/// `out = activation(convolution + bias + residual)`.
+pub(super) fn forward(shape: &ConvShape, x: &[f32], weight: &[f32], epilogue: Epilogue<'_>, out: &mut [f32]) {
+    let level = Level::current();
+    for group in 0..shape.groups {
+        let panels = Panels::forward(level, shape, group, weight);
+        multiply(&Gather::forward(shape, group), x, &panels, epilogue, out);
+    }
+}
+
+/// The gradient of the input.
+pub(super) fn backward_input(shape: &ConvShape, dy: &[f32], weight: &[f32], dx: &mut [f32]) {
+    let level = Level::current();
+    for group in 0..shape.groups {
+        for gather in Gather::backward(shape, group) {
+            let panels = Panels::backward(level, shape, group, weight, &gather);
+            multiply(&gather, dy, &panels, Epilogue::default(), dx);
+        }
+    }
+}
+
+/// Tiles of rows in one part at most: their rows of the left factor stay in the second-level cache while the panels pass.
+const LEFT_BYTES: usize = 256 << 10;
+
+/// Computes every point of `gather` and stores it in `out`.
+pub(super) fn multiply(gather: &Gather, source: &[f32], panels: &Panels, epilogue: Epilogue<'_>, out: &mut [f32]) {
+    let (tile_rows, width) = panels.level.tile();
+    let tiles = gather.points().div_ceil(tile_rows);
+    let panel_count = panels.columns.div_ceil(width);
+    // A segment overlaps with its neighbours, so that the pixels of a tile count once.
+    let tile_bytes = tile_rows * gather.depth * gather.step[0] * gather.step[1] * 4;
+    let block = (LEFT_BYTES / tile_bytes).clamp(1, 64).min(tiles.div_ceil(32)).max(1);
+    let blocks = tiles.div_ceil(block);
+    // Few rows: the panels are split too.
+    let panels_at_once = if blocks >= 16 { panel_count } else { panel_count.div_ceil(16usize.div_ceil(blocks)) };
+    let splits = panel_count.div_ceil(panels_at_once);
+    let zeros = Buffer::zeros(gather.depth);
+    let shared = Shared::new(out);
+    let finish = Finish {
+        bias: epilogue.bias.map_or(std::ptr::null(), |bias| bias[gather.to_start_channel()..].as_ptr()),
+        residual: epilogue.residual.map_or(std::ptr::null(), |residual| residual.as_ptr()),
+        activation: epilogue.activation,
+    };
+    let finish = SharedFinish(finish);
+    for_each(blocks * splits, |part| {
+        let (part_block, split) = (part / splits, part % splits);
+        dispatch_at(
+            panels.level,
+            Multiply {
+                gather,
+                source,
+                zeros: &zeros,
+                panels,
+                out: shared,
+                finish: finish.get(),
+                tiles: part_block * block..((part_block + 1) * block).min(tiles),
+                columns: split * panels_at_once..((split + 1) * panels_at_once).min(panel_count),
+            },
+        );
+    });
+}
+
+#[derive(Clone, Copy)]
+struct SharedFinish(Finish);
+
+impl SharedFinish {
+    fn get(self) -> Finish {
+        self.0
+    }
+}
+
+// SAFETY: its pointers are only read from, and outlive the loop.
+unsafe impl Send for SharedFinish {}
+// SAFETY: as above.
+unsafe impl Sync for SharedFinish {}
+
+impl Gather {
+    /// The channel of the destination at which this group starts.
+    fn to_start_channel(&self) -> usize {
+        self.to_start % self.to[2]
+    }
+}
+
+/// One part: some tiles of rows times some panels.
+struct Multiply<'a> {
+    gather: &'a Gather,
+    source: &'a [f32],
+    zeros: &'a [f32],
+    panels: &'a Panels,
+    out: Shared<f32>,
+    finish: Finish,
+    tiles: std::ops::Range<usize>,
+    columns: std::ops::Range<usize>,
+}
+
+impl Kernel for Multiply<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        match (S::ROWS, S::COLS) {
+            (14, 2) => self.tiles::<S, 14, 2>(s),
+            (6, 4) => self.tiles::<S, 6, 4>(s),
+            (6, 2) => self.tiles::<S, 6, 2>(s),
+            (4, 1) => self.tiles::<S, 4, 1>(s),
+            _ => unreachable!("every instruction set's tile is listed"),
+        }
+    }
+}
+
+impl Multiply<'_> {
+    #[inline(always)]
+    fn tiles<S: Simd, const R: usize, const C: usize>(self, s: S) {
+        let gather = self.gather;
+        let (depth, segments) = (gather.depth, gather.segments.len());
+        let points = gather.points();
+        let count = self.tiles.len();
+        // Of each tile: where its rows go, and where each segment of each row comes from.
+        let mut places = vec![[0usize; R]; count];
+        let mut rows = vec![[self.zeros.as_ptr(); R]; count * segments];
+        for (at, tile) in self.tiles.clone().enumerate() {
+            for r in 0..R {
+                // Rows behind the last repeat it and are not stored.
+                let point = gather.point((tile * R + r).min(points - 1));
+                places[at][r] = gather.place(point);
+                for (segment, &offset) in gather.segments.iter().enumerate() {
+                    if let Some(from) = gather.from(point, offset) {
+                        rows[at * segments + segment][r] = self.source[from..from + depth].as_ptr();
+                    }
+                }
+            }
+        }
+        let width = C * S::LANES;
+        let panel_size = segments * depth * width;
+        for panel in self.columns.clone() {
+            let packed = &self.panels.data[panel * panel_size..][..panel_size];
+            let channel = panel * width;
+            let columns = (self.panels.columns - channel).min(width);
+            for (at, tile) in self.tiles.clone().enumerate() {
+                let mut sums = [[s.zero(); C]; R];
+                for segment in 0..segments {
+                    let b = packed[segment * depth * width..].as_ptr();
+                    // SAFETY: every row was taken from a slice of `depth` numbers; the packed panel has `depth * width` from here.
+                    unsafe { rows_times_panel::<S, R, C>(s, &mut sums, &rows[at * segments + segment], depth, b) };
+                }
+                let used = (points - tile * R).min(R);
+                let finish = self.finish;
+                // SAFETY: the places are distinct points of the grid, each `columns` numbers wide from `channel`; no other part has
+                // this pair of tile and panel. The activations are told apart here, so that each loop is compiled for one.
+                unsafe {
+                    let out = self.out.get();
+                    let places = &places[at][..used];
+                    macro_rules! finish_as {
+                        ($activation:expr) => {
+                            store::<S, R, C>(s, &sums, out, places, channel, columns, Finish { activation: $activation, ..finish })
+                        };
+                    }
+                    match finish.activation {
+                        Activation::Identity => finish_as!(Activation::Identity),
+                        Activation::Relu => finish_as!(Activation::Relu),
+                        Activation::Relu6 => finish_as!(Activation::Relu6),
+                        Activation::HardSwish => finish_as!(Activation::HardSwish),
+                        other => finish_as!(other),
+                    }
+                }
+            }
+        }
+    }
+}

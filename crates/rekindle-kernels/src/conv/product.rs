@@ -1,0 +1,101 @@
+//! The inner loop of every dense convolution: a small tile of a matrix product, held in registers.
+
+use crate::Activation;
+use crate::simd::Simd;
+
+/// `sums[r][c] += a[r][k] * b[k][c]` over `k < depth`, with the rows of `a` anywhere and `b` packed `[depth][C * LANES]`.
+///
+/// # Safety
+///
+/// `depth` numbers can be read at each row, `depth * C * LANES` at `b`.
+#[inline(always)]
+pub(super) unsafe fn rows_times_panel<S: Simd, const R: usize, const C: usize>(
+    s: S,
+    sums: &mut [[S::V; C]; R],
+    rows: &[*const f32; R],
+    depth: usize,
+    b: *const f32,
+) {
+    let mut held = *sums;
+    let rows = *rows;
+    let mut b = b;
+    for k in 0..depth {
+        let mut panel = [s.zero(); C];
+        for (c, panel) in panel.iter_mut().enumerate() {
+            // SAFETY: inside the packed panel.
+            *panel = unsafe { s.load(b.add(c * S::LANES)) };
+        }
+        for (held, row) in held.iter_mut().zip(rows) {
+            // SAFETY: k < depth.
+            let a = s.splat(unsafe { *row.add(k) });
+            for (held, panel) in held.iter_mut().zip(panel) {
+                *held = s.mul_add(a, panel, *held);
+            }
+        }
+        // SAFETY: at most one past the panel's end.
+        b = unsafe { b.add(C * S::LANES) };
+    }
+    *sums = held;
+}
+
+/// What [`store`] adds and applies.
+#[derive(Clone, Copy)]
+pub(super) struct Finish {
+    /// One number per channel of the whole output, or null.
+    pub bias: *const f32,
+    /// What lies at the same place as the output, or null.
+    pub residual: *const f32,
+    pub activation: Activation,
+}
+
+/// Stores `rows` rows of a tile at `out + places[r] + channel`, `columns` numbers of each.
+///
+/// # Safety
+///
+/// The places, and those of the residual, lie inside their slices and belong to this part alone.
+#[inline(always)]
+pub(super) unsafe fn store<S: Simd, const R: usize, const C: usize>(
+    s: S,
+    sums: &[[S::V; C]; R],
+    out: *mut f32,
+    places: &[usize],
+    channel: usize,
+    columns: usize,
+    finish: Finish,
+) {
+    let Finish { bias, residual, activation } = finish;
+    let whole = columns == C * S::LANES;
+    let mut shift = [s.zero(); C];
+    if !bias.is_null() {
+        for (c, shift) in shift.iter_mut().enumerate() {
+            let left = columns.saturating_sub(c * S::LANES).min(S::LANES);
+            // SAFETY: `columns` numbers of the bias belong to this tile.
+            *shift = unsafe { s.load_partial(bias.add(channel + c * S::LANES), left) };
+        }
+    }
+    for (sums, &place) in sums.iter().zip(places) {
+        for c in 0..C {
+            let at = place + channel + c * S::LANES;
+            let mut v = s.add(sums[c], shift[c]);
+            if whole {
+                if !residual.is_null() {
+                    // SAFETY: the residual has the output's shape.
+                    v = s.add(v, unsafe { s.load(residual.add(at)) });
+                }
+                // SAFETY: a whole register belongs to this tile.
+                unsafe { s.store(out.add(at), activation.vector(s, v)) };
+            } else {
+                let left = columns.saturating_sub(c * S::LANES).min(S::LANES);
+                if left == 0 {
+                    break;
+                }
+                if !residual.is_null() {
+                    // SAFETY: the residual has the output's shape.
+                    v = s.add(v, unsafe { s.load_partial(residual.add(at), left) });
+                }
+                // SAFETY: `left` numbers belong to this tile.
+                unsafe { s.store_partial(out.add(at), activation.vector(s, v), left) };
+            }
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! Every kernel against the definition, over random shapes and every instruction set.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::{Level, with_level};
+
+/// Numbers in [-1, 1) from a simple generator.
+fn numbers(len: usize, seed: u64) -> Vec<f32> {
+    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+    (0..len)
+        .map(|_| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 40) as f32 / (1u64 << 23) as f32 - 1.0
+        })
+        .collect()
+}
+
+/// Largest difference relative to the largest magnitude of the expected.
+fn difference(got: &[f32], expected: &[f32]) -> f32 {
+    let scale = expected.iter().fold(1e-6f32, |a, b| a.max(b.abs()));
+    got.iter().zip(expected).fold(0.0f32, |worst, (a, b)| {
+        if a.is_nan() { f32::INFINITY } else { worst.max((a - b).abs()) }
+    }) / scale
+}
+
+fn shapes() -> impl Strategy<Value = ConvShape> {
+    let sizes = (1usize..4, 1usize..20, 1usize..20);
+    let channels = (1usize..40, 1usize..40, prop::sample::select(vec![1usize, 1, 1, 2, 3, 4]));
+    let kernel = (1usize..6, 1usize..6, 1usize..4, 1usize..4, 1usize..3, 1usize..3);
+    let padding = (0usize..3, 0usize..3, 0usize..3, 0usize..3);
+    (sizes, channels, kernel, padding).prop_filter_map("kernel larger than the image", |(sizes, channels, kernel, padding)| {
+        let shape = ConvShape {
+            batch: sizes.0,
+            height: sizes.1,
+            width: sizes.2,
+            channels_in: channels.0 * channels.2,
+            channels_out: channels.1 * channels.2,
+            kernel: [kernel.0, kernel.1],
+            stride: [kernel.2, kernel.3],
+            dilation: [kernel.4, kernel.5],
+            padding: [[padding.0, padding.1], [padding.2, padding.3]],
+            groups: channels.2,
+        };
+        let fits = |size: usize, dim: usize| size + shape.padding[dim][0] + shape.padding[dim][1] > shape.dilation[dim] * (shape.kernel[dim] - 1);
+        (fits(shape.height, 0) && fits(shape.width, 1)).then_some(shape)
+    })
+}
+
+fn check_forward(shape: &ConvShape, activation: Activation, extras: bool) {
+    let x = numbers(shape.input_len(), 1);
+    let weight = numbers(shape.weight_len(), 2);
+    let bias = numbers(shape.channels_out, 3);
+    let residual = numbers(shape.output_len(), 4);
+    let epilogue = Epilogue {
+        bias: extras.then_some(&bias),
+        residual: extras.then_some(&residual),
+        activation,
+    };
+    let mut expected = vec![0.0; shape.output_len()];
+    reference_forward(shape, &x, &weight, epilogue, &mut expected);
+    for &level in Level::available() {
+        let mut out = vec![f32::NAN; shape.output_len()];
+        with_level(level, || conv_forward(shape, &x, &weight, epilogue, &mut out));
+        let worst = difference(&out, &expected);
+        assert!(worst < 1e-4, "{level:?} {shape:?} {activation:?}: {worst}");
+    }
+}
+
+fn check_gradients(shape: &ConvShape) {
+    let x = numbers(shape.input_len(), 1);
+    let weight = numbers(shape.weight_len(), 2);
+    let dy = numbers(shape.output_len(), 5);
+    let mut expected_input = vec![0.0; shape.input_len()];
+    reference_backward_input(shape, &dy, &weight, &mut expected_input);
+    let mut expected_weight = vec![0.0; shape.weight_len()];
+    reference_backward_weight(shape, &x, &dy, &mut expected_weight);
+    for &level in Level::available() {
+        let mut dx = vec![f32::NAN; shape.input_len()];
+        let mut dw = vec![f32::NAN; shape.weight_len()];
+        with_level(level, || {
+            conv_backward_input(shape, &dy, &weight, &mut dx);
+            conv_backward_weight(shape, &x, &dy, &mut dw);
+        });
+        let worst = difference(&dx, &expected_input);
+        assert!(worst < 1e-4, "input, {level:?} {shape:?}: {worst}");
+        let worst = difference(&dw, &expected_weight);
+        assert!(worst < 1e-4, "weight, {level:?} {shape:?}: {worst}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    #[test]
+    fn forward_is_the_definition(shape in shapes(), extras: bool, activation in prop::sample::select(vec![Activation::Identity, Activation::Relu, Activation::Relu6, Activation::Silu, Activation::HardSwish])) {
+        check_forward(&shape, activation, extras);
+    }
+
+    #[test]
+    fn gradients_are_the_definition(shape in shapes()) {
+        check_gradients(&shape);
+    }
+}
+
+#[test]
+fn shapes_of_the_common_networks() {
+    let pointwise = |size: usize, channels: [usize; 2]| ConvShape {
+        padding: [[0; 2]; 2],
+        ..ConvShape::new(2, [size, size], channels, 1)
+    };
+    for shape in [
+        ConvShape::new(2, [14, 14], [64, 64], 3),
+        ConvShape::new(1, [7, 7], [128, 96], 3),
+        ConvShape::new(2, [13, 9], [32, 48], 3),
+        ConvShape::new(2, [15, 15], [64, 64], 3).with_stride(2),
+        ConvShape::new(2, [33, 32], [3, 64], 7).with_stride(2),
+        ConvShape::new(2, [33, 32], [3, 32], 3).with_stride(2),
+        ConvShape::new(2, [8, 8], [64, 64], 3).with_groups(16),
+        pointwise(14, [24, 144]),
+        pointwise(7, [160, 40]),
+        pointwise(1, [64, 256]),
+        pointwise(8, [32, 48]).with_stride(2),
+    ] {
+        check_forward(&shape, Activation::Relu, true);
+        check_gradients(&shape);
+    }
+}
+
+#[test]
+fn any_number_of_threads_gives_the_same_bytes() {
+    for shape in [
+        ConvShape::new(2, [14, 14], [64, 64], 3),
+        ConvShape::new(3, [15, 15], [33, 70], 3).with_stride(2),
+        ConvShape::new(2, [32, 32], [3, 32], 3).with_stride(2),
+    ] {
+        let x = numbers(shape.input_len(), 1);
+        let weight = numbers(shape.weight_len(), 2);
+        let dy = numbers(shape.output_len(), 5);
+        let run = |threads: usize| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            pool.install(|| {
+                let mut out = vec![0.0; shape.output_len()];
+                let mut dx = vec![0.0; shape.input_len()];
+                let mut dw = vec![0.0; shape.weight_len()];
+                conv_forward(&shape, &x, &weight, Epilogue::default(), &mut out);
+                conv_backward_input(&shape, &dy, &weight, &mut dx);
+                conv_backward_weight(&shape, &x, &dy, &mut dw);
+                (out, dx, dw)
+            })
+        };
+        let bits = |v: &[f32]| v.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
+        let (one, four) = (run(1), run(4));
+        assert_eq!(bits(&one.0), bits(&four.0));
+        assert_eq!(bits(&one.1), bits(&four.1));
+        assert_eq!(bits(&one.2), bits(&four.2));
+    }
+}

@@ -1,0 +1,22 @@
+//! CPU kernels for convolutional networks: convolution, batch normalisation, activations and pooling, forward and backward.
+//!
+//! The kernels work on plain `f32` slices in channels-last order, `[batch, height, width, channels]`, so that a pixel's channels lie
+//! side by side and fill the registers. Each is written once over a small vector interface and compiled for AVX-512, AVX2 with FMA,
+//! NEON and plain Rust; the best that the processor has is chosen at run time ([`Level`]). Work is split over rayon's threads in parts
+//! that do not depend on their number, so results are the same bytes with any number of threads.
+//!
+//! With the feature `burn` (the default) the same operations take Burn's tensors; where the tensors live on Burn's Flex backend the
+//! kernels run, on every other backend Burn's own operations.
+
+pub mod activation;
+mod buffer;
+pub mod conv;
+pub mod shape;
+mod parallel;
+mod simd;
+
+pub use activation::Activation;
+pub use buffer::release_memory;
+pub use conv::{Epilogue, conv_backward_input, conv_backward_weight, conv_forward};
+pub use shape::ConvShape;
+pub use simd::{Level, with_level};
