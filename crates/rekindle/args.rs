@@ -10,7 +10,8 @@ Examples:
   rekindle train photos --set phase1.epochs=20     with another setting
   rekindle train --resume runs/photos-1            go on after Ctrl-C
   rekindle evaluate runs/photos-1 test-photos      measure the result
-  rekindle predict runs/photos-1 new/ --csv        class and probability of each image";
+  rekindle predict runs/photos-1 new/ --csv        class and probability of each image
+  rekindle bench resnet18 resnet50                 how fast backbones are here";
 
 /// Fine-tune pretrained CNN backbones on a folder of images.
 #[derive(Debug, Parser)]
@@ -34,6 +35,8 @@ pub enum Command {
     Backbones(BackbonesArgs),
     /// Show what a model file says of itself
     Inspect(InspectArgs),
+    /// Measure how fast backbones are on this machine
+    Bench(BenchArgs),
 }
 
 const TRAIN_EXAMPLES: &str = "\
@@ -170,6 +173,63 @@ pub struct InspectArgs {
     pub json: bool,
 }
 
+const BENCH_NOTES: &str = "\
+Weights are random, which changes no time, so none are needed. Inference is the network with its batch norms folded; training \
+is a whole step with nothing frozen: forward, cross-entropy over 10 classes, backward, SGD. Memory is the most that the process \
+held in training; a GPU's own is not in it. Each backbone is measured in a process of its own. Leave the machine alone meanwhile.";
+
+/// Arguments of `bench`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = BENCH_NOTES)]
+pub struct BenchArgs {
+    /// Backbones, see `rekindle backbones`, with or without the tag of their weights
+    #[arg(required = true, value_name = "BACKBONE")]
+    pub backbones: Vec<String>,
+    /// Images computed at once
+    #[arg(long, value_name = "N", default_value_t = 16, value_parser = at_least_one)]
+    pub batch: usize,
+    /// Side of the images in pixels
+    #[arg(long, value_name = "PX", default_value_t = 224, value_parser = side)]
+    pub size: usize,
+    /// Batches to time, after two that are not
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = at_least_one)]
+    pub runs: usize,
+    /// Threads to compute with on a CPU [default: one per core]
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    pub threads: Option<usize>,
+    /// Where to compute: cpu, or a backend such as wgpu:0
+    #[arg(long, default_value = "cpu")]
+    pub device: String,
+    /// Measure this alone
+    #[arg(long, value_name = "PART")]
+    pub only: Option<BenchPart>,
+    /// Print a JSON array with everything that was measured
+    #[arg(long)]
+    pub json: bool,
+    /// Measure the one backbone in this process: how the command calls itself
+    #[arg(long, hide = true)]
+    pub measure_here: bool,
+}
+
+/// What of a network is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum BenchPart {
+    /// Inference
+    Infer,
+    /// Training steps
+    Train,
+}
+
+impl BenchPart {
+    /// The word of the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Infer => "infer",
+            Self::Train => "train",
+        }
+    }
+}
+
 /// What to do with images that cannot be decoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum BadImagesArg {
@@ -206,6 +266,15 @@ fn at_least_one(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(0) => Err("expected at least 1".into()),
         Ok(number) => Ok(number),
+        Err(_) => Err("expected a whole number".into()),
+    }
+}
+
+/// From the smallest that networks take to one that no photograph needs.
+fn side(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(pixels @ 32..=4096) => Ok(pixels),
+        Ok(_) => Err("expected 32 to 4096".into()),
         Err(_) => Err("expected a whole number".into()),
     }
 }

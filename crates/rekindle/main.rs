@@ -14,7 +14,7 @@ use std::time::Instant;
 use clap::Parser;
 
 use args::{Args, Command};
-use commands::{backbones, evaluate, inspect, predict, train};
+use commands::{backbones, bench, evaluate, inspect, predict, train};
 
 /// How a command that did not fail ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,6 +35,7 @@ fn main() -> ExitCode {
         Command::Predict(args) => predict::run(&args),
         Command::Backbones(args) => backbones::run(&args),
         Command::Inspect(args) => inspect::run(&args),
+        Command::Bench(args) => bench::run(&args),
     });
     match ending {
         Ok(Ok(Ending::Done)) => ExitCode::SUCCESS,

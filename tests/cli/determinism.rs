@@ -1,6 +1,6 @@
-//! The same seed gives the same bytes, whatever the number of threads.
+//! The same seed gives the same bytes, whatever the number of threads; on a GPU, nearly the same figures.
 
-use crate::support::{Place, TINY};
+use crate::support::{Place, TINY, assert_same_metrics, gives_the_same_bytes};
 
 #[test]
 fn the_same_seed_gives_the_same_files_with_any_number_of_threads() {
@@ -12,24 +12,21 @@ fn the_same_seed_gives_the_same_files_with_any_number_of_threads() {
         assert!(outcome.status.success(), "{outcome:?}");
         let read = |file: &str| place.read(&format!("runs/{name}/{file}"));
         (
-            read("metrics.csv"),
-            read("model.safetensors"),
+            String::from_utf8(read("metrics.csv")).unwrap(),
             read("split.json"),
+            read("model.safetensors"),
         )
     };
     let first = train("a", "3", "2");
-    let second = train("b", "3", "2");
-    assert_eq!(
-        String::from_utf8(first.0.clone()),
-        String::from_utf8(second.0.clone())
-    );
-    assert!(first == second, "a second run differs");
-    let alone = train("c", "3", "1");
-    assert_eq!(
-        String::from_utf8(first.0.clone()),
-        String::from_utf8(alone.0.clone())
-    );
-    assert!(first == alone, "one thread differs from two");
+    for (name, threads) in [("b", "2"), ("c", "1")] {
+        let again = train(name, "3", threads);
+        assert_same_metrics(&again.0, &first.0);
+        assert!(again.1 == first.1, "{threads} threads: another split");
+        assert!(
+            !gives_the_same_bytes() || again.2 == first.2,
+            "{threads} threads: another model"
+        );
+    }
     let other = train("d", "4", "2");
     assert!(first.0 != other.0, "another seed must differ");
 }

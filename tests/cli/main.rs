@@ -5,6 +5,7 @@
 mod bad_images;
 mod bad_models;
 mod bad_settings;
+mod bench;
 mod determinism;
 mod figures;
 mod full_disk;

@@ -34,7 +34,14 @@ fn help_is_short_and_has_examples() {
     let text = Place::new().rekindle(&["--help"]).success().stdout;
     assert!(text.lines().count() < 40, "{text}");
     assert!(text.contains("rekindle train photos"), "{text}");
-    for command in ["train", "evaluate", "predict", "backbones", "inspect"] {
+    for command in [
+        "train",
+        "evaluate",
+        "predict",
+        "backbones",
+        "inspect",
+        "bench",
+    ] {
         let text = Place::new().rekindle(&[command, "--help"]).success().stdout;
         assert!(text.contains("Usage: rekindle"), "{text}");
     }
@@ -103,6 +110,10 @@ fn on_a_terminal_of_80_columns_nothing_is_wider() {
         ("evaluate runs/done photos --device DEVICE", true),
         ("predict runs/done photos --device DEVICE", true),
         ("inspect runs/done", true),
+        (
+            "bench resnet18 --device DEVICE --size 32 --batch 2 --runs 3",
+            true,
+        ),
     ] {
         let text = on_terminal(
             place,

@@ -100,6 +100,66 @@ pub fn device() -> String {
     std::env::var("REKINDLE_TEST_DEVICE").unwrap_or_else(|_| "cpu".into())
 }
 
+/// Whether a run gives the same bytes each time: on a CPU. A GPU may add up in another order, so its last digits differ.
+pub fn gives_the_same_bytes() -> bool {
+    ["cpu", "flex", "ndarray", "cubecl-cpu"].contains(&device().as_str())
+}
+
+/// How far the figures of two equal runs may lie apart on a GPU, relative to the largest of their column and phase. Phase 1 trains one
+/// layer, which keeps differences as small as they were. Phase 2 blows them up: there a seventh digit becomes a third one.
+const APART: [(&str, f64); 2] = [("phase1", 1e-4), ("phase2", 5e-2)];
+
+/// Two runs' metrics.csv must be equal: to the byte on a CPU, nearly on a GPU.
+#[track_caller]
+pub fn assert_same_metrics(found: &str, expected: &str) {
+    if !gives_the_same_bytes() {
+        return near(found, expected).unwrap();
+    }
+    // Line by line first, since a message with a thousand of them is of no use.
+    for (found, expected) in found.lines().zip(expected.lines()) {
+        assert_eq!(found, expected);
+    }
+    assert_eq!(found, expected);
+}
+
+/// Says which figure of two metrics.csv is the first to be farther apart than [`APART`].
+fn near(found: &str, expected: &str) -> Result<(), String> {
+    for (phase, apart) in APART {
+        let [found, expected] = [found, expected].map(|text| columns(text, phase));
+        for ((name, found), (_, expected)) in found.iter().zip(&expected) {
+            if found.len() != expected.len() {
+                return Err(format!("{} epochs against {}", found.len(), expected.len()));
+            }
+            let largest = expected.iter().copied().map(f64::abs).fold(0.0, f64::max);
+            let far = |(found, expected): &(&f64, &f64)| {
+                (*found - *expected).abs() > apart * largest || found.is_nan()
+            };
+            if let Some((found, expected)) = found.iter().zip(expected).find(far) {
+                return Err(format!("{phase} {name}: {found} against {expected}"));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The numbers of a phase in a metrics.csv, by column. Which epochs were the best so far is left out: the last digit can decide it.
+fn columns(csv: &str, phase: &str) -> Vec<(String, Vec<f64>)> {
+    let mut lines = csv.lines();
+    let names = lines.next().unwrap().split(',');
+    let rows: Vec<Vec<&str>> = lines
+        .map(|line| line.split(',').collect())
+        .filter(|row: &Vec<&str>| row[0] == phase)
+        .collect();
+    names
+        .enumerate()
+        .filter(|(_, name)| !["phase", "best"].contains(name))
+        .map(|(at, name)| {
+            let values = rows.iter().map(|row| row[at].parse().unwrap()).collect();
+            (name.to_owned(), values)
+        })
+        .collect()
+}
+
 /// A fresh directory to run the binary in.
 #[derive(Debug)]
 pub struct Place {
@@ -169,7 +229,10 @@ impl Place {
 
     /// The binary with arguments, to be run here; the device of the tests is added where a command takes one.
     pub fn command(&self, args: &[&str]) -> Command {
-        let computes = matches!(args.first(), Some(&("train" | "evaluate" | "predict")));
+        let computes = matches!(
+            args.first(),
+            Some(&("train" | "evaluate" | "predict" | "bench"))
+        );
         let says = |word: &&str| ["--device", "--resume", "--help"].contains(word);
         let mut command = Command::new(env!("CARGO_BIN_EXE_rekindle"));
         command.args(args);
@@ -222,4 +285,20 @@ pub fn trained() -> &'static Place {
         place.train("done", &["--seed", "5"]).success();
         place
     })
+}
+
+#[test]
+fn figures_are_near_when_only_their_last_digits_differ() {
+    let csv = |loss: &str, best: bool| {
+        format!(
+            "phase,epoch,train_loss,best\nphase1,1,1.0e0,true\nphase1,2,{loss},{best}\nphase2,1,0.2,false\n"
+        )
+    };
+    let first = csv("1.234567e-1", true);
+    assert_eq!(near(&first, &csv("1.234559e-1", false)), Ok(()));
+    let error = near(&first, &csv("1.244567e-1", true)).unwrap_err();
+    assert_eq!(error, "phase1 train_loss: 0.1234567 against 0.1244567");
+    let longer = format!("{first}phase2,2,0.2,false\n");
+    assert!(near(&longer, &first).is_err());
+    assert!(near(&csv("NaN", true), &first).is_err());
 }

@@ -1,9 +1,9 @@
 //! Pretrained convolutional backbones for Burn, as ordered lists of stages.
 //!
-//! A [`Backbone`] maps images to feature maps; it has no pooling and no classifier. It is a list of [`Stage`]s, and one number, a stage
-//! index, says where it is frozen, where its features are cached and which learning rate a parameter gets. Parameters carry timm's
-//! names, so a timm checkpoint in a `.safetensors` file loads with no renames, and strictly: every missing, unused or misshapen key is
-//! an error that names it.
+//! A [`Backbone`] maps images to feature maps; it has no classifier, and no global pooling except where a pretrained convolution
+//! comes behind it ([`Stage::is_pooled`]). It is a list of [`Stage`]s, and one number, a stage index, says where it is frozen, where
+//! its features are cached and which learning rate a parameter gets. Parameters carry timm's names, so a timm checkpoint in a
+//! `.safetensors` file loads with no renames, and strictly: every missing, unused or misshapen key is an error that names it.
 //!
 //! ```
 //! use burn::tensor::{Device, Tensor};

@@ -3,7 +3,7 @@
 use burn::module::Module;
 use burn::tensor::Tensor;
 
-use crate::layers::Layer;
+use crate::layers::{FeatureMap, Layer};
 use crate::{Named, StateVisitor};
 
 /// A consecutive part of a backbone, the unit of freezing, feature caching and learning rates.
@@ -15,6 +15,7 @@ pub struct Stage {
     channels: usize,
     reduction: usize,
     tap: bool,
+    pooled: bool,
 }
 
 impl Stage {
@@ -31,12 +32,19 @@ impl Stage {
             channels,
             reduction,
             tap: false,
+            pooled: false,
         }
     }
 
     /// Marks the stage as the last one at its resolution, one of timm's feature taps.
     pub fn tapped(mut self) -> Self {
         self.tap = true;
+        self
+    }
+
+    /// Marks the stage as one behind global pooling: its output has one pixel, whatever the size of the image.
+    pub fn pooled(mut self) -> Self {
+        self.pooled = true;
         self
     }
 
@@ -50,7 +58,7 @@ impl Stage {
         self.channels
     }
 
-    /// Ratio of the input image's side to the side of its output.
+    /// Ratio of the input image's side to the side of its output; of a pooled stage, to that of the map that it pools.
     pub fn reduction(&self) -> usize {
         self.reduction
     }
@@ -60,13 +68,30 @@ impl Stage {
         self.tap
     }
 
+    /// Whether the stage comes behind global pooling, so that its output has one pixel.
+    pub fn is_pooled(&self) -> bool {
+        self.pooled
+    }
+
+    /// The side of its output for an image of this side.
+    pub fn side(&self, image: usize) -> usize {
+        match self.pooled {
+            true => 1,
+            false => image.div_ceil(self.reduction),
+        }
+    }
+
     /// Runs the stage.
     ///
     /// # Shapes
     ///
     /// `[batch, channels_in, height, width]` to `[batch, channels, height', width']`.
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        self.layers.iter().fold(x, |x, layer| layer.forward(x))
+        self.apply(FeatureMap::new(x)).into_images()
+    }
+
+    fn apply(&self, x: FeatureMap) -> FeatureMap {
+        self.layers.iter().fold(x, |x, layer| layer.apply(x))
     }
 
     fn map_layers(self, each: impl FnMut(Layer) -> Layer) -> Self {
@@ -142,7 +167,8 @@ impl Backbone {
     ///
     /// # Shapes
     ///
-    /// `images` `[batch, 3, height, width]` to features `[batch, channels, height / reduction, width / reduction]`.
+    /// `images` `[batch, 3, height, width]` to features `[batch, channels, height / reduction, width / reduction]`, or
+    /// `[batch, channels, 1, 1]` where the last stage is a pooled one.
     pub fn forward(&self, images: Tensor<4>) -> Tensor<4> {
         self.forward_stages(images, 0, self.stages.len())
     }
@@ -155,7 +181,8 @@ impl Backbone {
     pub fn forward_stages(&self, x: Tensor<4>, from: usize, to: usize) -> Tensor<4> {
         self.stages[from..to]
             .iter()
-            .fold(x, |x, stage| stage.forward(x))
+            .fold(FeatureMap::new(x), |x, stage| stage.apply(x))
+            .into_images()
     }
 
     /// Runs all stages and keeps the outputs of some: the features, and the outputs of the stages in `kept` (ascending indices).
@@ -169,18 +196,18 @@ impl Backbone {
         kept: &[usize],
     ) -> (Tensor<4>, Vec<Tensor<4>>) {
         let mut outputs = Vec::with_capacity(kept.len());
-        let features = self
-            .stages
-            .iter()
-            .enumerate()
-            .fold(images, |x, (index, stage)| {
-                let x = stage.forward(x);
-                if kept.contains(&index) {
-                    outputs.push(x.clone());
-                }
-                x
-            });
-        (features, outputs)
+        let features =
+            self.stages
+                .iter()
+                .enumerate()
+                .fold(FeatureMap::new(images), |x, (index, stage)| {
+                    let x = stage.apply(x);
+                    if kept.contains(&index) {
+                        outputs.push(x.clone().into_images());
+                    }
+                    x
+                });
+        (features.into_images(), outputs)
     }
 
     /// The outputs at the feature taps, finest first, as timm's `features_only` gives them.

@@ -19,7 +19,7 @@ fn every_stage_has_the_shape_it_says() {
         let mut x = image(&device);
         for stage in backbone.stages() {
             x = stage.forward(x);
-            let side = SIDE.div_ceil(stage.reduction());
+            let side = stage.side(SIDE);
             let expected = [2, stage.channels(), side, side];
             assert_eq!(x.dims(), expected, "{} {}", architecture.name, stage.name());
         }
@@ -33,6 +33,23 @@ fn every_stage_has_the_shape_it_says() {
             5
         );
     }
+}
+
+#[test]
+fn a_stage_behind_global_pooling_has_one_pixel_and_pooling_again_changes_nothing() {
+    let device = Device::flex();
+    let backbone = Architecture::from_name("mobilenetv3_small_100")
+        .unwrap()
+        .init(&device);
+    let last = backbone.stages().len() - 1;
+    let stages = backbone.stages();
+    assert!(stages[last].is_pooled() && !stages[..last].iter().any(|stage| stage.is_pooled()));
+    let images = Tensor::random([2, 3, 70, 100], Distribution::Normal(0.0, 1.0), &device);
+    let (features, kept) = backbone.forward_keeping(images, &[last - 1]);
+    assert_eq!(kept[0].dims(), [2, 576, 3, 4]);
+    assert_eq!(features.dims(), [2, 1024, 1, 1]);
+    let again = features.clone().mean_dims(&[2, 3]);
+    assert_eq!(again.into_data(), features.into_data());
 }
 
 struct Gradients<'a> {
@@ -63,6 +80,9 @@ fn every_parameter_gets_a_gradient() {
         "resnext50_32x4d",
         "wide_resnet50_2",
         "tf_efficientnet_lite2",
+        "mobilenetv3_large_100",
+        "mobilenetv3_rw",
+        "tf_mobilenetv3_small_minimal_100",
     ] {
         let mut backbone = Architecture::from_name(name).unwrap().init(&device).train();
         let images = Tensor::from_inner(image(&device));
@@ -75,7 +95,12 @@ fn every_parameter_gets_a_gradient() {
         };
         backbone.visit_state(&mut seen);
         assert_eq!(seen.without, Vec::<String>::new(), "{name}");
-        assert!(seen.elements > 1_000_000);
+        let parameters = backbone.state();
+        let parameters = parameters
+            .iter()
+            .filter(|(key, _)| !key.contains("running"));
+        let expected: usize = parameters.map(|(_, value)| value.num_elements()).sum();
+        assert_eq!(seen.elements, expected, "{name}");
     }
 }
 
@@ -119,7 +144,7 @@ fn a_state_goes_out_and_comes_back() {
     let device = Device::flex();
     for architecture in Architecture::all()
         .into_iter()
-        .filter(|a| !a.name.contains("10") && !a.name.contains("152"))
+        .filter(|a| !a.name.contains("101") && !a.name.contains("152"))
     {
         let state = architecture.init(&device).state();
         let loaded = architecture

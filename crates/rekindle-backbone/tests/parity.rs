@@ -10,7 +10,7 @@ use burn::module::{Module, Param};
 use burn::nn::{Linear, LinearConfig};
 use burn::optim::{GradientsParams, SgdConfig};
 use burn::tensor::{Device, Int, Tensor, TensorData, activation};
-use rekindle_backbone::{Architecture, Backbone, Named, StateDict, StateVisitor};
+use rekindle_backbone::{Architecture, Backbone, Named, Stage, StateDict, StateVisitor};
 use safetensors::Dtype;
 use safetensors::tensor::TensorView;
 use serde_json::Value;
@@ -67,7 +67,7 @@ fn list(folder: &Path) -> Vec<PathBuf> {
     paths
 }
 
-/// The device that `REKINDLE_TEST_DEVICE` names; Flex where it names another, since these networks are too slow elsewhere.
+/// Always Burn's CPU backend: what the bounds were set for, and the one backend that this crate's tests are built with.
 fn device() -> Device {
     Device::flex()
 }
@@ -97,9 +97,8 @@ fn check(architecture: &Architecture, fixture: &Value) -> Result<String, String>
     let images = Tensor::<4>::from_data(fill("input.image", &shape), &device);
     let mut report = Report::default();
 
-    let features = backbone.valid().forward(images.clone());
+    let (features, pooled) = run(&backbone.valid(), images.clone());
     report.tensor("features", &features, &fixture["features"], INFERENCE);
-    let pooled = features.mean_dims(&[2, 3]).reshape([0, -1]);
     report.tensor("pooled", &pooled, &fixture["pooled"], INFERENCE);
     report.tensor(
         "logits",
@@ -107,8 +106,14 @@ fn check(architecture: &Architecture, fixture: &Value) -> Result<String, String>
         &fixture["logits"],
         INFERENCE,
     );
-    let folded = backbone.fold_norms().forward(images.clone());
-    report.tensor("folded features", &folded, &fixture["features"], INFERENCE);
+    let (features, pooled) = run(&backbone.fold_norms(), images.clone());
+    report.tensor(
+        "folded features",
+        &features,
+        &fixture["features"],
+        INFERENCE,
+    );
+    report.tensor("folded pooled", &pooled, &fixture["pooled"], INFERENCE);
     for (tap, expected) in backbone
         .valid()
         .forward_taps(images.clone())
@@ -125,6 +130,17 @@ fn check(architecture: &Architecture, fixture: &Value) -> Result<String, String>
         &mut report,
     );
     report.finish()
+}
+
+/// What timm's `forward_features` gives, and the classifier's input. timm counts stages behind the global pooling to the head, so
+/// its features are those of the stages before them.
+fn run(backbone: &Backbone, images: Tensor<4>) -> (Tensor<4>, Tensor<2>) {
+    let stages = backbone.stages();
+    let pooling = stages.iter().position(Stage::is_pooled);
+    let maps = pooling.unwrap_or(stages.len());
+    let features = backbone.forward_stages(images, 0, maps);
+    let output = backbone.forward_stages(features.clone(), maps, stages.len());
+    (features, output.mean_dims(&[2, 3]).reshape([0, -1]))
 }
 
 fn train_step(

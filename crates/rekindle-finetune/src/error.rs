@@ -60,6 +60,16 @@ pub enum FinetuneError {
         /// The Cargo feature that adds it.
         feature: &'static str,
     },
+    /// A device could not finish its work.
+    #[error(
+        "device `{name}` failed: {reason}; try a smaller batch, smaller images or another device"
+    )]
+    DeviceFailed {
+        /// Its name.
+        name: String,
+        /// What its backend said.
+        reason: String,
+    },
     /// The weights of a card are not bundled, and no file was given.
     #[error(
         "the weights of {card} are not bundled with this program; download {url} and pass `--weights FILE`"

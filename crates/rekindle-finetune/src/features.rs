@@ -377,11 +377,7 @@ pub fn bytes_per_image(
 ) -> [usize; 2] {
     let maps = |stages: usize| match stages.checked_sub(1).map(|last| &backbone.stages()[last]) {
         Some(stage) => {
-            size.map(|side| side.div_ceil(stage.reduction()))
-                .iter()
-                .product::<usize>()
-                * stage.channels()
-                * 4
+            size.map(|side| stage.side(side)).iter().product::<usize>() * stage.channels() * 4
         }
         None => size.iter().product::<usize>() * 3 * 4,
     };

@@ -26,6 +26,7 @@
 //! Phase 1 trains the head on features of the frozen backbone, computed once; phase 2 unfreezes the last stages. Where the frozen
 //! part ends its output is kept too, so phase 2 repeats no frozen work either.
 
+mod bench;
 mod checkpoint;
 pub mod classifier;
 pub mod clip;
@@ -34,6 +35,7 @@ mod device;
 mod error;
 pub mod features;
 mod files;
+mod machine;
 pub mod metrics;
 mod model_file;
 mod observer;
@@ -50,8 +52,10 @@ pub mod suggest;
 pub mod task;
 mod weights;
 
+pub use bench::{BenchReport, BenchSettings, Speed, bench};
 pub use device::{available_devices, device_from_name};
 pub use error::FinetuneError;
+pub use machine::Machine;
 pub use model_file::{ModelFile, ModelInfo, load_info};
 pub use observer::{EpochRecord, Observer, Silent, StepProgress};
 pub use plan::{Facts, Plan};
@@ -61,4 +65,4 @@ pub use recipe::{
     UnfreezeFrom, UnfreezeRecipe,
 };
 pub use run::{RunOptions, RunOutcome, RunReport, run};
-pub use weights::{card_from_name, cards, download_url, load_backbone};
+pub use weights::{architecture_from_name, card_from_name, cards, download_url, load_backbone};

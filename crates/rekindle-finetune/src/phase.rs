@@ -112,7 +112,7 @@ impl Phase<'_> {
             l1: self.recipe.l1,
             rates: self.rates.clone(),
         };
-        let mut optimizer = self.recipe.optim.build_for(&tail);
+        let mut optimizer = self.recipe.optim.build_for(&tail, &self.plan.device);
         if let Some(bytes) = optimizer_state {
             optimizer = restore_optimizer(optimizer, bytes, self.directory)?;
         }

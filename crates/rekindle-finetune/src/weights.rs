@@ -47,6 +47,18 @@ pub fn card_from_name(name: &str) -> Result<Card, FinetuneError> {
     })
 }
 
+/// The architecture of a name, with or without the tag of its weights, or of one that has no card.
+///
+/// # Errors
+///
+/// As [`card_from_name`].
+pub fn architecture_from_name(name: &str) -> Result<Architecture, FinetuneError> {
+    match card_from_name(name) {
+        Ok(card) => Ok(Architecture::from_name(&card.architecture)?),
+        Err(error) => Architecture::from_name(name).map_err(|_| error),
+    }
+}
+
 /// The preprocessing of a card, with the user's overrides.
 ///
 /// # Errors
@@ -190,6 +202,15 @@ mod tests {
     fn a_misspelt_backbone_suggests_the_nearest() {
         let error = card_from_name("resnet81").unwrap_err().to_string();
         assert!(error.contains("did you mean `resnet"), "{error}");
+    }
+
+    #[test]
+    fn an_architecture_is_found_by_its_weights_and_without_a_card() {
+        let name = |name| architecture_from_name(name).map(|found| found.name);
+        assert_eq!(name("resnet18.a1_in1k").unwrap(), "resnet18");
+        assert_eq!(name("efficientnet_lite4").unwrap(), "efficientnet_lite4");
+        let error = name("resnet81").unwrap_err().to_string();
+        assert!(error.contains("did you mean `resnet18`"), "{error}");
     }
 
     #[test]

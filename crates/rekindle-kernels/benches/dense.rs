@@ -4,7 +4,9 @@
 
 use std::time::Instant;
 
-use rekindle_kernels::{Activation, ConvShape, Epilogue, conv_backward_input, conv_backward_weight, conv_forward};
+use rekindle_kernels::{
+    Activation, ConvShape, Epilogue, conv_backward_input, conv_backward_weight, conv_forward,
+};
 
 fn median(runs: usize, mut work: impl FnMut()) -> f64 {
     work();
@@ -20,7 +22,10 @@ fn median(runs: usize, mut work: impl FnMut()) -> f64 {
 }
 
 fn main() {
-    let filter = std::env::args().skip(1).find(|a| !a.starts_with('-')).unwrap_or_default();
+    let filter = std::env::args()
+        .skip(1)
+        .find(|a| !a.starts_with('-'))
+        .unwrap_or_default();
     // Size, channels in and out, kernel, stride.
     let shapes = [
         (224, 3, 64, 7, 2),
@@ -52,17 +57,25 @@ fn main() {
         (7, 320, 1280, 1, 1),
     ];
     let batch = 16;
-    println!("{:>26} {:>18} {:>18} {:>18}", "batch 16", "forward", "backward input", "backward weight");
+    println!(
+        "{:>26} {:>18} {:>18} {:>18}",
+        "batch 16", "forward", "backward input", "backward weight"
+    );
     for (size, channels_in, channels_out, kernel, stride) in shapes {
         let name = format!("{size}px {channels_in}->{channels_out} k{kernel} s{stride}");
         if !name.contains(&filter) {
             continue;
         }
-        let mut shape = ConvShape::new(batch, [size, size], [channels_in, channels_out], kernel).with_stride(stride);
+        let mut shape = ConvShape::new(batch, [size, size], [channels_in, channels_out], kernel)
+            .with_stride(stride);
         if kernel == 1 {
             shape.padding = [[0; 2]; 2];
         }
-        let fill = |len: usize| -> Vec<f32> { (0..len).map(|i| ((i * 2_654_435_761) % 1000) as f32 / 500.0 - 1.0).collect() };
+        let fill = |len: usize| -> Vec<f32> {
+            (0..len)
+                .map(|i| ((i * 2_654_435_761) % 1000) as f32 / 500.0 - 1.0)
+                .collect()
+        };
         let x = fill(shape.input_len());
         let weight = fill(shape.weight_len());
         let bias = fill(channels_out);
@@ -71,11 +84,19 @@ fn main() {
         let mut dx = fill(shape.input_len());
         let mut dw = fill(shape.weight_len());
         let flop = 2.0 * shape.output_len() as f64 * (shape.weight_len() / channels_out) as f64;
-        let epilogue = Epilogue { bias: Some(&bias), residual: None, activation: Activation::Relu };
+        let epilogue = Epilogue {
+            bias: Some(&bias),
+            residual: None,
+            activation: Activation::Relu,
+        };
         let times = [
             median(5, || conv_forward(&shape, &x, &weight, epilogue, &mut out)),
             median(5, || conv_backward_input(&shape, &dy, &weight, &mut dx)),
-            if std::env::var("W").is_ok() { median(5, || conv_backward_weight(&shape, &x, &dy, &mut dw)) } else { 1.0 },
+            if std::env::var("W").is_ok() {
+                median(5, || conv_backward_weight(&shape, &x, &dy, &mut dw))
+            } else {
+                1.0
+            },
         ];
         print!("{name:>26}");
         for ms in times {

@@ -10,15 +10,15 @@ pub enum Activation {
     Identity,
     /// `max(0, x)`.
     Relu,
-    /// `min(max(0, x), 6)` (Howard et al. 2017).
+    /// `min(max(0, x), 6)` (Howard et al. 2017, MobileNets).
     Relu6,
-    /// `x * sigmoid(x)` (Elfwing et al. 2017; also called swish).
-    Silu,
-    /// `x * relu6(x + 3) / 6` (Howard et al. 2019).
-    HardSwish,
-    /// `relu6(x + 3) / 6` (Howard et al. 2019).
+    /// `min(max(0, x + 3), 6) / 6`, a sigmoid of three straight lines (Howard et al. 2019, MobileNetV3; PyTorch's `Hardsigmoid`).
     HardSigmoid,
-    /// `x * Phi(x)` with the normal distribution's `Phi`, by the error function (Hendrycks & Gimpel 2016).
+    /// `x min(max(0, x + 3), 6) / 6`, SiLU with a hard sigmoid (Howard et al. 2019, MobileNetV3; PyTorch's `Hardswish`).
+    HardSwish,
+    /// `x / (1 + exp(-x))`, also called swish (Elfwing et al. 2018; Ramachandran et al. 2017; PyTorch's `SiLU`).
+    Silu,
+    /// `x (1 + erf(x / sqrt(2))) / 2`, without the approximation by tanh (Hendrycks & Gimpel 2016; PyTorch's `GELU`).
     Gelu,
 }
 
@@ -53,7 +53,11 @@ impl Activation {
             Self::HardSigmoid => hard_sigmoid(s, x),
             Self::Gelu => {
                 let half = s.mul(s.splat(0.5), x);
-                s.mul_add(half, erf(s, s.mul(x, s.splat(std::f32::consts::FRAC_1_SQRT_2))), half)
+                s.mul_add(
+                    half,
+                    erf(s, s.mul(x, s.splat(std::f32::consts::FRAC_1_SQRT_2))),
+                    half,
+                )
             }
         }
     }
@@ -115,7 +119,15 @@ pub(crate) fn exp<S: Simd>(s: S, x: S::V) -> S::V {
     let r = s.mul_add(whole, s.splat(-0.693_359_4), x);
     let r = s.mul_add(whole, s.splat(2.121_944_4e-4), r);
     let mut p = s.splat(1.0 / 5040.0);
-    for c in [1.0 / 720.0, 1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 0.5, 1.0, 1.0] {
+    for c in [
+        1.0 / 720.0,
+        1.0 / 120.0,
+        1.0 / 24.0,
+        1.0 / 6.0,
+        0.5,
+        1.0,
+        1.0,
+    ] {
         p = s.mul_add(p, r, s.splat(c));
     }
     s.mul(p, power)
@@ -141,4 +153,51 @@ fn erf<S: Simd>(s: S, x: S::V) -> S::V {
     let tail = s.mul(s.mul(p, t), exp(s, s.mul(size, s.sub(s.zero(), size))));
     let positive = s.sub(one, tail);
     s.select_gt(x, s.zero(), positive, s.sub(s.zero(), positive))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const X: [f32; 8] = [-4.0, -3.0, -1.5, -0.5, 0.0, 0.5, 1.5, 7.0];
+
+    /// What `torch.nn.functional` gives for [`X`] in float64, PyTorch 2.15.0.
+    const EXPECTED: [(Activation, [f32; 8]); 7] = [
+        (Activation::Identity, X),
+        (Activation::Relu, [0.0, 0.0, 0.0, 0.0, 0.0, 0.5, 1.5, 7.0]),
+        (Activation::Relu6, [0.0, 0.0, 0.0, 0.0, 0.0, 0.5, 1.5, 6.0]),
+        (
+            Activation::HardSigmoid,
+            [0.0, 0.0, 0.25, 0.4166667, 0.5, 0.5833333, 0.75, 1.0],
+        ),
+        (
+            Activation::HardSwish,
+            [0.0, 0.0, -0.375, -0.2083333, 0.0, 0.2916667, 1.125, 7.0],
+        ),
+        (
+            Activation::Silu,
+            [
+                -0.0719448, -0.1422776, -0.2736383, -0.1887703, 0.0, 0.3112297, 1.2263617, 6.993623,
+            ],
+        ),
+        (
+            Activation::Gelu,
+            [
+                -0.0001267, -0.0040497, -0.1002108, -0.1542688, 0.0, 0.3457312, 1.3997892, 7.0,
+            ],
+        ),
+    ];
+
+    #[test]
+    fn every_function_gives_pytorchs_values() {
+        for (function, expected) in EXPECTED {
+            for (x, expected) in X.into_iter().zip(expected) {
+                let got = function.apply(x);
+                assert!(
+                    (got - expected).abs() < 1e-6,
+                    "{function:?}({x}) = {got}, not {expected}"
+                );
+            }
+        }
+    }
 }

@@ -67,11 +67,21 @@ impl Buffer {
     /// A buffer whose numbers are unspecified (of an earlier use, or zero); the caller overwrites them.
     pub(crate) fn unspecified(len: usize) -> Self {
         // Whole pages for the large ones, so that nearly equal sizes share blocks.
-        let bytes = (len * 4).max(1).next_multiple_of(if len * 4 >= SMALLEST_KEPT { 4096 } else { ALIGNMENT });
+        let bytes = (len * 4)
+            .max(1)
+            .next_multiple_of(if len * 4 >= SMALLEST_KEPT {
+                4096
+            } else {
+                ALIGNMENT
+            });
         if bytes >= SMALLEST_KEPT {
             let mut pool = pool();
             // The smallest block that fits, unless it wastes more than an eighth.
-            let found = pool.free.range(bytes..=bytes + bytes / 8).next().map(|(&size, _)| size);
+            let found = pool
+                .free
+                .range(bytes..=bytes + bytes / 8)
+                .next()
+                .map(|(&size, _)| size);
             if let Some(size) = found {
                 let blocks = pool.free.get_mut(&size).expect("the key was just found");
                 let block = blocks.pop().expect("no list is left empty");
@@ -80,7 +90,11 @@ impl Buffer {
                 }
                 pool.kept -= size;
                 let start = NonNull::new(block as *mut f32).expect("the pool holds no null");
-                return Self { start, len, bytes: size };
+                return Self {
+                    start,
+                    len,
+                    bytes: size,
+                };
             }
         }
         let layout = layout(bytes);
@@ -100,13 +114,57 @@ impl Buffer {
     }
 }
 
+#[cfg(feature = "flex")]
+impl Buffer {
+    /// The numbers as Burn's bytes, without a copy; dropped, they return to the pool.
+    pub(crate) fn into_bytes(self) -> burn_std::Bytes {
+        let bytes = self.len * 4;
+        // SAFETY: all `len` numbers are initialised.
+        unsafe { burn_std::Bytes::from_controller(Box::new(self), bytes) }
+    }
+}
+
+#[cfg(feature = "flex")]
+impl burn_std::AllocationController for Buffer {
+    fn alloc_align(&self) -> usize {
+        ALIGNMENT
+    }
+
+    fn property(&self) -> burn_std::AllocationProperty {
+        burn_std::AllocationProperty::Other
+    }
+
+    unsafe fn memory_mut(
+        &mut self,
+        _policy: burn_std::AccessPolicy,
+    ) -> Result<&mut [std::mem::MaybeUninit<u8>], burn_std::AccessError> {
+        let numbers: &mut [f32] = self;
+        // SAFETY: the numbers' own bytes; the caller writes initialised ones alone.
+        Ok(unsafe {
+            std::slice::from_raw_parts_mut(numbers.as_mut_ptr().cast(), size_of_val(numbers))
+        })
+    }
+
+    fn memory(
+        &self,
+        _policy: burn_std::AccessPolicy,
+    ) -> Result<&[std::mem::MaybeUninit<u8>], burn_std::AccessError> {
+        let numbers: &[f32] = self;
+        // SAFETY: the numbers' own bytes.
+        Ok(unsafe { std::slice::from_raw_parts(numbers.as_ptr().cast(), size_of_val(numbers)) })
+    }
+}
+
 impl Drop for Buffer {
     fn drop(&mut self) {
         if self.bytes >= SMALLEST_KEPT {
             let mut pool = pool();
             if pool.kept + self.bytes <= MOST_KEPT {
                 pool.kept += self.bytes;
-                pool.free.entry(self.bytes).or_default().push(self.start.as_ptr() as usize);
+                pool.free
+                    .entry(self.bytes)
+                    .or_default()
+                    .push(self.start.as_ptr() as usize);
                 return;
             }
         }

@@ -10,13 +10,32 @@
 
 pub mod activation;
 mod buffer;
+mod channels;
+#[cfg(test)]
+mod check;
 pub mod conv;
-pub mod shape;
+pub mod elementwise;
+pub mod gate;
+mod images;
+pub mod layout;
+pub mod norm;
+#[cfg(feature = "burn")]
+pub mod ops;
 mod parallel;
+pub mod pool;
+pub mod shape;
 mod simd;
 
 pub use activation::Activation;
 pub use buffer::release_memory;
-pub use conv::{Epilogue, conv_backward_input, conv_backward_weight, conv_forward};
+pub use conv::{Epilogue, PreparedConv, conv_backward_input, conv_backward_weight, conv_forward};
+pub use elementwise::{activate, activate_backward, add_activate};
+pub use gate::{gate, gate_backward};
+pub use layout::{nchw_to_nhwc, nhwc_to_nchw};
+pub use norm::{Derivative, Moments, NormActBackward, act_backward, moments, normalize_act};
+pub use pool::{
+    PoolShape, average_pool, average_pool_backward, global_average_pool,
+    global_average_pool_backward, max_pool, max_pool_backward,
+};
 pub use shape::ConvShape;
 pub use simd::{Level, with_level};

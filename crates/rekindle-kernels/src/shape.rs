@@ -110,10 +110,16 @@ impl ConvShape {
             && self.channels_in > 0
             && self.channels_out > 0
             && self.groups > 0
-            && self.kernel.iter().chain(&self.stride).chain(&self.dilation).all(|&n| n > 0);
+            && self
+                .kernel
+                .iter()
+                .chain(&self.stride)
+                .chain(&self.dilation)
+                .all(|&n| n > 0);
         assert!(positive, "a convolution has a size of zero: {self:?}");
         assert!(
-            self.channels_in.is_multiple_of(self.groups) && self.channels_out.is_multiple_of(self.groups),
+            self.channels_in.is_multiple_of(self.groups)
+                && self.channels_out.is_multiple_of(self.groups),
             "the groups do not divide the channels: {self:?}"
         );
         for (dim, size) in [(0, self.height), (1, self.width)] {
@@ -164,7 +170,8 @@ mod tests {
                             for tap in 0..kernel {
                                 let expected: Vec<usize> = (0..shape.out_width())
                                     .filter(|o| {
-                                        let at = (o * stride + tap * dilation) as isize - pad[0] as isize;
+                                        let at = (o * stride + tap * dilation) as isize
+                                            - pad[0] as isize;
                                         (0..size as isize).contains(&at)
                                     })
                                     .collect();

@@ -1,6 +1,7 @@
 //! One file per command, each with a `run` that returns how it ended.
 
 pub mod backbones;
+pub mod bench;
 pub mod evaluate;
 mod images;
 pub mod inspect;

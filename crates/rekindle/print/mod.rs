@@ -3,6 +3,7 @@
 //! Results go to standard output; progress, warnings and errors to standard error. Nothing that is not a terminal gets control
 //! characters, and `NO_COLOR` is respected.
 
+pub mod bench;
 pub mod closing;
 pub mod figures;
 pub mod plan;

@@ -6,10 +6,8 @@
 
 use burn::tensor::Device;
 
-use crate::layers::{
-    Activation, BatchNormConfig, Conv2dConfig, ConvNormAct, ConvNormActConfig, Layer, Padding,
-    Residual, Unit,
-};
+use super::inverted_residual::{Convention, InvertedResidual, round_channels};
+use crate::layers::{Activation, Conv2dConfig, Layer};
 use crate::{Backbone, Stage};
 
 /// Shape of an EfficientNet-Lite.
@@ -59,15 +57,6 @@ const STAGES: [(usize, usize, usize, usize, usize); 7] = [
 const STEM: usize = 32;
 const FEATURES: usize = 1280;
 
-/// One inverted residual block.
-struct BlockShape<'a> {
-    key: &'a str,
-    channels: [usize; 2],
-    kernel: usize,
-    stride: usize,
-    expansion: usize,
-}
-
 impl EfficientNetLite {
     /// Builds the network: stages `stem`, `blocks.0` to `blocks.6`, `conv_head`.
     pub fn init(&self, name: &str, device: &Device) -> Backbone {
@@ -75,7 +64,8 @@ impl EfficientNetLite {
             stride: 2,
             ..Conv2dConfig::new("conv_stem", [3, STEM], 3)
         };
-        let stem = Layer::conv(self.block(stem, "bn1", Activation::Relu6, device));
+        let convention = self.convention();
+        let stem = Layer::conv(convention.block(stem, "bn1", Activation::Relu6, device));
         let mut stages = vec![Stage::new("stem", vec![stem], STEM, 2)];
         let (mut channels, mut reduction) = (STEM, 2);
         for (index, (repeats, kernel, stride, expansion, out)) in STAGES.into_iter().enumerate() {
@@ -88,16 +78,17 @@ impl EfficientNetLite {
             let out = round_channels(out as f64 * self.width);
             let mut layers = Vec::new();
             for block in 0..repeats {
-                let key = format!("blocks.{index}.{block}");
-                let stride = if block == 0 { stride } else { 1 };
-                let shape = BlockShape {
-                    key: &key,
+                let shape = InvertedResidual {
+                    key: format!("blocks.{index}.{block}"),
                     channels: [channels, out],
+                    expanded: (expansion > 1).then_some(channels * expansion),
                     kernel,
-                    stride,
-                    expansion,
+                    stride: if block == 0 { stride } else { 1 },
+                    activation: Activation::Relu6,
+                    squeeze_excite: None,
+                    shortcut: true,
                 };
-                layers.extend(self.inverted_residual(&shape, device));
+                layers.extend(shape.layers(convention, device));
                 channels = out;
             }
             reduction *= stride;
@@ -110,86 +101,15 @@ impl EfficientNetLite {
             });
         }
         let head = Conv2dConfig::new("conv_head", [channels, FEATURES], 1);
-        let head = Layer::conv(self.block(head, "bn2", Activation::Relu6, device));
+        let head = Layer::conv(convention.block(head, "bn2", Activation::Relu6, device));
         stages.push(Stage::new("conv_head", vec![head], FEATURES, reduction));
         Backbone::new(name, stages, "classifier")
     }
 
-    /// Expansion (none in the first stage), depthwise convolution, linear projection (Sandler et al. 2018).
-    fn inverted_residual(&self, shape: &BlockShape, device: &Device) -> Vec<Layer> {
-        let BlockShape {
-            key,
-            channels: [channels_in, channels_out],
-            kernel,
-            stride,
-            expansion,
-        } = *shape;
-        let width = channels_in * expansion;
-        let mut convs = Vec::new();
-        if expansion > 1 {
-            convs.push((
-                Conv2dConfig::new(format!("{key}.conv_pw"), [channels_in, width], 1),
-                Activation::Relu6,
-            ));
+    fn convention(&self) -> Convention {
+        match self.tensorflow {
+            true => Convention::TENSORFLOW,
+            false => Convention::PYTORCH,
         }
-        let depthwise = Conv2dConfig::new(format!("{key}.conv_dw"), [width, width], kernel);
-        convs.push((
-            Conv2dConfig {
-                stride,
-                groups: width,
-                ..depthwise
-            },
-            Activation::Relu6,
-        ));
-        let projection = if expansion > 1 { "conv_pwl" } else { "conv_pw" };
-        convs.push((
-            Conv2dConfig::new(format!("{key}.{projection}"), [width, channels_out], 1),
-            Activation::Identity,
-        ));
-        let units = convs
-            .into_iter()
-            .enumerate()
-            .map(|(index, (conv, activation))| {
-                Unit::Conv(self.block(conv, &format!("{key}.bn{}", index + 1), activation, device))
-            });
-        match stride == 1 && channels_in == channels_out {
-            true => vec![Layer::Residual(Residual::new(
-                units.collect(),
-                Vec::new(),
-                Activation::Identity,
-            ))],
-            false => units.map(Layer::Unit).collect(),
-        }
-    }
-
-    fn block(
-        &self,
-        conv: Conv2dConfig,
-        norm: &str,
-        activation: Activation,
-        device: &Device,
-    ) -> ConvNormAct {
-        let mut norm = BatchNormConfig::new(norm, conv.channels[1]);
-        let mut conv = conv;
-        if self.tensorflow {
-            norm.epsilon = 1e-3;
-            conv.padding = Padding::Same;
-        }
-        ConvNormActConfig {
-            conv,
-            norm: Some(norm),
-            activation,
-        }
-        .init(device)
-    }
-}
-
-/// To the nearest multiple of 8, but never down by more than a tenth.
-fn round_channels(channels: f64) -> usize {
-    let rounded = (((channels + 4.0) as usize) / 8 * 8).max(8);
-    if (rounded as f64) < 0.9 * channels {
-        rounded + 8
-    } else {
-        rounded
     }
 }

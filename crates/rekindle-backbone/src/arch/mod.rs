@@ -1,6 +1,8 @@
 //! Which networks there are. One file per family; adding an architecture is one file and one line in [`Family`].
 
 mod efficientnet_lite;
+mod inverted_residual;
+mod mobilenet_v3;
 mod resnet;
 
 use burn::tensor::Device;
@@ -8,6 +10,7 @@ use burn::tensor::Device;
 use crate::{Backbone, BackboneError};
 
 pub use efficientnet_lite::EfficientNetLite;
+pub use mobilenet_v3::{MobileNetV3, MobileNetV3Flavour, MobileNetV3Size};
 pub use resnet::ResNet;
 
 /// A network's shape, named as timm names it.
@@ -27,6 +30,8 @@ pub enum Family {
     ResNet(ResNet),
     /// EfficientNet-Lite 0 to 4.
     EfficientNetLite(EfficientNetLite),
+    /// MobileNetV3, large and small.
+    MobileNetV3(MobileNetV3),
 }
 
 impl Architecture {
@@ -42,7 +47,11 @@ impl Architecture {
                 name,
                 family: Family::EfficientNetLite(shape.clone()),
             });
-        resnets.chain(lites).collect()
+        let mobiles = mobilenet_v3::VARIANTS.iter().map(|(name, shape)| Self {
+            name,
+            family: Family::MobileNetV3(shape.clone()),
+        });
+        resnets.chain(lites).chain(mobiles).collect()
     }
 
     /// The architecture of this name, without a weight tag: `resnet50`, not `resnet50.a1_in1k`.
@@ -69,6 +78,7 @@ impl Architecture {
         match &self.family {
             Family::ResNet(shape) => shape.init(self.name, device),
             Family::EfficientNetLite(shape) => shape.init(self.name, device),
+            Family::MobileNetV3(shape) => shape.init(self.name, device),
         }
     }
 }

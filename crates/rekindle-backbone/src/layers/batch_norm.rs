@@ -3,6 +3,7 @@
 use burn::module::{Flag, Module, Param, RunningState};
 use burn::tensor::module::{batch_norm, batch_norm_train};
 use burn::tensor::{Device, Tensor};
+use rekindle_kernels::ops::NormOptions;
 
 use crate::{Named, StateVisitor};
 
@@ -77,10 +78,22 @@ impl BatchNorm {
     ///
     /// `[batch, channels, height, width]` to the same.
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        if x.is_autodiff() && self.training.is_enabled() {
+        if self.uses_batch_statistics(&x) {
             self.forward_train(x)
         } else {
             self.forward_inference(x)
+        }
+    }
+
+    /// Whether `x` is normalised by its own statistics, not the running ones.
+    pub(super) fn uses_batch_statistics(&self, x: &Tensor<4>) -> bool {
+        x.is_autodiff() && self.training.is_enabled()
+    }
+
+    /// The kernels' options of this layer.
+    pub(super) fn options(&self) -> NormOptions {
+        NormOptions {
+            epsilon: self.epsilon,
         }
     }
 
@@ -100,21 +113,39 @@ impl BatchNorm {
 
     fn forward_train(&self, x: Tensor<4>) -> Tensor<4> {
         let [batch, _, height, width] = x.dims();
-        let count = (batch * height * width) as f64;
         let result = batch_norm_train(x, self.gamma.val(), self.beta.val(), self.epsilon);
+        self.track(
+            result.mean.detach(),
+            result.variance.detach(),
+            batch * height * width,
+        );
+        result.output
+    }
+
+    /// Moves the running statistics towards those of a batch: its mean and biased variance over `count` numbers per channel.
+    pub(super) fn track(&self, mean: Tensor<1>, variance: Tensor<1>, count: usize) {
+        let count = count as f64;
         // A single value per channel has no unbiased variance; PyTorch refuses it, here the biased one (0) is kept.
-        let unbiased = result
-            .variance
-            .detach()
-            .mul_scalar(count / (count - 1.0).max(1.0));
+        let unbiased = variance.mul_scalar(count / (count - 1.0).max(1.0));
         let keep = 1.0 - self.momentum;
-        let mean = self.running_mean.value_sync().mul_scalar(keep)
-            + result.mean.detach().mul_scalar(self.momentum);
-        let variance =
-            self.running_var.value_sync().mul_scalar(keep) + unbiased.mul_scalar(self.momentum);
+        let running_mean = self.running_mean.value_sync();
+        let running_var = self.running_var.value_sync();
+        // Onto the device of the state, which may record gradients.
+        let mean = mean.to_device(&running_mean.device());
+        let unbiased = unbiased.to_device(&running_var.device());
+        let mean = running_mean.mul_scalar(keep) + mean.mul_scalar(self.momentum);
+        let variance = running_var.mul_scalar(keep) + unbiased.mul_scalar(self.momentum);
         self.running_mean.update(mean.detach());
         self.running_var.update(variance.detach());
-        result.output
+    }
+
+    /// As [`scale_and_shift`](Self::scale_and_shift), with gradients to gamma and beta.
+    pub(super) fn scale_and_shift_tracked(&self, device: &Device) -> (Tensor<1>, Tensor<1>) {
+        let mean = self.running_mean.value().to_device(device);
+        let variance = self.running_var.value().to_device(device);
+        let scale = self.gamma.val() / variance.add_scalar(self.epsilon).sqrt();
+        let shift = self.beta.val() - mean * scale.clone();
+        (scale, shift)
     }
 
     /// The same normalisation with running statistics as `x * scale + shift`, both `[channels]`.

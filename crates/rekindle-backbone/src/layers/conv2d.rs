@@ -2,10 +2,11 @@
 
 use burn::module::{Module, Param};
 use burn::nn::Initializer;
-use burn::tensor::module::conv2d;
-use burn::tensor::ops::ConvOptions;
 use burn::tensor::{Device, Tensor};
+use rekindle_kernels::Activation;
+use rekindle_kernels::ops::{self, ConvOptions, Prepared};
 
+use super::FeatureMap;
 use crate::{Named, StateVisitor};
 
 /// How the borders are padded with zeros.
@@ -85,6 +86,7 @@ impl Conv2dConfig {
             groups: self.groups,
             padding: self.padding,
             key: self.key.clone(),
+            prepared: Prepared::default(),
         }
     }
 }
@@ -102,6 +104,9 @@ pub struct Conv2d {
     padding: Padding,
     #[module(skip)]
     key: String,
+    /// The weights as the kernels read them, once they stay.
+    #[module(skip)]
+    prepared: Prepared,
 }
 
 impl Conv2d {
@@ -111,22 +116,82 @@ impl Conv2d {
     ///
     /// `[batch, channels_in, height, width]` to `[batch, channels_out, height', width']`.
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        let [_, _, height, width] = x.dims();
+        self.apply(FeatureMap::new(x), None, Activation::Identity)
+            .into_images()
+    }
+
+    /// `activation(convolution + bias + residual)`.
+    pub(super) fn apply(
+        &self,
+        x: FeatureMap,
+        residual: Option<FeatureMap>,
+        activation: Activation,
+    ) -> FeatureMap {
+        let bias = self.bias.as_ref().map(|bias| bias.val());
+        self.apply_with(
+            x,
+            self.weight.val(),
+            bias,
+            residual,
+            activation,
+            Some(&self.prepared),
+        )
+    }
+
+    /// The same with other weights of the same shape.
+    pub(super) fn apply_with(
+        &self,
+        x: FeatureMap,
+        weight: Tensor<4>,
+        bias: Option<Tensor<1>>,
+        residual: Option<FeatureMap>,
+        activation: Activation,
+        prepared: Option<&Prepared>,
+    ) -> FeatureMap {
+        let last = x.is_channels_last();
+        let x = x.into_tensor();
+        let options = self.options(x.dims(), last);
+        let residual = residual.map(FeatureMap::into_tensor);
+        if last {
+            let out = ops::conv_act(x, weight, bias, residual, options, activation, prepared);
+            return FeatureMap::channels_last(out);
+        }
+        let [[top, bottom], [left, right]] = options.padding;
+        let pads = [(top, bottom), (left, right)];
+        let options = burn::tensor::ops::ConvOptions::new_with_padding(
+            options.stride,
+            pads,
+            options.dilation,
+            options.groups,
+        );
+        let out = burn::tensor::module::conv2d(x, weight, bias, options);
+        let out = match residual {
+            Some(residual) => out + residual,
+            None => out,
+        };
+        FeatureMap::channels_first(activation.forward(out))
+    }
+
+    /// The geometry for a map of these dimensions.
+    pub(super) fn options(&self, dims: [usize; 4], channels_last: bool) -> ConvOptions {
+        let (height, width) = match channels_last {
+            true => (dims[1], dims[2]),
+            false => (dims[2], dims[3]),
+        };
         let kernel = self.weight.dims()[3];
-        let pads = match self.padding {
-            Padding::Fixed(pad) => [(pad, pad), (pad, pad)],
+        let padding = match self.padding {
+            Padding::Fixed(pad) => [[pad; 2]; 2],
             Padding::Same => [
                 same_padding(height, kernel, self.stride),
                 same_padding(width, kernel, self.stride),
             ],
         };
-        let options = ConvOptions::new_with_padding([self.stride; 2], pads, [1, 1], self.groups);
-        conv2d(
-            x,
-            self.weight.val(),
-            self.bias.as_ref().map(|bias| bias.val()),
-            options,
-        )
+        ConvOptions {
+            stride: [self.stride; 2],
+            padding,
+            dilation: [1; 2],
+            groups: self.groups,
+        }
     }
 
     /// The same convolution with each output channel scaled and shifted, as a batch norm behind it would do; for inference.
@@ -145,6 +210,7 @@ impl Conv2d {
             groups: self.groups,
             padding: self.padding,
             key: self.key.clone(),
+            prepared: Prepared::default(),
         }
     }
 }
@@ -159,9 +225,9 @@ impl Named for Conv2d {
 }
 
 /// Padding before and after one dimension so that the output has `ceil(size / stride)` elements.
-fn same_padding(size: usize, kernel: usize, stride: usize) -> (usize, usize) {
+fn same_padding(size: usize, kernel: usize, stride: usize) -> [usize; 2] {
     let total = ((size.div_ceil(stride) - 1) * stride + kernel).saturating_sub(size);
-    (total / 2, total - total / 2)
+    [total / 2, total - total / 2]
 }
 
 #[cfg(test)]
@@ -170,11 +236,11 @@ mod tests {
 
     #[test]
     fn same_padding_puts_the_odd_pixel_last() {
-        assert_eq!(same_padding(224, 3, 2), (0, 1));
-        assert_eq!(same_padding(225, 3, 2), (1, 1));
-        assert_eq!(same_padding(56, 5, 2), (1, 2));
-        assert_eq!(same_padding(7, 3, 1), (1, 1));
-        assert_eq!(same_padding(8, 1, 2), (0, 0));
+        assert_eq!(same_padding(224, 3, 2), [0, 1]);
+        assert_eq!(same_padding(225, 3, 2), [1, 1]);
+        assert_eq!(same_padding(56, 5, 2), [1, 2]);
+        assert_eq!(same_padding(7, 3, 1), [1, 1]);
+        assert_eq!(same_padding(8, 1, 2), [0, 0]);
     }
 
     #[test]

@@ -2,8 +2,9 @@
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
+use rekindle_kernels::ops::conv_norm_act;
 
-use super::{Activation, BatchNorm, BatchNormConfig, Conv2d, Conv2dConfig};
+use super::{Activation, BatchNorm, BatchNormConfig, Conv2d, Conv2dConfig, FeatureMap};
 use crate::{Named, StateVisitor};
 
 /// Shape of a [`ConvNormAct`].
@@ -46,12 +47,81 @@ impl ConvNormAct {
     ///
     /// `[batch, channels_in, height, width]` to `[batch, channels_out, height', width']`.
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        let x = self.conv.forward(x);
-        let x = match &self.norm {
-            Some(norm) => norm.forward(x),
-            None => x,
+        self.apply(FeatureMap::new(x)).into_images()
+    }
+
+    pub(super) fn apply(&self, x: FeatureMap) -> FeatureMap {
+        self.apply_as(x, None, self.activation)
+    }
+
+    /// `activation(block + residual)` for a block without an activation of its own.
+    pub(super) fn apply_adding(
+        &self,
+        x: FeatureMap,
+        residual: FeatureMap,
+        activation: Activation,
+    ) -> FeatureMap {
+        debug_assert!(self.ends_linearly());
+        self.apply_as(x, Some(residual), activation)
+    }
+
+    /// Whether nothing follows the norm, so that a sum can be joined to it.
+    pub(super) fn ends_linearly(&self) -> bool {
+        self.activation == Activation::Identity
+    }
+
+    fn apply_as(
+        &self,
+        x: FeatureMap,
+        residual: Option<FeatureMap>,
+        activation: Activation,
+    ) -> FeatureMap {
+        let Some(norm) = &self.norm else {
+            return self.conv.apply(x, residual, activation);
         };
-        self.activation.forward(x)
+        if !x.is_channels_last() {
+            let out = norm.forward(self.conv.forward(x.into_tensor()));
+            let out = match residual {
+                Some(residual) => out + residual.into_tensor(),
+                None => out,
+            };
+            return FeatureMap::channels_first(activation.forward(out));
+        }
+        let tensor = x.into_tensor();
+        if norm.uses_batch_statistics(&tensor) && self.conv.bias.is_none() {
+            let options = self.conv.options(tensor.dims(), true);
+            let weight = self.conv.weight.val();
+            let residual = residual.map(FeatureMap::into_tensor);
+            let (gamma, beta) = (norm.gamma.val(), norm.beta.val());
+            let result = conv_norm_act(
+                tensor,
+                weight,
+                gamma,
+                beta,
+                residual,
+                options,
+                norm.options(),
+                activation,
+            );
+            let [batch, height, width, _] = result.output.dims();
+            norm.track(result.mean, result.variance, batch * height * width);
+            return FeatureMap::channels_last(result.output);
+        }
+        // Constant statistics scale the weights instead of the result; gradients of scale and shift come with those of the weights.
+        let (scale, shift) = norm.scale_and_shift_tracked(&tensor.device());
+        let bias = match &self.conv.bias {
+            Some(bias) => bias.val() * scale.clone() + shift,
+            None => shift,
+        };
+        let weight = self.conv.weight.val() * scale.reshape([-1, 1, 1, 1]);
+        self.conv.apply_with(
+            FeatureMap::channels_last(tensor),
+            weight,
+            Some(bias),
+            residual,
+            activation,
+            None,
+        )
     }
 
     /// The block for inference, its batch norm folded into the convolution.

@@ -4,6 +4,9 @@ use burn::module::Module;
 use burn::tensor::Tensor;
 use burn::tensor::module::{avg_pool2d, max_pool2d};
 use burn::tensor::ops::{AvgPoolOptions, MaxPoolOptions};
+use rekindle_kernels::ops::{self, PoolOptions};
+
+use super::FeatureMap;
 
 /// Which pooling.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,6 +16,8 @@ pub enum PoolKind {
     /// Mean of the window's pixels that lie in the image; the window may reach over the border (PyTorch's `ceil_mode=True`,
     /// `count_include_pad=False`).
     AverageCeil,
+    /// Mean of the whole map, to one pixel; kernel, stride and padding count for nothing.
+    GlobalAverage,
 }
 
 /// Shape of a [`Pool`].
@@ -28,6 +33,18 @@ pub struct PoolConfig {
     pub padding: usize,
 }
 
+impl PoolConfig {
+    /// The mean over height and width.
+    pub fn global_average() -> Self {
+        Self {
+            kind: PoolKind::GlobalAverage,
+            kernel: 1,
+            stride: 1,
+            padding: 0,
+        }
+    }
+}
+
 /// Max or average pooling; it has no parameters.
 #[derive(Module, Debug)]
 pub struct Pool {
@@ -41,8 +58,43 @@ impl Pool {
         Self { config }
     }
 
-    /// Pools `x`, `[batch, channels, height, width]`.
+    /// Pools `x`.
+    ///
+    /// # Shapes
+    ///
+    /// `[batch, channels, height, width]` to `[batch, channels, height', width']`, 1 by 1 for [`PoolKind::GlobalAverage`].
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+        self.apply(FeatureMap::new(x)).into_images()
+    }
+
+    pub(super) fn apply(&self, x: FeatureMap) -> FeatureMap {
+        match x.is_channels_last() {
+            true => FeatureMap::channels_last(self.channels_last(x.into_tensor())),
+            false => FeatureMap::channels_first(self.channels_first(x.into_tensor())),
+        }
+    }
+
+    fn channels_last(&self, x: Tensor<4>) -> Tensor<4> {
+        let PoolConfig {
+            kind,
+            kernel,
+            stride,
+            padding,
+        } = self.config;
+        let options = PoolOptions {
+            kernel,
+            stride,
+            padding,
+            ceil: kind == PoolKind::AverageCeil,
+        };
+        match kind {
+            PoolKind::Max => ops::max_pool(x, options),
+            PoolKind::AverageCeil => ops::avg_pool(x, options),
+            PoolKind::GlobalAverage => ops::global_average(x),
+        }
+    }
+
+    fn channels_first(&self, x: Tensor<4>) -> Tensor<4> {
         let PoolConfig {
             kind,
             kernel,
@@ -61,6 +113,7 @@ impl Pool {
                     .with_count_include_pad(false);
                 avg_pool2d(x, options.with_ceil_mode(true))
             }
+            PoolKind::GlobalAverage => x.mean_dims(&[2, 3]),
         }
     }
 }

@@ -3,50 +3,55 @@
 use burn::module::Module;
 use burn::tensor::Tensor;
 
-use super::{Activation, ConvNormAct, Pool};
+use super::{Activation, ConvNormAct, FeatureMap, Pool, SqueezeExcite};
 use crate::{Named, StateVisitor};
 
 /// One step without branches.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "a network has some hundred of them, nearly all the large one"
-)]
 #[derive(Module, Debug)]
 pub enum Unit {
     /// Convolution, norm, activation.
     Conv(ConvNormAct),
     /// Pooling.
     Pool(Pool),
+    /// Squeeze-and-excitation.
+    SqueezeExcite(SqueezeExcite),
 }
 
 impl Unit {
     /// Applies the step, `[batch, channels, height, width]`.
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+        self.apply(FeatureMap::new(x)).into_images()
+    }
+
+    fn apply(&self, x: FeatureMap) -> FeatureMap {
         match self {
-            Self::Conv(block) => block.forward(x),
-            Self::Pool(pool) => pool.forward(x),
+            Self::Conv(block) => block.apply(x),
+            Self::Pool(pool) => pool.apply(x),
+            Self::SqueezeExcite(layer) => layer.apply(x),
         }
     }
 
     fn fold_norms(&self) -> Self {
         match self {
             Self::Conv(block) => Self::Conv(block.fold_norm()),
-            Self::Pool(pool) => Self::Pool(pool.clone()),
+            other => other.clone(),
         }
     }
 
     fn track_statistics(self, track: bool) -> Self {
         match self {
             Self::Conv(block) => Self::Conv(block.track_statistics(track)),
-            pool => pool,
+            other => other,
         }
     }
 }
 
 impl Named for Unit {
     fn visit_state<V: StateVisitor>(&mut self, visitor: &mut V) {
-        if let Self::Conv(block) = self {
-            block.visit_state(visitor);
+        match self {
+            Self::Conv(block) => block.visit_state(visitor),
+            Self::Pool(_) => {}
+            Self::SqueezeExcite(layer) => layer.visit_state(visitor),
         }
     }
 }
@@ -74,9 +79,20 @@ impl Residual {
 
     /// Applies the block, `[batch, channels, height, width]`.
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        let run = |units: &[Unit], x: Tensor<4>| units.iter().fold(x, |x, unit| unit.forward(x));
+        self.apply(FeatureMap::new(x)).into_images()
+    }
+
+    fn apply(&self, x: FeatureMap) -> FeatureMap {
+        let run = |units: &[Unit], x: FeatureMap| units.iter().fold(x, |x, unit| unit.apply(x));
         let other = run(&self.shortcut, x.clone());
-        self.activation.forward(run(&self.body, x) + other)
+        // The sum and what follows it belong to the last convolution's step.
+        if let Some((Unit::Conv(last), before)) = self.body.split_last()
+            && last.ends_linearly()
+        {
+            return last.apply_adding(run(before, x), other, self.activation);
+        }
+        let sum = run(&self.body, x).plus(other);
+        sum.map(|sum| self.activation.forward(sum))
     }
 }
 
@@ -98,9 +114,13 @@ impl Layer {
 
     /// Applies the layer, `[batch, channels, height, width]`.
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+        self.apply(FeatureMap::new(x)).into_images()
+    }
+
+    pub(crate) fn apply(&self, x: FeatureMap) -> FeatureMap {
         match self {
-            Self::Unit(unit) => unit.forward(x),
-            Self::Residual(block) => block.forward(x),
+            Self::Unit(unit) => unit.apply(x),
+            Self::Residual(block) => block.apply(x),
         }
     }
 

@@ -16,15 +16,17 @@ mod adam;
 mod adamw;
 mod nadam;
 pub mod penalty;
+mod placed;
 mod rmsprop;
 mod sgd;
 
 use burn::module::{Module, ModuleVisitor, Param, ParamGroup, ParamId};
-use burn::optim::{DynOptimizer, ModuleOptimizer, Optimizer};
-use burn::tensor::Tensor;
+use burn::optim::{ModuleOptimizer, Optimizer};
+use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
 use crate::setting::SettingError;
+use placed::Placed;
 
 pub use adam::AdamSpec;
 pub use adamw::AdamWSpec;
@@ -99,43 +101,44 @@ impl OptimizerSpec {
         }
     }
 
-    /// Builds the optimiser; the parameters of `no_decay` get no weight decay.
-    pub fn build(&self, no_decay: ParamGroup) -> ModuleOptimizer {
+    /// Builds the optimiser; the parameters of `no_decay` get no weight decay. A state that it restores is made on `device`.
+    pub fn build(&self, no_decay: ParamGroup, device: &Device) -> ModuleOptimizer {
         match self {
-            Self::Sgd(spec) => {
-                two_groups(no_decay, spec.update(spec.weight_decay), spec.update(0.0))
-            }
-            Self::Adam(spec) => {
-                two_groups(no_decay, spec.update(spec.weight_decay), spec.update(0.0))
-            }
-            Self::AdamW(spec) => {
-                two_groups(no_decay, spec.update(spec.weight_decay), spec.update(0.0))
-            }
-            Self::NAdam(spec) => {
-                two_groups(no_decay, spec.update(spec.weight_decay), spec.update(0.0))
-            }
+            Self::Sgd(spec) => groups(no_decay, device, spec.weight_decay, |it| spec.update(it)),
+            Self::Adam(spec) => groups(no_decay, device, spec.weight_decay, |it| spec.update(it)),
+            Self::AdamW(spec) => groups(no_decay, device, spec.weight_decay, |it| spec.update(it)),
+            Self::NAdam(spec) => groups(no_decay, device, spec.weight_decay, |it| spec.update(it)),
             Self::RmsProp(spec) => {
-                two_groups(no_decay, spec.update(spec.weight_decay), spec.update(0.0))
+                groups(no_decay, device, spec.weight_decay, |it| spec.update(it))
             }
         }
     }
 
     /// Builds the optimiser for this module: [`build`](Self::build) with its norm weights and biases as `no_decay`,
     /// unless [`decay_norm_and_bias`](Self::decay_norm_and_bias) is set.
-    pub fn build_for<M: Module>(&self, module: &M) -> ModuleOptimizer {
+    pub fn build_for<M: Module>(&self, module: &M, device: &Device) -> ModuleOptimizer {
         match self.decay_norm_and_bias() {
-            true => self.build(ParamGroup::from_ids(Vec::new())),
-            false => self.build(norms_and_biases(module)),
+            true => self.build(ParamGroup::from_ids(Vec::new()), device),
+            false => self.build(norms_and_biases(module), device),
         }
     }
 }
 
-fn two_groups<O: Optimizer + DynOptimizer>(
+/// An update with this weight decay, and one without for the parameters of `no_decay`.
+fn groups<O: Optimizer>(
     no_decay: ParamGroup,
-    decayed: O,
-    plain: O,
+    device: &Device,
+    weight_decay: f64,
+    update: impl Fn(f64) -> O,
 ) -> ModuleOptimizer {
-    ModuleOptimizer::from(decayed).with_group(no_decay, plain, None)
+    let placed = |weight_decay| Placed {
+        update: update(weight_decay),
+        device: device.clone(),
+    };
+    // Burn wants a bare update to begin with; the last group that matches is the one that counts.
+    ModuleOptimizer::from(update(weight_decay))
+        .with_group(ParamGroup::all(), placed(weight_decay), None)
+        .with_group(no_decay, placed(0.0), None)
 }
 
 /// The parameters of rank 1: weights and biases of norms, biases of convolutions and linear layers.

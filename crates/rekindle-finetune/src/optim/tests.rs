@@ -2,7 +2,9 @@ use std::collections::BTreeMap;
 
 use burn::module::{Module, Param};
 use burn::nn::Linear;
-use burn::optim::{GradientsParams, ModuleOptimizer};
+use burn::optim::{
+    DynOptimizer, GradientsParams, ModuleOptimizer, RecordState, StateSink, StateSource,
+};
 use burn::tensor::{Device, Tensor, TensorData, Tolerance};
 use serde_json::{Value, json};
 
@@ -78,7 +80,7 @@ fn every_optimiser_follows_pytorch_step_by_step() {
         assert_eq!(spec.check(), Ok(()));
         *names.entry(spec.name()).or_insert(0) += 1;
         let mut module = linear(&fixture, &device);
-        let mut optimizer = spec.build_for(&module);
+        let mut optimizer = spec.build_for(&module, &Device::flex());
         let steps = case["steps"].as_array().unwrap();
         assert_eq!(steps.len(), 6);
         for (number, expected) in steps.iter().enumerate() {
@@ -104,12 +106,15 @@ fn a_restored_optimiser_takes_the_same_next_step() {
         let spec: OptimizerSpec =
             serde_json::from_value(json!({"name": name, "weight_decay": 0.1})).unwrap();
         let mut module = linear(&fixture, &device);
-        let mut optimizer = spec.build_for(&module);
+        let mut optimizer = spec.build_for(&module, &Device::flex());
         for number in 0..3 {
             module = step(&mut optimizer, &fixture, number, module);
         }
         let bytes = optimizer.into_bytes().unwrap();
-        let mut restored = spec.build_for(&module).from_bytes(bytes).unwrap();
+        let mut restored = spec
+            .build_for(&module, &Device::flex())
+            .from_bytes(bytes)
+            .unwrap();
         for number in 3..5 {
             let kept = step(&mut optimizer, &fixture, number, module.clone());
             module = step(&mut restored, &fixture, number, module);
@@ -121,6 +126,28 @@ fn a_restored_optimiser_takes_the_same_next_step() {
                 .assert_approx_eq::<f32>(&kept.weight.val().into_data(), tolerance);
         }
     }
+}
+
+#[test]
+fn a_restored_state_is_made_on_the_device_of_the_run() {
+    let device = Device::flex();
+    let update = NAdamSpec::default().update(0.0);
+    let zeros = Tensor::<1>::zeros([2], &device);
+    let (_, state) = update.step(0.1, zeros.clone(), zeros, None);
+    let mut written = StateSink::default();
+    RecordState::state_flatten(&state.unwrap(), "7", &mut written);
+    let mut source = StateSource::new(written.scalars.into_iter().collect());
+    for (name, data) in written.tensors {
+        source.insert_tensor(name, data);
+    }
+    let placed = Placed { update, device };
+    // The autodiff device stands in for the default one, which the tests may not have.
+    let default = Device::flex().autodiff();
+    let state = placed
+        .state_unflatten(1, "7", &mut source, &default)
+        .unwrap()
+        .downcast::<NAdamState<1>>();
+    assert!(!state.moment_1.device().is_autodiff());
 }
 
 #[test]
@@ -140,7 +167,7 @@ fn decay_of_biases_can_be_asked_for() {
         let spec = json!({"name": "adamw", "weight_decay": 0.5, "decay_norm_and_bias": decay_norm_and_bias});
         let spec: OptimizerSpec = serde_json::from_value(spec).unwrap();
         let module = linear(&fixture, &device);
-        let mut optimizer = spec.build_for(&module);
+        let mut optimizer = spec.build_for(&module, &Device::flex());
         step(&mut optimizer, &fixture, 0, module)
             .bias
             .unwrap()
@@ -156,7 +183,7 @@ fn frozen_parameters_do_not_move_under_weight_decay() {
     let device = Device::flex().autodiff();
     let module = linear(&fixture, &device).freeze();
     let before = module.weight.val().into_data();
-    let mut optimizer = OptimizerSpec::default().build_for(&module);
+    let mut optimizer = OptimizerSpec::default().build_for(&module, &Device::flex());
     let module = optimizer.step(0.1, module, GradientsParams::new());
     assert_eq!(module.weight.val().into_data(), before);
 }

@@ -32,16 +32,25 @@ impl Panels {
         let shared = Shared::new(&mut data);
         for_each(panels, |panel| {
             // SAFETY: each part writes its own panel.
-            let packed = unsafe { std::slice::from_raw_parts_mut(shared.get().add(panel * size), size) };
+            let packed =
+                unsafe { std::slice::from_raw_parts_mut(shared.get().add(panel * size), size) };
             let first = panel * width;
             for (at, row) in packed.chunks_exact_mut(width).enumerate() {
                 let (segment, k) = (at / depth, at % depth);
                 for (column, value) in (first..).zip(row) {
-                    *value = if column < columns { weight(segment, k, column) } else { 0.0 };
+                    *value = if column < columns {
+                        weight(segment, k, column)
+                    } else {
+                        0.0
+                    };
                 }
             }
         });
-        Self { data, columns, level }
+        Self {
+            data,
+            columns,
+            level,
+        }
     }
 
     /// The weights of one group for the forward pass.
@@ -55,25 +64,140 @@ impl Panels {
         })
     }
 
+    /// The weights for the forward pass over joined rows: each row of the kernel is one segment.
+    pub(super) fn joined(level: Level, shape: &ConvShape, weight: &[f32]) -> Self {
+        let [kernel_height, kernel_width] = shape.kernel;
+        let channels = shape.channels_in;
+        Self::pack(
+            level,
+            kernel_height,
+            kernel_width * channels,
+            shape.channels_out,
+            |ky, k, column| {
+                let (kx, channel) = (k / channels, k % channels);
+                weight[((column * channels + channel) * kernel_height + ky) * kernel_width + kx]
+            },
+        )
+    }
+
     /// The weights of one group for the gradient of the input, of the taps that `gather` names.
-    pub(super) fn backward(level: Level, shape: &ConvShape, group: usize, weight: &[f32], gather: &Gather) -> Self {
+    pub(super) fn backward(
+        level: Level,
+        shape: &ConvShape,
+        group: usize,
+        weight: &[f32],
+        gather: &Gather,
+    ) -> Self {
         let taps = shape.kernel[0] * shape.kernel[1];
         let columns = shape.channels_in / shape.groups;
         let depth = shape.channels_out / shape.groups;
         let first = group * depth;
-        Self::pack(level, gather.taps.len(), depth, columns, |segment, k, column| {
-            weight[((first + k) * columns + column) * taps + gather.taps[segment]]
-        })
+        Self::pack(
+            level,
+            gather.taps.len(),
+            depth,
+            columns,
+            |segment, k, column| {
+                weight[((first + k) * columns + column) * taps + gather.taps[segment]]
+            },
+        )
     }
 }
 
 /// `out = activation(convolution + bias + residual)`.
-pub(super) fn forward(shape: &ConvShape, x: &[f32], weight: &[f32], epilogue: Epilogue<'_>, out: &mut [f32]) {
+pub(super) fn forward(
+    shape: &ConvShape,
+    x: &[f32],
+    weight: &[f32],
+    epilogue: Epilogue<'_>,
+    out: &mut [f32],
+) {
     let level = Level::current();
-    for group in 0..shape.groups {
-        let panels = Panels::forward(level, shape, group, weight);
-        multiply(&Gather::forward(shape, group), x, &panels, epilogue, out);
+    if joins_rows(shape) {
+        return forward_joined(
+            shape,
+            x,
+            &Panels::joined(level, shape, weight),
+            epilogue,
+            out,
+        );
     }
+    let panels: Vec<_> = (0..shape.groups)
+        .map(|group| Panels::forward(level, shape, group, weight))
+        .collect();
+    forward_with(shape, x, &panels, epilogue, out);
+}
+
+/// The same with each group's panels.
+pub(super) fn forward_with(
+    shape: &ConvShape,
+    x: &[f32],
+    panels: &[Panels],
+    epilogue: Epilogue<'_>,
+    out: &mut [f32],
+) {
+    for (group, panels) in panels.iter().enumerate() {
+        multiply(&Gather::forward(shape, group), x, panels, epilogue, out);
+    }
+}
+
+/// The same with panels over [joined rows](joins_rows).
+pub(super) fn forward_joined(
+    shape: &ConvShape,
+    x: &[f32],
+    panels: &Panels,
+    epilogue: Epilogue<'_>,
+    out: &mut [f32],
+) {
+    let (padded, gather) = join_rows(shape, x);
+    multiply(&gather, &padded, panels, epilogue, out);
+}
+
+/// Whether the taps of a kernel row are joined into one segment: with few channels (an image's three) a tap alone is too short.
+pub(super) fn joins_rows(shape: &ConvShape) -> bool {
+    shape.groups == 1 && shape.channels_in < 8 && shape.kernel[1] > 1 && shape.dilation[1] == 1
+}
+
+/// The padded input, in which the pixels under a kernel row lie side by side, and the product over it.
+pub(super) fn join_rows(shape: &ConvShape, x: &[f32]) -> (Buffer, Gather) {
+    let [[top, bottom], [left, right]] = shape.padding;
+    let (height, width) = (shape.height + top + bottom, shape.width + left + right);
+    let channels = shape.channels_in;
+    let row = width * channels;
+    let mut padded = Buffer::unspecified(shape.batch * height * row);
+    let shared = Shared::new(&mut padded);
+    for_each(shape.batch, |image| {
+        // SAFETY: each part writes its own image.
+        let padded = unsafe {
+            std::slice::from_raw_parts_mut(shared.get().add(image * height * row), height * row)
+        };
+        for (y, padded) in padded.chunks_exact_mut(row).enumerate() {
+            if y < top || y >= top + shape.height {
+                padded.fill(0.0);
+                continue;
+            }
+            let from = (image * shape.height + y - top) * shape.width * channels;
+            let (before, rest) = padded.split_at_mut(left * channels);
+            let (inside, after) = rest.split_at_mut(shape.width * channels);
+            before.fill(0.0);
+            inside.copy_from_slice(&x[from..from + inside.len()]);
+            after.fill(0.0);
+        }
+    });
+    let padding = [[0; 2]; 2];
+    let mut gather = Gather::forward(
+        &ConvShape {
+            height,
+            width,
+            padding,
+            ..*shape
+        },
+        0,
+    );
+    let rows = (0..shape.kernel[0]).map(|ky| [(ky * shape.dilation[0]) as isize, 0]);
+    gather.segments = rows.collect();
+    gather.depth = shape.kernel[1] * channels;
+    (padded, gather)
 }
 
 /// The gradient of the input.
@@ -91,22 +215,39 @@ pub(super) fn backward_input(shape: &ConvShape, dy: &[f32], weight: &[f32], dx: 
 const LEFT_BYTES: usize = 256 << 10;
 
 /// Computes every point of `gather` and stores it in `out`.
-pub(super) fn multiply(gather: &Gather, source: &[f32], panels: &Panels, epilogue: Epilogue<'_>, out: &mut [f32]) {
+pub(super) fn multiply(
+    gather: &Gather,
+    source: &[f32],
+    panels: &Panels,
+    epilogue: Epilogue<'_>,
+    out: &mut [f32],
+) {
     let (tile_rows, width) = panels.level.tile();
     let tiles = gather.points().div_ceil(tile_rows);
     let panel_count = panels.columns.div_ceil(width);
     // A segment overlaps with its neighbours, so that the pixels of a tile count once.
     let tile_bytes = tile_rows * gather.depth * gather.step[0] * gather.step[1] * 4;
-    let block = (LEFT_BYTES / tile_bytes).clamp(1, 64).min(tiles.div_ceil(32)).max(1);
+    let block = (LEFT_BYTES / tile_bytes)
+        .clamp(1, 64)
+        .min(tiles.div_ceil(32))
+        .max(1);
     let blocks = tiles.div_ceil(block);
     // Few rows: the panels are split too.
-    let panels_at_once = if blocks >= 16 { panel_count } else { panel_count.div_ceil(16usize.div_ceil(blocks)) };
+    let panels_at_once = if blocks >= 16 {
+        panel_count
+    } else {
+        panel_count.div_ceil(16usize.div_ceil(blocks))
+    };
     let splits = panel_count.div_ceil(panels_at_once);
     let zeros = Buffer::zeros(gather.depth);
     let shared = Shared::new(out);
     let finish = Finish {
-        bias: epilogue.bias.map_or(std::ptr::null(), |bias| bias[gather.to_start_channel()..].as_ptr()),
-        residual: epilogue.residual.map_or(std::ptr::null(), |residual| residual.as_ptr()),
+        bias: epilogue.bias.map_or(std::ptr::null(), |bias| {
+            bias[gather.to_start_channel()..].as_ptr()
+        }),
+        residual: epilogue
+            .residual
+            .map_or(std::ptr::null(), |residual| residual.as_ptr()),
         activation: epilogue.activation,
     };
     let finish = SharedFinish(finish);
@@ -205,33 +346,61 @@ impl Multiply<'_> {
             let channel = panel * width;
             let columns = (self.panels.columns - channel).min(width);
             for (at, tile) in self.tiles.clone().enumerate() {
-                let mut sums = [[s.zero(); C]; R];
-                for segment in 0..segments {
-                    let b = packed[segment * depth * width..].as_ptr();
-                    // SAFETY: every row was taken from a slice of `depth` numbers; the packed panel has `depth * width` from here.
-                    unsafe { rows_times_panel::<S, R, C>(s, &mut sums, &rows[at * segments + segment], depth, b) };
-                }
                 let used = (points - tile * R).min(R);
-                let finish = self.finish;
-                // SAFETY: the places are distinct points of the grid, each `columns` numbers wide from `channel`; no other part has
-                // this pair of tile and panel. The activations are told apart here, so that each loop is compiled for one.
-                unsafe {
-                    let out = self.out.get();
-                    let places = &places[at][..used];
-                    macro_rules! finish_as {
-                        ($activation:expr) => {
-                            store::<S, R, C>(s, &sums, out, places, channel, columns, Finish { activation: $activation, ..finish })
-                        };
-                    }
-                    match finish.activation {
-                        Activation::Identity => finish_as!(Activation::Identity),
-                        Activation::Relu => finish_as!(Activation::Relu),
-                        Activation::Relu6 => finish_as!(Activation::Relu6),
-                        Activation::HardSwish => finish_as!(Activation::HardSwish),
-                        other => finish_as!(other),
-                    }
+                let (places, rows) = (
+                    &places[at][..used],
+                    &rows[at * segments..(at + 1) * segments],
+                );
+                // A last panel that fills one register at most is computed with one.
+                if C > 1 && columns <= S::LANES {
+                    self.tile::<S, R, 1>(s, packed, width, places, rows, channel, columns);
+                } else {
+                    self.tile::<S, R, C>(s, packed, width, places, rows, channel, columns);
                 }
             }
+        }
+    }
+
+    #[inline(always)]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "one step of the loop above, cut out for its second width"
+    )]
+    fn tile<S: Simd, const R: usize, const C: usize>(
+        &self,
+        s: S,
+        packed: &[f32],
+        width: usize,
+        places: &[usize],
+        rows: &[[*const f32; R]],
+        channel: usize,
+        columns: usize,
+    ) {
+        let depth = self.gather.depth;
+        let mut sums = [[s.zero(); C]; R];
+        for (segment, rows) in rows.iter().enumerate() {
+            let b = packed[segment * depth * width..][..depth * width].as_ptr();
+            // SAFETY: every row was taken from a slice of `depth` numbers; the packed panel has `depth * width` from here.
+            unsafe { rows_times_panel::<S, R, C>(s, &mut sums, rows, depth, b, width) };
+        }
+        let finish = self.finish;
+        let out = self.out.get();
+        macro_rules! finish_as {
+            ($activation:expr) => {
+                // SAFETY: the places are distinct points of the grid, each `columns` numbers wide from `channel`; no other part has
+                // this pair of tile and panel.
+                unsafe {
+                    store::<S, R, C>(s, &sums, out, places, channel, columns, Finish { activation: $activation, ..finish })
+                }
+            };
+        }
+        // Told apart here, so that each loop is compiled for one.
+        match finish.activation {
+            Activation::Identity => finish_as!(Activation::Identity),
+            Activation::Relu => finish_as!(Activation::Relu),
+            Activation::Relu6 => finish_as!(Activation::Relu6),
+            Activation::HardSwish => finish_as!(Activation::HardSwish),
+            other => finish_as!(other),
         }
     }
 }

@@ -69,7 +69,8 @@ impl Gather {
             let stride = shape.stride[dim] as isize;
             (0..shape.kernel[dim])
                 .filter_map(|tap| {
-                    let at = (residue + shape.padding[dim][0]) as isize - (tap * shape.dilation[dim]) as isize;
+                    let at = (residue + shape.padding[dim][0]) as isize
+                        - (tap * shape.dilation[dim]) as isize;
                     (at.rem_euclid(stride) == 0).then(|| (tap, at.div_euclid(stride)))
                 })
                 .collect()
@@ -94,7 +95,8 @@ impl Gather {
                         stride_y * shape.width * pixel,
                         stride_x * pixel,
                     ],
-                    to_start: (y * shape.width + x) * pixel + group * (shape.channels_in / shape.groups),
+                    to_start: (y * shape.width + x) * pixel
+                        + group * (shape.channels_in / shape.groups),
                     height: shape.out_height(),
                     width: shape.out_width(),
                     pitch: shape.channels_out,
@@ -130,7 +132,11 @@ impl Gather {
 
     /// Where a point's segment starts in the source; nothing where it falls into the padding.
     #[inline(always)]
-    pub(super) fn from(&self, [image, row, column]: [usize; 3], segment: [isize; 2]) -> Option<usize> {
+    pub(super) fn from(
+        &self,
+        [image, row, column]: [usize; 3],
+        segment: [isize; 2],
+    ) -> Option<usize> {
         let y = (row * self.step[0]).checked_add_signed(segment[0])?;
         let x = (column * self.step[1]).checked_add_signed(segment[1])?;
         (y < self.height && x < self.width)

@@ -3,13 +3,17 @@
 //! This module chooses the kernel; each file below owns one way to compute.
 
 mod dense;
+mod depthwise;
 mod gather;
+mod prepared;
 mod product;
 mod reference;
 #[cfg(test)]
 mod tests;
 mod weight_gradient;
+mod winograd;
 
+pub use prepared::PreparedConv;
 pub use reference::{reference_backward_input, reference_backward_weight, reference_forward};
 
 use crate::{Activation, ConvShape};
@@ -33,8 +37,20 @@ pub struct Epilogue<'a> {
 /// # Panics
 ///
 /// When a slice has another length than `shape` says.
-pub fn conv_forward(shape: &ConvShape, x: &[f32], weight: &[f32], epilogue: Epilogue<'_>, out: &mut [f32]) {
-    check(shape, x, weight, out);
+pub fn conv_forward(
+    shape: &ConvShape,
+    x: &[f32],
+    weight: &[f32],
+    epilogue: Epilogue<'_>,
+    out: &mut [f32],
+) {
+    check(shape, x, weight.len(), &epilogue, out);
+    if shape.is_depthwise() {
+        return depthwise::forward(shape, x, weight, epilogue, out);
+    }
+    if winograd::wins(shape) {
+        return winograd::forward(shape, x, weight, epilogue, out);
+    }
     dense::forward(shape, x, weight, epilogue, out);
 }
 
@@ -44,7 +60,13 @@ pub fn conv_forward(shape: &ConvShape, x: &[f32], weight: &[f32], epilogue: Epil
 ///
 /// When a slice has another length than `shape` says.
 pub fn conv_backward_input(shape: &ConvShape, dy: &[f32], weight: &[f32], dx: &mut [f32]) {
-    check(shape, dx, weight, dy);
+    check(shape, dx, weight.len(), &Epilogue::default(), dy);
+    if shape.is_depthwise() {
+        return depthwise::backward_input(shape, dy, weight, dx);
+    }
+    if winograd::wins(shape) {
+        return winograd::backward_input(shape, dy, weight, dx);
+    }
     dense::backward_input(shape, dy, weight, dx);
 }
 
@@ -54,13 +76,25 @@ pub fn conv_backward_input(shape: &ConvShape, dy: &[f32], weight: &[f32], dx: &m
 ///
 /// When a slice has another length than `shape` says.
 pub fn conv_backward_weight(shape: &ConvShape, x: &[f32], dy: &[f32], dw: &mut [f32]) {
-    check(shape, x, dw, dy);
+    check(shape, x, dw.len(), &Epilogue::default(), dy);
+    if shape.is_depthwise() {
+        return depthwise::backward_weight(shape, x, dy, dw);
+    }
+    if winograd::wins(shape) {
+        return winograd::backward_weight(shape, x, dy, dw);
+    }
     weight_gradient::backward_weight(shape, x, dy, dw);
 }
 
-fn check(shape: &ConvShape, x: &[f32], weight: &[f32], out: &[f32]) {
+fn check(shape: &ConvShape, x: &[f32], weight: usize, epilogue: &Epilogue<'_>, out: &[f32]) {
     shape.check();
     assert_eq!(x.len(), shape.input_len(), "input of {shape:?}");
-    assert_eq!(weight.len(), shape.weight_len(), "weight of {shape:?}");
+    assert_eq!(weight, shape.weight_len(), "weight of {shape:?}");
     assert_eq!(out.len(), shape.output_len(), "output of {shape:?}");
+    if let Some(bias) = epilogue.bias {
+        assert_eq!(bias.len(), shape.channels_out, "bias of {shape:?}");
+    }
+    if let Some(residual) = epilogue.residual {
+        assert_eq!(residual.len(), shape.output_len(), "residual of {shape:?}");
+    }
 }

@@ -3,11 +3,12 @@
 use crate::Activation;
 use crate::simd::Simd;
 
-/// `sums[r][c] += a[r][k] * b[k][c]` over `k < depth`, with the rows of `a` anywhere and `b` packed `[depth][C * LANES]`.
+/// `sums[r][c] += a[r][k] * b[k][c]` over `k < depth`, with the rows of `a` anywhere and `b` packed `[depth][width]`, of which the
+/// first `C * LANES` columns are used.
 ///
 /// # Safety
 ///
-/// `depth` numbers can be read at each row, `depth * C * LANES` at `b`.
+/// `depth` numbers can be read at each row, `depth * width` at `b`.
 #[inline(always)]
 pub(super) unsafe fn rows_times_panel<S: Simd, const R: usize, const C: usize>(
     s: S,
@@ -15,6 +16,7 @@ pub(super) unsafe fn rows_times_panel<S: Simd, const R: usize, const C: usize>(
     rows: &[*const f32; R],
     depth: usize,
     b: *const f32,
+    width: usize,
 ) {
     let mut held = *sums;
     let rows = *rows;
@@ -33,7 +35,7 @@ pub(super) unsafe fn rows_times_panel<S: Simd, const R: usize, const C: usize>(
             }
         }
         // SAFETY: at most one past the panel's end.
-        b = unsafe { b.add(C * S::LANES) };
+        b = unsafe { b.add(width) };
     }
     *sums = held;
 }
@@ -63,7 +65,11 @@ pub(super) unsafe fn store<S: Simd, const R: usize, const C: usize>(
     columns: usize,
     finish: Finish,
 ) {
-    let Finish { bias, residual, activation } = finish;
+    let Finish {
+        bias,
+        residual,
+        activation,
+    } = finish;
     let whole = columns == C * S::LANES;
     let mut shift = [s.zero(); C];
     if !bias.is_null() {

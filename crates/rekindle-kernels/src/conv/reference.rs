@@ -16,12 +16,16 @@ fn products(shape: &ConvShape, mut term: impl FnMut(usize, usize, usize)) {
                 for kx in 0..kernel_width {
                     for ox in shape.valid(1, kx) {
                         let x = ox * shape.stride[1] + kx * shape.dilation[1] - shape.padding[1][0];
-                        let input = ((image * shape.height + y) * shape.width + x) * shape.channels_in;
-                        let output = ((image * out_height + oy) * out_width + ox) * shape.channels_out;
+                        let input =
+                            ((image * shape.height + y) * shape.width + x) * shape.channels_in;
+                        let output =
+                            ((image * out_height + oy) * out_width + ox) * shape.channels_out;
                         for channel in 0..shape.channels_out {
                             let group = channel / group_out;
                             for c in 0..group_in {
-                                let weight = ((channel * group_in + c) * kernel_height + ky) * kernel_width + kx;
+                                let weight = ((channel * group_in + c) * kernel_height + ky)
+                                    * kernel_width
+                                    + kx;
                                 term(output + channel, input + group * group_in + c, weight);
                             }
                         }
@@ -33,26 +37,46 @@ fn products(shape: &ConvShape, mut term: impl FnMut(usize, usize, usize)) {
 }
 
 /// [`conv_forward`](super::conv_forward) by its definition, summed in double precision.
-pub fn reference_forward(shape: &ConvShape, x: &[f32], weight: &[f32], epilogue: Epilogue<'_>, out: &mut [f32]) {
+pub fn reference_forward(
+    shape: &ConvShape,
+    x: &[f32],
+    weight: &[f32],
+    epilogue: Epilogue<'_>,
+    out: &mut [f32],
+) {
     let mut sums = vec![0.0f64; out.len()];
-    products(shape, |o, i, w| sums[o] += f64::from(x[i]) * f64::from(weight[w]));
+    products(shape, |o, i, w| {
+        sums[o] += f64::from(x[i]) * f64::from(weight[w])
+    });
     for (i, (out, sum)) in out.iter_mut().zip(sums).enumerate() {
-        let bias = epilogue.bias.map_or(0.0, |bias| bias[i % shape.channels_out]);
+        let bias = epilogue
+            .bias
+            .map_or(0.0, |bias| bias[i % shape.channels_out]);
         let residual = epilogue.residual.map_or(0.0, |residual| residual[i]);
-        *out = epilogue.activation.apply((sum + f64::from(bias) + f64::from(residual)) as f32);
+        *out = epilogue
+            .activation
+            .apply((sum + f64::from(bias) + f64::from(residual)) as f32);
     }
 }
 
 /// [`conv_backward_input`](super::conv_backward_input) by its definition, summed in double precision.
 pub fn reference_backward_input(shape: &ConvShape, dy: &[f32], weight: &[f32], dx: &mut [f32]) {
     let mut sums = vec![0.0f64; dx.len()];
-    products(shape, |o, i, w| sums[i] += f64::from(dy[o]) * f64::from(weight[w]));
-    dx.iter_mut().zip(sums).for_each(|(dx, sum)| *dx = sum as f32);
+    products(shape, |o, i, w| {
+        sums[i] += f64::from(dy[o]) * f64::from(weight[w])
+    });
+    dx.iter_mut()
+        .zip(sums)
+        .for_each(|(dx, sum)| *dx = sum as f32);
 }
 
 /// [`conv_backward_weight`](super::conv_backward_weight) by its definition, summed in double precision.
 pub fn reference_backward_weight(shape: &ConvShape, x: &[f32], dy: &[f32], dw: &mut [f32]) {
     let mut sums = vec![0.0f64; dw.len()];
-    products(shape, |o, i, w| sums[w] += f64::from(dy[o]) * f64::from(x[i]));
-    dw.iter_mut().zip(sums).for_each(|(dw, sum)| *dw = sum as f32);
+    products(shape, |o, i, w| {
+        sums[w] += f64::from(dy[o]) * f64::from(x[i])
+    });
+    dw.iter_mut()
+        .zip(sums)
+        .for_each(|(dw, sum)| *dw = sum as f32);
 }

@@ -10,7 +10,9 @@ fn numbers(len: usize, seed: u64) -> Vec<f32> {
     let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
     (0..len)
         .map(|_| {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
             (state >> 40) as f32 / (1u64 << 23) as f32 - 1.0
         })
         .collect()
@@ -20,31 +22,52 @@ fn numbers(len: usize, seed: u64) -> Vec<f32> {
 fn difference(got: &[f32], expected: &[f32]) -> f32 {
     let scale = expected.iter().fold(1e-6f32, |a, b| a.max(b.abs()));
     got.iter().zip(expected).fold(0.0f32, |worst, (a, b)| {
-        if a.is_nan() { f32::INFINITY } else { worst.max((a - b).abs()) }
+        if a.is_nan() {
+            f32::INFINITY
+        } else {
+            worst.max((a - b).abs())
+        }
     }) / scale
 }
 
 fn shapes() -> impl Strategy<Value = ConvShape> {
     let sizes = (1usize..4, 1usize..20, 1usize..20);
-    let channels = (1usize..40, 1usize..40, prop::sample::select(vec![1usize, 1, 1, 2, 3, 4]));
-    let kernel = (1usize..6, 1usize..6, 1usize..4, 1usize..4, 1usize..3, 1usize..3);
+    let channels = (
+        1usize..40,
+        1usize..40,
+        prop::sample::select(vec![1usize, 1, 1, 2, 3, 4]),
+    );
+    let kernel = (
+        1usize..6,
+        1usize..6,
+        1usize..4,
+        1usize..4,
+        1usize..3,
+        1usize..3,
+    );
     let padding = (0usize..3, 0usize..3, 0usize..3, 0usize..3);
-    (sizes, channels, kernel, padding).prop_filter_map("kernel larger than the image", |(sizes, channels, kernel, padding)| {
-        let shape = ConvShape {
-            batch: sizes.0,
-            height: sizes.1,
-            width: sizes.2,
-            channels_in: channels.0 * channels.2,
-            channels_out: channels.1 * channels.2,
-            kernel: [kernel.0, kernel.1],
-            stride: [kernel.2, kernel.3],
-            dilation: [kernel.4, kernel.5],
-            padding: [[padding.0, padding.1], [padding.2, padding.3]],
-            groups: channels.2,
-        };
-        let fits = |size: usize, dim: usize| size + shape.padding[dim][0] + shape.padding[dim][1] > shape.dilation[dim] * (shape.kernel[dim] - 1);
-        (fits(shape.height, 0) && fits(shape.width, 1)).then_some(shape)
-    })
+    (sizes, channels, kernel, padding).prop_filter_map(
+        "kernel larger than the image",
+        |(sizes, channels, kernel, padding)| {
+            let shape = ConvShape {
+                batch: sizes.0,
+                height: sizes.1,
+                width: sizes.2,
+                channels_in: channels.0 * channels.2,
+                channels_out: channels.1 * channels.2,
+                kernel: [kernel.0, kernel.1],
+                stride: [kernel.2, kernel.3],
+                dilation: [kernel.4, kernel.5],
+                padding: [[padding.0, padding.1], [padding.2, padding.3]],
+                groups: channels.2,
+            };
+            let fits = |size: usize, dim: usize| {
+                size + shape.padding[dim][0] + shape.padding[dim][1]
+                    > shape.dilation[dim] * (shape.kernel[dim] - 1)
+            };
+            (fits(shape.height, 0) && fits(shape.width, 1)).then_some(shape)
+        },
+    )
 }
 
 fn check_forward(shape: &ConvShape, activation: Activation, extras: bool) {
@@ -61,9 +84,50 @@ fn check_forward(shape: &ConvShape, activation: Activation, extras: bool) {
     reference_forward(shape, &x, &weight, epilogue, &mut expected);
     for &level in Level::available() {
         let mut out = vec![f32::NAN; shape.output_len()];
-        with_level(level, || conv_forward(shape, &x, &weight, epilogue, &mut out));
+        with_level(level, || {
+            conv_forward(shape, &x, &weight, epilogue, &mut out)
+        });
         let worst = difference(&out, &expected);
         assert!(worst < 1e-4, "{level:?} {shape:?} {activation:?}: {worst}");
+    }
+}
+
+/// The same for Winograd's algorithm, also where it would not be chosen.
+fn check_winograd(shape: &ConvShape, activation: Activation, extras: bool) {
+    assert!(winograd::applies(shape));
+    let x = numbers(shape.input_len(), 1);
+    let weight = numbers(shape.weight_len(), 2);
+    let bias = numbers(shape.channels_out, 3);
+    let residual = numbers(shape.output_len(), 4);
+    let dy = numbers(shape.output_len(), 5);
+    let epilogue = Epilogue {
+        bias: extras.then_some(&bias),
+        residual: extras.then_some(&residual),
+        activation,
+    };
+    let mut expected = vec![0.0; shape.output_len()];
+    reference_forward(shape, &x, &weight, epilogue, &mut expected);
+    let mut expected_input = vec![0.0; shape.input_len()];
+    reference_backward_input(shape, &dy, &weight, &mut expected_input);
+    let mut expected_weight = vec![0.0; shape.weight_len()];
+    reference_backward_weight(shape, &x, &dy, &mut expected_weight);
+    for &level in Level::available() {
+        let mut out = vec![f32::NAN; shape.output_len()];
+        let mut dx = vec![f32::NAN; shape.input_len()];
+        let mut dw = vec![f32::NAN; shape.weight_len()];
+        with_level(level, || {
+            winograd::forward(shape, &x, &weight, epilogue, &mut out);
+            winograd::backward_input(shape, &dy, &weight, &mut dx);
+            winograd::backward_weight(shape, &x, &dy, &mut dw);
+        });
+        for (what, got, expected) in [
+            ("output", &out, &expected),
+            ("input", &dx, &expected_input),
+            ("weight", &dw, &expected_weight),
+        ] {
+            let worst = difference(got, expected);
+            assert!(worst < 1e-4, "{what}, {level:?} {shape:?}: {worst}");
+        }
     }
 }
 
@@ -95,6 +159,22 @@ proptest! {
     #[test]
     fn forward_is_the_definition(shape in shapes(), extras: bool, activation in prop::sample::select(vec![Activation::Identity, Activation::Relu, Activation::Relu6, Activation::Silu, Activation::HardSwish])) {
         check_forward(&shape, activation, extras);
+    }
+
+    #[test]
+    fn winograd_is_the_definition(
+        sizes in (1usize..4, 1usize..20, 1usize..20),
+        channels in (1usize..80, 1usize..80),
+        padding in (0usize..3, 0usize..3, 0usize..3, 0usize..3),
+        activation in prop::sample::select(vec![Activation::Identity, Activation::Relu6]),
+        extras: bool,
+    ) {
+        let shape = ConvShape {
+            padding: [[padding.0, padding.1], [padding.2, padding.3]],
+            ..ConvShape::new(sizes.0, [sizes.1, sizes.2], [channels.0, channels.1], 3)
+        };
+        prop_assume!(sizes.1 + padding.0 + padding.1 >= 3 && sizes.2 + padding.2 + padding.3 >= 3);
+        check_winograd(&shape, activation, extras);
     }
 
     #[test]
@@ -138,7 +218,10 @@ fn any_number_of_threads_gives_the_same_bytes() {
         let weight = numbers(shape.weight_len(), 2);
         let dy = numbers(shape.output_len(), 5);
         let run = |threads: usize| {
-            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            let pool = rayon::ThreadPoolBuilder::new()
+                .num_threads(threads)
+                .build()
+                .unwrap();
             pool.install(|| {
                 let mut out = vec![0.0; shape.output_len()];
                 let mut dx = vec![0.0; shape.input_len()];

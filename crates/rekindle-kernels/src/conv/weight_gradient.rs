@@ -29,6 +29,8 @@ pub(super) struct Pixels<'a> {
     pub columns: usize,
     /// One product for each.
     pub taps: Vec<Tap>,
+    /// Whether taps share no numbers, so that parts may take some each without reading anything twice.
+    pub separate_taps: bool,
 }
 
 /// The pixels that meet one tap.
@@ -57,7 +59,9 @@ impl<'a> Pixels<'a> {
                 taps.push(Tap {
                     rows: shape.valid(0, ky),
                     columns: shape.valid(1, kx),
-                    start: y * row as isize + x * shape.channels_in as isize + (group * depth) as isize,
+                    start: y * row as isize
+                        + x * shape.channels_in as isize
+                        + (group * depth) as isize,
                     dy_start: group * columns,
                 });
             }
@@ -66,7 +70,11 @@ impl<'a> Pixels<'a> {
             x,
             dy,
             batch: shape.batch,
-            x_steps: [shape.height * row, shape.stride[0] * row, shape.stride[1] * shape.channels_in],
+            x_steps: [
+                shape.height * row,
+                shape.stride[0] * row,
+                shape.stride[1] * shape.channels_in,
+            ],
             dy_steps: [
                 out_height * out_width * shape.channels_out,
                 out_width * shape.channels_out,
@@ -75,6 +83,7 @@ impl<'a> Pixels<'a> {
             depth,
             columns,
             taps,
+            separate_taps: false,
         }
     }
 }
@@ -92,7 +101,12 @@ pub(super) fn backward_weight(shape: &ConvShape, x: &[f32], dy: &[f32], dw: &mut
         let shared = Shared::new(dw);
         for_each(columns, |column| {
             // SAFETY: each part writes its own output channel.
-            let row = unsafe { std::slice::from_raw_parts_mut(shared.get().add(column * depth * taps), depth * taps) };
+            let row = unsafe {
+                std::slice::from_raw_parts_mut(
+                    shared.get().add(column * depth * taps),
+                    depth * taps,
+                )
+            };
             let (panel, lane) = (column / width, column % width);
             for tap in 0..taps {
                 for k in 0..depth {
@@ -104,45 +118,123 @@ pub(super) fn backward_weight(shape: &ConvShape, x: &[f32], dy: &[f32], dw: &mut
 }
 
 /// The products of all taps, `[panel][tap][depth][width]`, and that width.
-pub(super) fn accumulate(level: Level, pixels: &Pixels<'_>) -> (Buffer, usize) {
-    let width = level.tile().1;
-    let panels = pixels.columns.div_ceil(width);
-    let taps = pixels.taps.len();
-    let mut sums = Buffer::zeros(panels * taps * pixels.depth * width);
-    let shared = Shared::new(&mut sums);
-    // A part owns some rows of some taps of one panel and sees all pixels, so that no sums need to be joined afterwards.
-    let rows_at_once = if panels * taps >= 16 {
-        pixels.depth
-    } else {
-        pixels.depth.div_ceil(16usize.div_ceil(panels * taps)).next_multiple_of(ROWS)
-    };
-    let row_parts = pixels.depth.div_ceil(rows_at_once);
-    // Taps of a panel go together as long as there are parts enough: they share the gradients in the cache.
-    let taps_at_once = if panels * row_parts >= 16 { taps } else { taps.div_ceil(16usize.div_ceil(panels * row_parts)) };
-    let tap_parts = taps.div_ceil(taps_at_once);
-    for_each(panels * tap_parts * row_parts, |part| {
-        let row_part = part % row_parts;
-        let tap_part = part / row_parts % tap_parts;
-        let panel = part / row_parts / tap_parts;
-        dispatch_at(
-            level,
-            Accumulate {
-                pixels,
-                sums: shared,
-                panel,
-                taps: tap_part * taps_at_once..((tap_part + 1) * taps_at_once).min(taps),
-                rows: row_part * rows_at_once..((row_part + 1) * rows_at_once).min(pixels.depth),
-            },
-        );
-    });
-    (sums, width)
+fn accumulate(level: Level, pixels: &Pixels<'_>) -> (Buffer, usize) {
+    let mut sums = Buffer::zeros(sums_len(
+        level,
+        pixels.taps.len(),
+        pixels.depth,
+        pixels.columns,
+    ));
+    accumulate_into(level, pixels, &mut sums);
+    (sums, level.tile().1)
+}
+
+/// Numbers in the sums of [`accumulate_into`].
+pub(super) fn sums_len(level: Level, taps: usize, depth: usize, columns: usize) -> usize {
+    columns.next_multiple_of(level.tile().1) * taps * depth
+}
+
+/// Adds the products of all taps to `sums`, `[panel][tap][depth][width]`.
+pub(super) fn accumulate_into(level: Level, pixels: &Pixels<'_>, sums: &mut [f32]) {
+    let split = Split::new(pixels, level.tile().1);
+    let size = sums.len();
+    // The first chunk adds to the sums themselves.
+    let mut others = Buffer::zeros((split.chunks - 1) * size);
+    let (shared, shared_others) = (Shared::new(sums), Shared::new(&mut others));
+    for_each(
+        split.chunks * split.tap_parts * split.panel_parts * split.row_parts,
+        |part| {
+            let (part, row_part) = (part / split.row_parts, part % split.row_parts);
+            let (part, panel_part) = (part / split.panel_parts, part % split.panel_parts);
+            let (chunk, tap_part) = (part / split.tap_parts, part % split.tap_parts);
+            let range = |index: usize, parts: usize, count: usize| {
+                count * index / parts..count * (index + 1) / parts
+            };
+            let rows = range(row_part, split.row_parts, pixels.depth.div_ceil(ROWS));
+            dispatch_at(
+                level,
+                Accumulate {
+                    pixels,
+                    sums: if chunk == 0 { shared } else { shared_others },
+                    start: chunk.saturating_sub(1) * size,
+                    images: range(chunk, split.chunks, pixels.batch),
+                    taps: range(tap_part, split.tap_parts, pixels.taps.len()),
+                    panels: range(panel_part, split.panel_parts, split.panels),
+                    rows: rows.start * ROWS..(rows.end * ROWS).min(pixels.depth),
+                },
+            );
+        },
+    );
+    if split.chunks > 1 {
+        const PIECE: usize = 4096;
+        for_each(size.div_ceil(PIECE), |piece| {
+            let range = piece * PIECE..((piece + 1) * PIECE).min(size);
+            // SAFETY: each part owns its piece of the sums.
+            let sums = unsafe {
+                std::slice::from_raw_parts_mut(shared.get().add(range.start), range.len())
+            };
+            for chunk in others.chunks_exact(size) {
+                sums.iter_mut()
+                    .zip(&chunk[range.clone()])
+                    .for_each(|(sum, other)| *sum += other);
+            }
+        });
+    }
+}
+
+/// How the work is cut: by images, each chunk with sums of its own, where these are small; by taps, panels and rows of the result.
+struct Split {
+    chunks: usize,
+    tap_parts: usize,
+    panels: usize,
+    panel_parts: usize,
+    row_parts: usize,
+}
+
+impl Split {
+    /// Parts wanted, enough for the threads of a large machine to share.
+    const PARTS: usize = 16;
+
+    /// Numbers in the sums of all chunks at most.
+    const SUMS: usize = 1 << 20;
+
+    fn new(pixels: &Pixels<'_>, width: usize) -> Self {
+        let panels = pixels.columns.div_ceil(width);
+        let size = panels * width * pixels.depth * pixels.taps.len();
+        let chunks = (Self::SUMS / size).clamp(1, Self::PARTS).min(pixels.batch);
+        let tap_parts = if pixels.separate_taps {
+            pixels.taps.len()
+        } else {
+            1
+        };
+        let left = Self::PARTS.div_ceil(chunks * tap_parts);
+        let tiles = pixels.depth.div_ceil(ROWS);
+        // Each cut of the panels reads the input again, each cut of the rows the gradients.
+        let (mut panel_parts, mut row_parts) = (1, 1);
+        while panel_parts * row_parts < left && (panel_parts < panels || row_parts < tiles) {
+            if panel_parts < panels && (panel_parts <= row_parts || row_parts >= tiles) {
+                panel_parts = (panel_parts * 2).min(panels);
+            } else {
+                row_parts = (row_parts * 2).min(tiles);
+            }
+        }
+        Self {
+            chunks,
+            tap_parts,
+            panels,
+            panel_parts,
+            row_parts,
+        }
+    }
 }
 
 struct Accumulate<'a> {
     pixels: &'a Pixels<'a>,
     sums: Shared<f32>,
-    panel: usize,
+    start: usize,
+    images: Range<usize>,
     taps: Range<usize>,
+    panels: Range<usize>,
     rows: Range<usize>,
 }
 
@@ -152,9 +244,9 @@ impl Kernel for Accumulate<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
         match S::COLS {
-            4 => self.panel::<S, 4>(s),
-            2 => self.panel::<S, 2>(s),
-            1 => self.panel::<S, 1>(s),
+            4 => self.visits::<S, 4>(s),
+            2 => self.visits::<S, 2>(s),
+            1 => self.visits::<S, 1>(s),
             _ => unreachable!("every instruction set's tile is listed"),
         }
     }
@@ -162,41 +254,64 @@ impl Kernel for Accumulate<'_> {
 
 impl Accumulate<'_> {
     #[inline(always)]
-    fn panel<S: Simd, const C: usize>(self, s: S) {
+    fn visits<S: Simd, const C: usize>(self, s: S) {
         let pixels = self.pixels;
         let width = C * S::LANES;
-        let channel = self.panel * width;
-        let columns = (pixels.columns - channel).min(width);
-        let out_rows = pixels.taps[self.taps.clone()].iter().map(|tap| tap.rows.end).max().unwrap_or(0);
-        let longest = pixels.taps[self.taps.clone()].iter().map(|tap| tap.columns.len()).max().unwrap_or(0);
+        let out_rows = pixels
+            .taps
+            .iter()
+            .map(|tap| tap.rows.end)
+            .max()
+            .unwrap_or(0);
+        let longest = pixels
+            .taps
+            .iter()
+            .map(|tap| tap.columns.len())
+            .max()
+            .unwrap_or(0);
         let rows_at_once = (PIXELS / longest.max(1)).max(1);
-        for image in 0..pixels.batch {
+        for image in self.images.clone() {
+            // Visits of some rows at a time, whose pixels the taps and panels share.
             for first in (0..out_rows).step_by(rows_at_once) {
-                for index in self.taps.clone() {
-                    let tap = &pixels.taps[index];
-                    let rows = first.max(tap.rows.start)..(first + rows_at_once).min(tap.rows.end);
-                    if rows.is_empty() || tap.columns.is_empty() {
-                        continue;
-                    }
-                    let base = (self.panel * pixels.taps.len() + index) * pixels.depth * width;
-                    let mut row = self.rows.start;
-                    while row < self.rows.end {
-                        let left = self.rows.end - row;
-                        // SAFETY: this part owns these rows of this tap and panel.
-                        let sums = unsafe { self.sums.get().add(base + row * width) };
-                        let visit = Visit { pixels, tap, image, rows: rows.clone(), row, channel, columns };
-                        match left {
-                            1 => visit.add::<S, 1, C>(s, sums),
-                            2 => visit.add::<S, 2, C>(s, sums),
-                            3 => visit.add::<S, 3, C>(s, sums),
-                            4..8 => visit.add::<S, 4, C>(s, sums),
-                            _ => visit.add::<S, ROWS, C>(s, sums),
+                for panel in self.panels.clone() {
+                    let channel = panel * width;
+                    let columns = (pixels.columns - channel).min(width);
+                    for index in self.taps.clone() {
+                        let tap = &pixels.taps[index];
+                        let rows =
+                            first.max(tap.rows.start)..(first + rows_at_once).min(tap.rows.end);
+                        if rows.is_empty() || tap.columns.is_empty() {
+                            continue;
                         }
-                        row += match left {
-                            1..=3 => left,
-                            4..8 => 4,
-                            _ => ROWS,
-                        };
+                        let base =
+                            self.start + (panel * pixels.taps.len() + index) * pixels.depth * width;
+                        let mut row = self.rows.start;
+                        while row < self.rows.end {
+                            let left = self.rows.end - row;
+                            // SAFETY: this part owns these rows of this chunk, tap and panel.
+                            let sums = unsafe { self.sums.get().add(base + row * width) };
+                            let visit = Visit {
+                                pixels,
+                                tap,
+                                image,
+                                rows: rows.clone(),
+                                row,
+                                channel,
+                                columns,
+                            };
+                            match left {
+                                1 => visit.add::<S, 1, C>(s, sums),
+                                2 => visit.add::<S, 2, C>(s, sums),
+                                3 => visit.add::<S, 3, C>(s, sums),
+                                4..8 => visit.add::<S, 4, C>(s, sums),
+                                _ => visit.add::<S, ROWS, C>(s, sums),
+                            }
+                            row += match left {
+                                1..=3 => left,
+                                4..8 => 4,
+                                _ => ROWS,
+                            };
+                        }
                     }
                 }
             }
@@ -218,7 +333,15 @@ struct Visit<'a> {
 impl Visit<'_> {
     #[inline(always)]
     fn add<S: Simd, const R: usize, const C: usize>(self, s: S, sums: *mut f32) {
-        let Self { pixels, tap, image, rows, row, channel, columns } = self;
+        let Self {
+            pixels,
+            tap,
+            image,
+            rows,
+            row,
+            channel,
+            columns,
+        } = self;
         let count = tap.columns.len();
         let [x_image, x_row, x_column] = pixels.x_steps;
         let [dy_image, dy_row, dy_column] = pixels.dy_steps;
@@ -232,9 +355,15 @@ impl Visit<'_> {
             }
         }
         for out_row in rows {
-            let from = (image * x_image + out_row * x_row + tap.columns.start * x_column) as isize + tap.start + row as isize;
+            let from = (image * x_image + out_row * x_row + tap.columns.start * x_column) as isize
+                + tap.start
+                + row as isize;
             let from = from as usize;
-            let to = tap.dy_start + image * dy_image + out_row * dy_row + tap.columns.start * dy_column + channel;
+            let to = tap.dy_start
+                + image * dy_image
+                + out_row * dy_row
+                + tap.columns.start * dy_column
+                + channel;
             // The slices check what the pointers below rely on.
             let x = &pixels.x[from..][..(count - 1) * x_column + R];
             let dy = &pixels.dy[to..][..(count - 1) * dy_column + columns];

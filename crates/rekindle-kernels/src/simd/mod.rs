@@ -67,6 +67,9 @@ pub(crate) trait Simd: Copy + Send + Sync + 'static {
     /// The sum of the lanes, in a fixed order.
     fn sum(self, v: Self::V) -> f32;
 
+    /// Asks for the cache line at `p`, which need not be readable: a hint.
+    fn prefetch(self, p: *const f32);
+
     fn zero(self) -> Self::V {
         self.splat(0.0)
     }

@@ -98,6 +98,8 @@ impl Simd for Neon {
         }
     }
     #[inline(always)]
+    fn prefetch(self, _: *const f32) {}
+    #[inline(always)]
     fn sum(self, v: float32x4_t) -> f32 {
         let mut lanes = [0.0f32; 4];
         unsafe { vst1q_f32(lanes.as_mut_ptr(), v) };

@@ -1,0 +1,415 @@
+//! Walking channels-last memory in full registers, whatever the number of channels.
+//!
+//! An array `[pixels, channels]` is flat; what belongs to a channel (a scale, a sum) repeats every `channels` numbers. It is laid out
+//! again and again until the length is a multiple of every register, the period, and then number `i` of the array meets number
+//! `i % period` of the pattern: no register straddles the end of a pixel, and 24 channels run as fast as 32.
+
+use crate::buffer::Buffer;
+use crate::parallel::{Shared, for_each};
+use crate::simd::{Kernel, Level, Simd, dispatch_at};
+
+/// Numbers per part of a parallel pass, about: 128 KiB, so that the arrays of a part stay in the second-level cache, and small arrays
+/// are one part, which does not wake the other threads.
+pub(crate) const CHUNK: usize = 32 << 10;
+
+/// The widest register; every other divides it.
+const WIDEST: usize = 16;
+
+/// Shorter patterns are repeated: a sum is read again only after this many others, when its last store has long been done.
+const SHORTEST: usize = 128;
+
+/// Rows of the pattern taken together, so that a register of the pattern is loaded once for all of them.
+const ROWS: usize = 1;
+
+/// The repetition of what belongs to channels, for an array of a given length.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Pattern {
+    channels: usize,
+    /// A multiple of the channels and of the widest register.
+    period: usize,
+    /// Numbers of the array.
+    len: usize,
+}
+
+impl Pattern {
+    /// # Panics
+    ///
+    /// When `channels` is zero or does not divide `len`; `what` names the array.
+    pub(crate) fn new(channels: usize, len: usize, what: &str) -> Self {
+        assert!(channels > 0, "{what} has no channels");
+        assert!(
+            len.is_multiple_of(channels),
+            "{what} has {len} numbers for {channels} channels"
+        );
+        let twos = channels.trailing_zeros().min(WIDEST.trailing_zeros());
+        let least = channels * (WIDEST >> twos);
+        Self {
+            channels,
+            period: least * SHORTEST.div_ceil(least),
+            len,
+        }
+    }
+
+    /// Numbers of the pattern that the array meets.
+    pub(crate) fn lanes(&self) -> usize {
+        self.period.min(self.len)
+    }
+
+    /// Numbers per part: whole periods.
+    pub(crate) fn chunk(&self) -> usize {
+        self.period * (CHUNK / self.period).max(1)
+    }
+
+    /// Number of parts.
+    pub(crate) fn chunks(&self) -> usize {
+        self.len.div_ceil(self.chunk())
+    }
+
+    /// Where part `i` starts, and its length.
+    pub(crate) fn part(&self, i: usize) -> (usize, usize) {
+        let start = i * self.chunk();
+        (start, self.chunk().min(self.len - start))
+    }
+
+    /// One number per channel, repeated.
+    pub(crate) fn expand(&self, per_channel: &[f32]) -> Buffer {
+        let mut pattern = Buffer::unspecified(self.lanes());
+        self.expand_into(per_channel, &mut pattern);
+        pattern
+    }
+
+    /// [`expand`](Self::expand) into memory at hand.
+    pub(crate) fn expand_into(&self, per_channel: &[f32], pattern: &mut [f32]) {
+        assert_eq!(per_channel.len(), self.channels, "one number per channel");
+        for row in pattern.chunks_mut(self.channels) {
+            row.copy_from_slice(&per_channel[..row.len()]);
+        }
+    }
+
+    /// Adds the pattern's numbers to those of their channels.
+    fn fold(&self, pattern: &[f32], per_channel: &mut [f64]) {
+        for row in pattern.chunks(self.channels) {
+            for (sum, &x) in per_channel.iter_mut().zip(row) {
+                *sum += f64::from(x);
+            }
+        }
+    }
+
+    /// Runs a pass over the array, in parallel.
+    pub(crate) fn for_each<P: Pass>(&self, pass: P) {
+        let level = Level::current();
+        let part = |i: usize| {
+            let (start, len) = self.part(i);
+            self.map_part(level, pass, start, len);
+        };
+        for_each(self.chunks(), &part as &(dyn Fn(usize) + Send + Sync));
+    }
+
+    /// Runs a pass over the array, in parallel, and returns its sums per channel, one after the other. They are taken in single
+    /// precision within a part and in double precision over the parts, in the parts' order.
+    pub(crate) fn sum<P: Pass>(&self, pass: P) -> Vec<f64> {
+        let level = Level::current();
+        let width = P::SUMS * self.channels;
+        let mut partial = vec![0.0f64; width * self.chunks()];
+        let shared = Shared::new(&mut partial);
+        let part = |i: usize| {
+            let (start, len) = self.part(i);
+            // SAFETY: every part has its own stretch of `partial`, which outlives the loop.
+            let sums =
+                unsafe { std::slice::from_raw_parts_mut(shared.get().add(i * width), width) };
+            self.sum_part(level, pass, start, len, sums);
+        };
+        for_each(self.chunks(), &part as &(dyn Fn(usize) + Send + Sync));
+        let mut sums = vec![0.0; width];
+        for part in partial.chunks_exact(width) {
+            sums.iter_mut().zip(part).for_each(|(sum, x)| *sum += x);
+        }
+        sums
+    }
+
+    /// Runs a pass over one stretch, which starts with a pixel and is no longer than the array, and adds its sums per channel to
+    /// `sums`.
+    pub(crate) fn sum_part<P: Pass>(
+        &self,
+        level: Level,
+        pass: P,
+        start: usize,
+        len: usize,
+        sums: &mut [f64],
+    ) {
+        let lanes = self.lanes();
+        // Each sum starts on a cache line.
+        let stride = lanes.next_multiple_of(WIDEST);
+        let mut held = Buffer::zeros(P::SUMS * stride);
+        self.run(level, pass, start, len, &mut held);
+        for (sums, held) in sums
+            .chunks_exact_mut(self.channels)
+            .zip(held.chunks_exact(stride))
+        {
+            self.fold(&held[..lanes], sums);
+        }
+    }
+
+    /// Runs a pass without sums over one stretch, which starts with a pixel and is no longer than the array.
+    pub(crate) fn map_part<P: Pass>(&self, level: Level, pass: P, start: usize, len: usize) {
+        const { assert!(P::SUMS == 0) };
+        self.run(level, pass, start, len, &mut []);
+    }
+
+    fn run<P: Pass>(&self, level: Level, pass: P, start: usize, len: usize, sums: &mut [f32]) {
+        assert!(len <= self.len);
+        dispatch_at(
+            level,
+            Walk {
+                pass,
+                start,
+                end: start + len,
+                period: self.period,
+                sums: Shared::new(sums),
+                stride: self.lanes().next_multiple_of(WIDEST),
+            },
+        );
+    }
+}
+
+/// How a register meets memory.
+pub(crate) trait Access<S: Simd>: Copy {
+    /// # Safety
+    /// The lanes can be read at `p`.
+    unsafe fn load(self, s: S, p: *const f32) -> S::V;
+    /// # Safety
+    /// The lanes can be written at `p`.
+    unsafe fn store(self, s: S, p: *mut f32, v: S::V);
+}
+
+/// All lanes.
+#[derive(Clone, Copy)]
+pub(crate) struct Whole;
+
+/// The first lanes, at the array's end.
+#[derive(Clone, Copy)]
+pub(crate) struct Part(pub(crate) usize);
+
+impl<S: Simd> Access<S> for Whole {
+    #[inline(always)]
+    unsafe fn load(self, s: S, p: *const f32) -> S::V {
+        // SAFETY: the caller's promise.
+        unsafe { s.load(p) }
+    }
+    #[inline(always)]
+    unsafe fn store(self, s: S, p: *mut f32, v: S::V) {
+        // SAFETY: the caller's promise.
+        unsafe { s.store(p, v) }
+    }
+}
+
+impl<S: Simd> Access<S> for Part {
+    #[inline(always)]
+    unsafe fn load(self, s: S, p: *const f32) -> S::V {
+        // SAFETY: the caller's promise.
+        unsafe { s.load_partial(p, self.0) }
+    }
+    #[inline(always)]
+    unsafe fn store(self, s: S, p: *mut f32, v: S::V) {
+        // SAFETY: the caller's promise.
+        unsafe { s.store_partial(p, v, self.0) }
+    }
+}
+
+/// The sums of a pass within a part: arrays of the pattern's length, one behind the other.
+#[derive(Clone, Copy)]
+pub(crate) struct Sums {
+    start: *mut f32,
+    stride: usize,
+}
+
+impl Sums {
+    /// Adds a register to the sum `which` at `lane`.
+    ///
+    /// # Safety
+    ///
+    /// `which` is below the pass's number of sums, and `lane` what [`Pass::step`] was given.
+    #[inline(always)]
+    pub(crate) unsafe fn add<S: Simd, A: Access<S>>(
+        self,
+        s: S,
+        access: A,
+        which: usize,
+        lane: usize,
+        v: S::V,
+    ) {
+        // SAFETY: inside the sums by the caller's promise.
+        unsafe {
+            let p = self.start.add(which * self.stride + lane);
+            access.store(s, p, s.add(access.load(s, p), v));
+        }
+    }
+}
+
+/// What is done with each register of one or several arrays of the same shape. Arrays inside must cover every stretch that [`Pattern`]
+/// is asked to walk, and patterns have [`Pattern::lanes`] numbers; `step` is called only inside them.
+pub(crate) trait Pass: Copy + Send + Sync {
+    /// Number of sums per channel.
+    const SUMS: usize = 0;
+
+    /// Handles the registers at `at + r * stride` for `r < R`, which all meet the pattern at `lane`. Must be `#[inline(always)]`.
+    ///
+    /// # Safety
+    ///
+    /// The lanes of `access` lie inside the arrays and the pattern, no other thread is given the same places, and `sums` has the
+    /// pass's sums.
+    unsafe fn step<S: Simd, A: Access<S>, const R: usize>(
+        &self,
+        s: S,
+        access: A,
+        at: usize,
+        stride: usize,
+        lane: usize,
+        sums: Sums,
+    );
+}
+
+struct Walk<P> {
+    pass: P,
+    start: usize,
+    end: usize,
+    period: usize,
+    sums: Shared<f32>,
+    stride: usize,
+}
+
+impl<P: Pass> Kernel for Walk<P> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let Self {
+            pass,
+            start,
+            end,
+            period,
+            ..
+        } = self;
+        let sums = Sums {
+            start: self.sums.get(),
+            stride: self.stride,
+        };
+        let mut row = start;
+        while row + ROWS * period <= end {
+            let mut lane = 0;
+            while lane < period {
+                // SAFETY: the period is a multiple of the register, and all rows end before `end`.
+                unsafe { pass.step::<S, Whole, ROWS>(s, Whole, row + lane, period, lane, sums) };
+                lane += S::LANES;
+            }
+            row += ROWS * period;
+        }
+        while row < end {
+            let width = period.min(end - row);
+            let mut lane = 0;
+            while lane + S::LANES <= width {
+                // SAFETY: a whole register before `end`.
+                unsafe { pass.step::<S, Whole, 1>(s, Whole, row + lane, 0, lane, sums) };
+                lane += S::LANES;
+            }
+            if lane < width {
+                // SAFETY: the lanes up to `end`.
+                unsafe {
+                    pass.step::<S, Part, 1>(s, Part(width - lane), row + lane, 0, lane, sums)
+                };
+            }
+            row += period;
+        }
+    }
+}
+
+/// The sum of each channel.
+#[derive(Clone, Copy)]
+pub(crate) struct SumOf<'a> {
+    pub x: &'a [f32],
+}
+
+impl Pass for SumOf<'_> {
+    const SUMS: usize = 1;
+
+    #[inline(always)]
+    unsafe fn step<S: Simd, A: Access<S>, const R: usize>(
+        &self,
+        s: S,
+        access: A,
+        at: usize,
+        stride: usize,
+        lane: usize,
+        sums: Sums,
+    ) {
+        // SAFETY: the places are inside `x` and the sums by the caller's promise.
+        unsafe {
+            let mut sum = s.zero();
+            for r in 0..R {
+                sum = s.add(sum, access.load(s, self.x.as_ptr().add(at + r * stride)));
+            }
+            sums.add(s, access, 0, lane, sum);
+        }
+    }
+}
+
+/// An activation that the compiler knows, so that no loop chooses among them.
+pub(crate) trait Known: Copy + Send + Sync {
+    const ACTIVATION: crate::Activation;
+}
+
+/// The activations as types.
+pub(crate) mod known {
+    use super::Known;
+    use crate::Activation;
+
+    macro_rules! known {
+        ($($name:ident),*) => {$(
+            #[derive(Clone, Copy)]
+            pub(crate) struct $name;
+            impl Known for $name {
+                const ACTIVATION: Activation = Activation::$name;
+            }
+        )*};
+    }
+    known!(Identity, Relu, Relu6, Silu, HardSwish, HardSigmoid, Gelu);
+}
+
+/// Evaluates `$body` with `$Known` as the type of the activation.
+macro_rules! with_known {
+    ($activation:expr, $Known:ident => $body:expr) => {
+        $crate::channels::with_known!(@ $activation, $Known, $body;
+            Identity Relu Relu6 Silu HardSwish HardSigmoid Gelu)
+    };
+    (@ $activation:expr, $Known:ident, $body:expr; $($name:ident)*) => {
+        match $activation {
+            $($crate::Activation::$name => {
+                type $Known = $crate::channels::known::$name;
+                $body
+            })*
+        }
+    };
+}
+pub(crate) use with_known;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn periods_hold_whole_pixels_and_registers() {
+        for channels in 1..300 {
+            let pattern = Pattern::new(channels, channels * 1000, "x");
+            assert!(pattern.period.is_multiple_of(channels));
+            assert!(pattern.period.is_multiple_of(WIDEST));
+            assert!(
+                pattern.period >= SHORTEST && pattern.period <= (16 * channels).max(2 * SHORTEST)
+            );
+            assert!(pattern.chunk().is_multiple_of(pattern.period));
+        }
+        assert_eq!(Pattern::new(24, 240, "x").period, 144);
+        assert_eq!(Pattern::new(72, 720, "x").period, 144);
+        assert_eq!(Pattern::new(64, 640, "x").period, 128);
+        assert_eq!(Pattern::new(1152, 11520, "x").period, 1152);
+    }
+}

@@ -1,0 +1,498 @@
+//! The inner loops of the forward pass and of the input's gradient: two rows of outputs at a time, tile by tile.
+
+use super::ahead::{Ahead, Cursor};
+use super::tiles::{Line, Tile, cut, is_wide};
+use super::{GROUP, unroll};
+use crate::simd::{Kernel, Level, Simd, dispatch_at};
+
+/// Sums of products of an image with a kernel per channel:
+/// `out[y, x, c] = bias[c] + sum over (i, j) of weight[i, j, c] * image[y * stride + i * dilation + origin, (the same of x, j), c]`,
+/// clamped. Pixels outside the image count as zero.
+pub(super) struct Correlation {
+    pub channels: usize,
+    /// Rows of the image and of the kernel; the field `outputs` is not used.
+    pub vertical: Line,
+    /// Columns of the image, of the output and of the kernel.
+    pub horizontal: Line,
+    /// As [`pack_weight`](super::pack_weight) lays it out.
+    pub weight: Vec<f32>,
+    /// Padded with zeros to a multiple of [`GROUP`].
+    pub bias: Vec<f32>,
+    /// The smallest and the largest result.
+    pub clamp: [f32; 2],
+    /// Tiles of a row of outputs, for the level.
+    pub tiles: Vec<Tile>,
+    pub level: Level,
+}
+
+/// Where two rows of outputs go.
+#[derive(Clone, Copy)]
+pub(super) struct Target {
+    /// The first row's first pixel.
+    pub out: *mut f32,
+    /// Numbers from a pixel to its neighbour.
+    pub pixel: usize,
+    /// Numbers from the first row to the second.
+    pub row: usize,
+    /// What the next rows will read and write.
+    pub ahead: [Ahead; 2],
+}
+
+impl Correlation {
+    pub fn new(
+        level: Level,
+        channels: usize,
+        vertical: Line,
+        horizontal: Line,
+        weight: Vec<f32>,
+    ) -> Self {
+        Self {
+            channels,
+            vertical,
+            horizontal,
+            weight,
+            bias: vec![0.0; channels.next_multiple_of(GROUP)],
+            clamp: [f32::NEG_INFINITY, f32::INFINITY],
+            tiles: cut(&horizontal, is_wide(level)),
+            level,
+        }
+    }
+
+    /// Whether two rows of outputs see the same rows of the image, so that they can be computed together.
+    pub fn pairs(&self) -> bool {
+        self.vertical.stride.is_multiple_of(self.vertical.dilation)
+    }
+
+    /// Computes the outputs of row `row` and, if `pair`, of the next.
+    ///
+    /// # Safety
+    ///
+    /// Every pixel of the row or rows at `target` can be written.
+    pub unsafe fn rows(&self, image: &[f32], row: usize, pair: bool, target: Target) {
+        let Self {
+            vertical,
+            horizontal,
+            channels,
+            ..
+        } = self;
+        assert_eq!(image.len(), vertical.size * horizontal.size * channels);
+        debug_assert!(!pair || self.pairs());
+        macro_rules! run {
+            ($width:literal, $stride:literal) => {
+                dispatch_at(
+                    self.level,
+                    Rows::<$width, $stride> {
+                        of: self,
+                        image,
+                        row,
+                        pair,
+                        target,
+                    },
+                )
+            };
+        }
+        match (horizontal.kernel, horizontal.stride, horizontal.dilation) {
+            (1, 1, _) => run!(1, 1),
+            (2, 1, 1) => run!(2, 1),
+            (3, 1, 1) => run!(3, 1),
+            (5, 1, 1) => run!(5, 1),
+            (3, 2, 1) => run!(3, 2),
+            (5, 2, 1) => run!(5, 2),
+            _ => run!(0, 0),
+        }
+    }
+}
+
+/// One or two rows of outputs with a kernel's width and stride known to the compiler, or any if `WIDTH` is zero.
+struct Rows<'a, const WIDTH: usize, const STRIDE: usize> {
+    of: &'a Correlation,
+    image: &'a [f32],
+    row: usize,
+    pair: bool,
+    target: Target,
+}
+
+/// Which of the two rows' kernels see which rows of the image, counted from the first row's first tap in steps of the dilation.
+struct Phases {
+    /// Seen by the first row of outputs only.
+    first: [usize; 2],
+    /// Seen by both.
+    both: [usize; 2],
+    /// Seen by the second only.
+    second: [usize; 2],
+    /// The second row's first tap.
+    shift: usize,
+}
+
+impl Phases {
+    fn new(line: &Line, row: usize, pair: bool) -> Self {
+        let top = (row * line.stride) as isize + line.origin;
+        let steps = |pixels: isize| (pixels.max(0) as usize).div_ceil(line.dilation);
+        let (low, high) = (steps(-top), steps(line.size as isize - top));
+        let kernel = line.kernel;
+        let shift = if pair {
+            line.stride / line.dilation
+        } else {
+            kernel
+        };
+        let within = |from: usize, to: usize| [from.max(low), to.min(high)];
+        Self {
+            first: within(0, kernel.min(shift)),
+            both: within(shift, kernel),
+            second: if pair {
+                within(kernel.max(shift), kernel + shift)
+            } else {
+                [0, 0]
+            },
+            shift,
+        }
+    }
+
+    /// Rows of the image that some row of outputs sees.
+    fn rows(&self) -> usize {
+        [self.first, self.both, self.second]
+            .iter()
+            .map(|[from, to]| to.saturating_sub(*from))
+            .sum()
+    }
+}
+
+impl<const WIDTH: usize, const STRIDE: usize> Kernel for Rows<'_, WIDTH, STRIDE> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let of = self.of;
+        let phases = Phases::new(&of.vertical, self.row, self.pair);
+        let top = (self.row * of.vertical.stride) as isize + of.vertical.origin;
+        let steps = of.tiles.len() * of.channels.div_ceil(S::LANES) * phases.rows();
+        let mut ahead = self.target.ahead.map(|piece| piece.over(steps));
+        for tile in &of.tiles {
+            let pixel = top * of.horizontal.size as isize + tile.column;
+            let place = Place {
+                of,
+                tile,
+                phases: &phases,
+                image: self
+                    .image
+                    .as_ptr()
+                    .wrapping_offset(pixel * of.channels as isize),
+                out: self.target.out.wrapping_add(tile.first * self.target.pixel),
+                target: self.target,
+                pair: self.pair,
+            };
+            // SAFETY: the image has the size that the tile and the phases were made for (asserted by `rows`, the only caller), and the
+            // outputs of the tile can be written by that function's contract.
+            unsafe { place.compute::<S, WIDTH, STRIDE>(s, &mut ahead) }
+        }
+    }
+}
+
+/// A tile of one or two rows of outputs.
+struct Place<'a> {
+    of: &'a Correlation,
+    tile: &'a Tile,
+    phases: &'a Phases,
+    /// The pixel of the first output's first tap, which may lie outside.
+    image: *const f32,
+    /// The first output.
+    out: *mut f32,
+    target: Target,
+    pair: bool,
+}
+
+/// Pointers for a block of channels.
+#[derive(Clone, Copy)]
+struct Block {
+    image: *const f32,
+    out: *mut f32,
+    weight: *const f32,
+    bias: *const f32,
+    /// Channels that exist.
+    lanes: usize,
+}
+
+impl Place<'_> {
+    /// # Safety
+    ///
+    /// The image is of the size that `of` says, and the tile's outputs can be written.
+    #[inline(always)]
+    unsafe fn compute<S: Simd, const WIDTH: usize, const STRIDE: usize>(
+        &self,
+        s: S,
+        ahead: &mut [Cursor; 2],
+    ) {
+        // SAFETY: the same contract.
+        unsafe {
+            match (self.tile.width, self.tile.edge) {
+                (8, false) if S::ROWS * S::COLS >= 24 => {
+                    self.channels::<S, WIDTH, STRIDE, 8, false>(s, ahead)
+                }
+                (8, true) if S::ROWS * S::COLS >= 24 => {
+                    self.channels::<S, WIDTH, STRIDE, 8, true>(s, ahead)
+                }
+                (7, false) if S::ROWS * S::COLS >= 24 => {
+                    self.channels::<S, WIDTH, STRIDE, 7, false>(s, ahead)
+                }
+                (7, true) if S::ROWS * S::COLS >= 24 => {
+                    self.channels::<S, WIDTH, STRIDE, 7, true>(s, ahead)
+                }
+                (_, false) => self.channels::<S, WIDTH, STRIDE, 4, false>(s, ahead),
+                (_, true) => self.channels::<S, WIDTH, STRIDE, 4, true>(s, ahead),
+            }
+        }
+    }
+
+    /// The tile for all blocks of channels.
+    ///
+    /// # Safety
+    ///
+    /// As [`compute`](Self::compute); `T` is the tile's width, and `EDGE` is set if the tile is one.
+    #[inline(always)]
+    unsafe fn channels<
+        S: Simd,
+        const WIDTH: usize,
+        const STRIDE: usize,
+        const T: usize,
+        const EDGE: bool,
+    >(
+        &self,
+        s: S,
+        ahead: &mut [Cursor; 2],
+    ) {
+        let channels = self.of.channels;
+        let mut at = 0;
+        while at + S::LANES <= channels {
+            // SAFETY: the same contract; the block's channels exist.
+            unsafe {
+                self.tile::<S, WIDTH, STRIDE, T, EDGE, false>(s, self.block(at, S::LANES), ahead)
+            };
+            at += S::LANES;
+        }
+        if at < channels {
+            // SAFETY: the same contract; the block's channels exist, and only those are read and written.
+            unsafe {
+                self.tile::<S, WIDTH, STRIDE, T, true, true>(
+                    s,
+                    self.block(at, channels - at),
+                    ahead,
+                )
+            };
+        }
+    }
+
+    #[inline(always)]
+    fn block(&self, at: usize, lanes: usize) -> Block {
+        let taps = self.of.vertical.kernel * self.of.horizontal.kernel;
+        let group = (at / GROUP) * taps * GROUP + at % GROUP;
+        Block {
+            image: self.image.wrapping_add(at),
+            out: self.out.wrapping_add(at),
+            weight: self.of.weight.as_ptr().wrapping_add(group),
+            bias: self.of.bias.as_ptr().wrapping_add(at),
+            lanes,
+        }
+    }
+
+    /// # Safety
+    ///
+    /// As [`channels`](Self::channels) for the block's channels; without `PARTIAL` they fill a register.
+    #[inline(always)]
+    unsafe fn tile<
+        S: Simd,
+        const WIDTH: usize,
+        const STRIDE: usize,
+        const T: usize,
+        const EDGE: bool,
+        const PARTIAL: bool,
+    >(
+        &self,
+        s: S,
+        block: Block,
+        ahead: &mut [Cursor; 2],
+    ) {
+        let Phases {
+            first,
+            both,
+            second,
+            shift,
+        } = *self.phases;
+        let line = self.of.vertical.dilation * self.of.horizontal.size * self.of.channels;
+        let taps = self.of.horizontal.kernel * GROUP;
+        let image = |row: usize| block.image.wrapping_add(row * line);
+        let weight = |row: usize| block.weight.wrapping_add(row * taps);
+        // SAFETY: the bias is padded to whole registers. The phases hold only rows of the image that exist and only the kernel's rows;
+        // columns are the tile's.
+        unsafe {
+            let bias = s.load(block.bias);
+            let mut sums = [[bias; T]; 2];
+            let mut fetch = || ahead.iter_mut().for_each(|cursor| cursor.step(s));
+            for row in first[0]..first[1] {
+                fetch();
+                let weights = [weight(row), weight(row)];
+                self.row::<S, WIDTH, STRIDE, T, EDGE, PARTIAL, true, false>(
+                    s,
+                    image(row),
+                    weights,
+                    block.lanes,
+                    &mut sums,
+                );
+            }
+            for row in both[0]..both[1] {
+                fetch();
+                let weights = [weight(row), weight(row - shift)];
+                self.row::<S, WIDTH, STRIDE, T, EDGE, PARTIAL, true, true>(
+                    s,
+                    image(row),
+                    weights,
+                    block.lanes,
+                    &mut sums,
+                );
+            }
+            for row in second[0]..second[1] {
+                fetch();
+                let weights = [weight(row - shift), weight(row - shift)];
+                self.row::<S, WIDTH, STRIDE, T, EDGE, PARTIAL, false, true>(
+                    s,
+                    image(row),
+                    weights,
+                    block.lanes,
+                    &mut sums,
+                );
+            }
+            self.store::<S, T, EDGE, PARTIAL>(s, block, &sums);
+        }
+    }
+
+    /// Adds the products of one row of the image to the first (`A`), the second (`B`) or both rows of outputs.
+    ///
+    /// # Safety
+    ///
+    /// `image` is the pixel of the tile's first column in a row that exists, `weights` the kernel's rows for the two rows of outputs.
+    #[inline(always)]
+    unsafe fn row<
+        S: Simd,
+        const WIDTH: usize,
+        const STRIDE: usize,
+        const T: usize,
+        const EDGE: bool,
+        const PARTIAL: bool,
+        const A: bool,
+        const B: bool,
+    >(
+        &self,
+        s: S,
+        image: *const f32,
+        weights: [*const f32; 2],
+        lanes: usize,
+        sums: &mut [[S::V; T]; 2],
+    ) {
+        let channels = self.of.channels;
+        let [low, high] = self.tile.inside;
+        // SAFETY: without `EDGE` all columns of the tile are inside the image, else those from `low` to `high` are and others are not
+        // read. Of a pixel, `lanes` channels are read, which fill a register without `PARTIAL`. The packed weight has whole registers.
+        unsafe {
+            if WIDTH == 0 {
+                let Line {
+                    kernel,
+                    stride,
+                    dilation,
+                    ..
+                } = self.of.horizontal;
+                for tap in 0..kernel {
+                    let w = weights.map(|row| s.load(row.add(tap * GROUP)));
+                    unroll!(t < 8, {
+                        let column = t * stride + tap * dilation;
+                        if t < T && (!EDGE || (column >= low && column < high)) {
+                            let pixel =
+                                load::<S, PARTIAL>(s, image.wrapping_add(column * channels), lanes);
+                            if A {
+                                sums[0][t % T] = s.mul_add(w[0], pixel, sums[0][t % T]);
+                            }
+                            if B {
+                                sums[1][t % T] = s.mul_add(w[1], pixel, sums[1][t % T]);
+                            }
+                        }
+                    });
+                }
+                return;
+            }
+            let w: [[S::V; WIDTH]; 2] =
+                weights.map(|row| std::array::from_fn(|tap| s.load(row.add(tap * GROUP))));
+            let mut at = image;
+            unroll!(j, {
+                if j < (T - 1) * STRIDE + WIDTH {
+                    if !EDGE || (j >= low && j < high) {
+                        let pixel = load::<S, PARTIAL>(s, at, lanes);
+                        for tap in 0..WIDTH {
+                            if j >= tap
+                                && (j - tap).is_multiple_of(STRIDE)
+                                && (j - tap) / STRIDE < T
+                            {
+                                let t = (j - tap) / STRIDE;
+                                if A {
+                                    sums[0][t] = s.mul_add(w[0][tap], pixel, sums[0][t]);
+                                }
+                                if B {
+                                    sums[1][t] = s.mul_add(w[1][tap], pixel, sums[1][t]);
+                                }
+                            }
+                        }
+                    }
+                    at = at.wrapping_add(channels);
+                }
+            });
+        }
+    }
+
+    /// # Safety
+    ///
+    /// As [`tile`](Self::tile).
+    #[inline(always)]
+    unsafe fn store<S: Simd, const T: usize, const EDGE: bool, const PARTIAL: bool>(
+        &self,
+        s: S,
+        block: Block,
+        sums: &[[S::V; T]; 2],
+    ) {
+        let [low, high] = self.of.clamp.map(|limit| s.splat(limit));
+        let rows = if self.pair { 2 } else { 1 };
+        for (row, sums) in sums.iter().enumerate().take(rows) {
+            let mut out = block.out.wrapping_add(row * self.target.row);
+            unroll!(t < 8, {
+                if t < T && (!EDGE || t < self.tile.count) {
+                    let value = s.min(high, s.max(low, sums[t % T]));
+                    // SAFETY: the output is one of the tile's that exist, which the caller lets us write; of its channels, those of the
+                    // block.
+                    unsafe {
+                        if PARTIAL {
+                            s.store_partial(out, value, block.lanes);
+                        } else {
+                            s.store(out, value);
+                        }
+                    }
+                    out = out.wrapping_add(self.target.pixel);
+                }
+            });
+        }
+    }
+}
+
+/// # Safety
+///
+/// `lanes` numbers can be read at `at`, a whole register without `PARTIAL`.
+#[inline(always)]
+pub(super) unsafe fn load<S: Simd, const PARTIAL: bool>(
+    s: S,
+    at: *const f32,
+    lanes: usize,
+) -> S::V {
+    // SAFETY: the same contract.
+    unsafe {
+        if PARTIAL {
+            s.load_partial(at, lanes)
+        } else {
+            s.load(at)
+        }
+    }
+}

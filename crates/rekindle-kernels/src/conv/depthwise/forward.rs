@@ -1,0 +1,134 @@
+//! The forward pass: one correlation, then what is left of the epilogue while the rows are in the cache.
+
+use super::ahead::Ahead;
+use super::correlation::{Correlation, Target};
+use super::tiles::Line;
+use super::{for_each_part, pack_weight, row_below, rows_per_item};
+use crate::simd::{Kernel, Level, Simd, dispatch_at};
+use crate::{Activation, ConvShape, Epilogue};
+
+/// As [`conv_forward`](crate::conv_forward) for a shape that [is depthwise](ConvShape::is_depthwise).
+pub(crate) fn forward(
+    shape: &ConvShape,
+    x: &[f32],
+    weight: &[f32],
+    epilogue: Epilogue<'_>,
+    out: &mut [f32],
+) {
+    let level = Level::current();
+    let (channels, out_height) = (shape.channels_in, shape.out_height());
+    let line = shape.out_width() * channels;
+    let (correlation, rest) = correlation(level, shape, weight, epilogue);
+    let input_line = shape.width * channels;
+    let image_len = shape.height * input_line;
+    let height = rows_per_item(
+        shape.batch * out_height,
+        line * shape.kernel[0] * shape.kernel[1],
+    );
+    for_each_part(out, height * line, |part, out| {
+        let (mut row, end) = (part * height, part * height + out.len() / line);
+        while row < end {
+            let (image, y) = (row / out_height, row % out_height);
+            let pair = row + 1 < end && y + 1 < out_height && correlation.pairs();
+            let count = if pair { 2 } else { 1 };
+            let start = (row - part * height) * line;
+            let rows = &mut out[start..start + count * line];
+            let ahead = [
+                // The rows below those that the last row of these outputs sees.
+                Ahead::new(
+                    &x[image * image_len..],
+                    row_below(shape, y + count - 1) * input_line as isize,
+                    count * shape.stride[0] * input_line,
+                ),
+                Ahead::new(rows, (count * line) as isize, count * line),
+            ];
+            let target = Target {
+                out: rows.as_mut_ptr(),
+                pixel: channels,
+                row: line,
+                ahead,
+            };
+            // SAFETY: `rows` is one row of outputs, or two if `pair`.
+            unsafe { correlation.rows(&x[image * image_len..][..image_len], y, pair, target) };
+            if let Some((residual, activation)) = rest {
+                let residual = residual.map(|residual| &residual[row * line..][..count * line]);
+                dispatch_at(
+                    level,
+                    Finish {
+                        out: rows,
+                        residual,
+                        activation,
+                    },
+                );
+            }
+            row += count;
+        }
+    });
+}
+
+type Rest<'a> = Option<(Option<&'a [f32]>, Activation)>;
+
+/// The correlation with as much of the epilogue as it does itself, and the rest of it.
+fn correlation<'a>(
+    level: Level,
+    shape: &ConvShape,
+    weight: &[f32],
+    epilogue: Epilogue<'a>,
+) -> (Correlation, Rest<'a>) {
+    let taps: Vec<usize> = (0..shape.kernel[0] * shape.kernel[1]).collect();
+    let line = |dim: usize, size: usize, outputs: usize| Line {
+        size,
+        outputs,
+        kernel: shape.kernel[dim],
+        stride: shape.stride[dim],
+        dilation: shape.dilation[dim],
+        origin: -(shape.padding[dim][0] as isize),
+    };
+    let mut correlation = Correlation::new(
+        level,
+        shape.channels_in,
+        line(0, shape.height, shape.out_height()),
+        line(1, shape.width, shape.out_width()),
+        pack_weight(weight, shape.channels_in, taps.len(), &taps),
+    );
+    if let Some(bias) = epilogue.bias {
+        assert_eq!(bias.len(), shape.channels_out, "bias of {shape:?}");
+        correlation.bias[..bias.len()].copy_from_slice(bias);
+    }
+    match (epilogue.residual, epilogue.activation) {
+        (None, Activation::Identity) => {}
+        (None, Activation::Relu) => correlation.clamp = [0.0, f32::INFINITY],
+        (None, Activation::Relu6) => correlation.clamp = [0.0, 6.0],
+        (residual, activation) => return (correlation, Some((residual, activation))),
+    }
+    (correlation, None)
+}
+
+/// `out = activation(out + residual)`.
+struct Finish<'a> {
+    out: &'a mut [f32],
+    residual: Option<&'a [f32]>,
+    activation: Activation,
+}
+
+impl Kernel for Finish<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let len = self.out.len();
+        assert!(self.residual.is_none_or(|residual| residual.len() == len));
+        let out = self.out.as_mut_ptr();
+        for at in (0..len).step_by(S::LANES) {
+            let lanes = S::LANES.min(len - at);
+            // SAFETY: `lanes` numbers from `at` lie inside both slices.
+            unsafe {
+                let mut v = s.load_partial(out.add(at), lanes);
+                if let Some(residual) = self.residual {
+                    v = s.add(v, s.load_partial(residual.as_ptr().add(at), lanes));
+                }
+                s.store_partial(out.add(at), self.activation.vector(s, v), lanes);
+            }
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! How a row of output pixels is cut into tiles whose widths were compiled.
+
+use crate::simd::Level;
+
+/// Whether the level has the thirty-two registers that the wide tiles need.
+pub(super) fn is_wide(level: Level) -> bool {
+    matches!(level, Level::Avx512 | Level::Neon)
+}
+
+/// The taps along a row: position of input column `tap` of output `o` is `o * stride + tap * dilation + origin`.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Line {
+    pub size: usize,
+    pub outputs: usize,
+    pub kernel: usize,
+    pub stride: usize,
+    pub dilation: usize,
+    pub origin: isize,
+}
+
+/// Neighbouring outputs of a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Tile {
+    /// The first output.
+    pub first: usize,
+    /// Outputs that exist, at most `width`.
+    pub count: usize,
+    /// Outputs that the code computes: 8, 7 or 4.
+    pub width: usize,
+    /// The input column of the first output's first tap; it may lie outside.
+    pub column: isize,
+    /// The columns from there that lie inside the input and that existing outputs see.
+    pub inside: [usize; 2],
+    /// Whether some column or output that the code would touch does not exist.
+    pub edge: bool,
+}
+
+impl Tile {
+    fn new(line: &Line, first: usize, count: usize, width: usize) -> Self {
+        let column = (first * line.stride) as isize + line.origin;
+        let reach = |outputs: usize| {
+            (outputs - 1) * line.stride + (line.kernel.max(1) - 1) * line.dilation + 1
+        };
+        let low = (-column).max(0) as usize;
+        let high = (line.size as isize - column).clamp(0, reach(count) as isize) as usize;
+        Self {
+            first,
+            count,
+            width,
+            column,
+            inside: [low.min(high), high],
+            edge: low > 0 || high < reach(width),
+        }
+    }
+}
+
+/// The tiles of a row: eights and sevens where they fill it, else a remainder in a tile with room to spare.
+pub(super) fn cut(line: &Line, wide: bool) -> Vec<Tile> {
+    let outputs = line.outputs;
+    let (mut first, mut tiles) = (0, Vec::new());
+    let mut push = |count: usize, width: usize| {
+        tiles.push(Tile::new(line, first, count, width));
+        first += count;
+    };
+    if !wide {
+        (0..outputs / 4).for_each(|_| push(4, 4));
+        if !outputs.is_multiple_of(4) {
+            push(outputs % 4, 4);
+        }
+        return tiles;
+    }
+    let whole = outputs.div_ceil(8);
+    if whole * 7 <= outputs {
+        let sevens = whole * 8 - outputs;
+        (0..whole - sevens).for_each(|_| push(8, 8));
+        (0..sevens).for_each(|_| push(7, 7));
+    } else {
+        (0..outputs / 8).for_each(|_| push(8, 8));
+        let rest = outputs % 8;
+        push(rest, if rest <= 4 { 4 } else { 7 });
+    }
+    tiles
+}

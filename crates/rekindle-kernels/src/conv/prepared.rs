@@ -1,0 +1,86 @@
+//! Weights kept in the form that the forward pass reads, for networks whose weights stay.
+
+use super::{Epilogue, check, dense, depthwise, winograd};
+use crate::buffer::Buffer;
+use crate::{ConvShape, Level};
+
+/// A convolution whose weights are prepared once and used for many images.
+pub struct PreparedConv {
+    level: Level,
+    weight_len: usize,
+    form: Form,
+}
+
+enum Form {
+    Depthwise(Buffer),
+    Winograd(winograd::Weights),
+    /// One set of panels per group.
+    Dense(Vec<dense::Panels>),
+    Joined(dense::Panels),
+}
+
+impl PreparedConv {
+    /// Prepares `weight`, `[channels_out, channels_in / groups, kernel height, kernel width]`, for images of about this size.
+    ///
+    /// # Panics
+    ///
+    /// When the weight has another length than `shape` says.
+    pub fn new(shape: &ConvShape, weight: &[f32]) -> Self {
+        shape.check();
+        assert_eq!(weight.len(), shape.weight_len(), "weight of {shape:?}");
+        let level = Level::current();
+        let form = if shape.is_depthwise() {
+            let mut kept = Buffer::unspecified(weight.len());
+            kept.copy_from_slice(weight);
+            Form::Depthwise(kept)
+        } else if winograd::wins(shape) {
+            Form::Winograd(winograd::Weights::forward(level, shape, weight))
+        } else if dense::joins_rows(shape) {
+            Form::Joined(dense::Panels::joined(level, shape, weight))
+        } else {
+            let groups = 0..shape.groups;
+            Form::Dense(
+                groups
+                    .map(|group| dense::Panels::forward(level, shape, group, weight))
+                    .collect(),
+            )
+        };
+        Self {
+            level,
+            weight_len: weight.len(),
+            form,
+        }
+    }
+
+    /// Whether the prepared form is the one that this shape asks for; the best form depends on the size of the images.
+    pub fn fits(&self, shape: &ConvShape) -> bool {
+        let same = match self.form {
+            Form::Depthwise(_) => shape.is_depthwise(),
+            Form::Winograd(_) => winograd::wins(shape),
+            Form::Joined(_) => !winograd::wins(shape) && dense::joins_rows(shape),
+            Form::Dense(_) => {
+                !shape.is_depthwise() && !winograd::wins(shape) && !dense::joins_rows(shape)
+            }
+        };
+        same && self.weight_len == shape.weight_len() && self.level == Level::current()
+    }
+
+    /// As [`conv_forward`](super::conv_forward).
+    ///
+    /// # Panics
+    ///
+    /// When a slice has another length than `shape` says, or the shape does not [fit](Self::fits).
+    pub fn forward(&self, shape: &ConvShape, x: &[f32], epilogue: Epilogue<'_>, out: &mut [f32]) {
+        assert!(
+            self.fits(shape),
+            "weights prepared for another shape than {shape:?}"
+        );
+        check(shape, x, self.weight_len, &epilogue, out);
+        match &self.form {
+            Form::Depthwise(weight) => depthwise::forward(shape, x, weight, epilogue, out),
+            Form::Winograd(weights) => winograd::forward_with(shape, x, weights, epilogue, out),
+            Form::Dense(panels) => dense::forward_with(shape, x, panels, epilogue, out),
+            Form::Joined(panels) => dense::forward_joined(shape, x, panels, epilogue, out),
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! `rekindle bench`: how fast backbones are on this machine.
+//!
+//! Each one is measured in a process of its own, so that no peak of memory is another one's, and one that runs out of memory takes no
+//! figures with it. The parent reads the figures as JSON.
+
+use std::io::{self, Write};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+use rekindle_finetune::{
+    BenchReport, BenchSettings, Machine, architecture_from_name, bench, device_from_name,
+};
+
+use crate::Ending;
+use crate::args::{BenchArgs, BenchPart};
+use crate::print;
+
+/// The variable from which the threads of a process are taken.
+const THREADS: &str = "RAYON_NUM_THREADS";
+
+/// Measures and prints.
+pub fn run(args: &BenchArgs) -> Result<Ending> {
+    let settings = settings(args);
+    if let (true, [name]) = (args.measure_here, args.backbones.as_slice()) {
+        let report = bench(name, &settings)?;
+        writeln!(io::stdout(), "{}", serde_json::to_string(&report)?)?;
+        return Ok(Ending::Done);
+    }
+    // All that can be wrong is told before anything is measured.
+    settings.check()?;
+    device_from_name(&settings.device)?;
+    for name in &args.backbones {
+        architecture_from_name(name)?;
+    }
+    if cfg!(debug_assertions) {
+        print::warning("this is a debug build; one with `--release` is much faster");
+    }
+    match args.json {
+        true => print_json(args),
+        false => print_table(args, &settings),
+    }
+}
+
+fn settings(args: &BenchArgs) -> BenchSettings {
+    BenchSettings {
+        batch_images: args.batch,
+        size_pixels: args.size,
+        runs: args.runs,
+        device: args.device.clone(),
+        inference: args.only != Some(BenchPart::Train),
+        training: args.only != Some(BenchPart::Infer),
+        ..BenchSettings::default()
+    }
+}
+
+/// A row for each backbone as soon as it is measured.
+fn print_table(args: &BenchArgs, settings: &BenchSettings) -> Result<Ending> {
+    let mut machine = Machine::detect();
+    machine.threads = args.threads.unwrap_or(machine.threads);
+    let mut out = io::stdout().lock();
+    write!(out, "{}", print::bench::header(&machine, settings))?;
+    for name in &args.backbones {
+        let report = measure(args, name)?;
+        writeln!(out, "{}", print::bench::row(&report))?;
+    }
+    Ok(Ending::Done)
+}
+
+/// An array with an object for each backbone; those measured before one that failed are printed too.
+fn print_json(args: &BenchArgs) -> Result<Ending> {
+    let mut reports = Vec::new();
+    let mut failure = None;
+    for name in &args.backbones {
+        match measure(args, name) {
+            Ok(report) => reports.push(report),
+            Err(error) => {
+                failure = Some(error);
+                break;
+            }
+        }
+    }
+    writeln!(io::stdout(), "{}", serde_json::to_string_pretty(&reports)?)?;
+    match failure {
+        Some(error) => Err(error),
+        None => Ok(Ending::Done),
+    }
+}
+
+/// The figures of one backbone, from a process of its own.
+fn measure(args: &BenchArgs, name: &str) -> Result<BenchReport> {
+    let program = std::env::current_exe().context("cannot find this program's own file")?;
+    let mut command = Command::new(program);
+    command.args(["bench", "--measure-here", "--device", &args.device]);
+    for (flag, value) in [
+        ("--batch", args.batch),
+        ("--size", args.size),
+        ("--runs", args.runs),
+    ] {
+        command.args([flag, &value.to_string()]);
+    }
+    if let Some(part) = args.only {
+        command.args(["--only", part.name()]);
+    }
+    if let Some(threads) = args.threads {
+        command.env(THREADS, threads.to_string());
+    }
+    let output = command
+        .args(["--", name])
+        .stdin(Stdio::null())
+        .stderr(Stdio::inherit())
+        .output()
+        .with_context(|| format!("cannot start the measurement of {name}"))?;
+    if !output.status.success() {
+        match output.status.code() {
+            // The process itself has said why.
+            Some(_) => bail!("{name} could not be measured"),
+            None => bail!(
+                "{name} could not be measured: its process was ended ({}); if memory is short, take a smaller `--batch` or `--size`",
+                output.status
+            ),
+        }
+    }
+    serde_json::from_slice(&output.stdout)
+        .with_context(|| format!("the figures of {name} cannot be read"))
+}
