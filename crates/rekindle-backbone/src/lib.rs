@@ -28,6 +28,7 @@
 pub mod arch;
 mod card;
 mod error;
+mod inference;
 pub mod layers;
 mod load;
 mod stages;

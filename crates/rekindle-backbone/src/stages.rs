@@ -2,7 +2,9 @@
 
 use burn::module::Module;
 use burn::tensor::Tensor;
+use rekindle_kernels::plan::{PlanBuilder, Value};
 
+use crate::inference::{Plans, Sources};
 use crate::layers::{FeatureMap, Layer};
 use crate::{Named, StateVisitor};
 
@@ -94,6 +96,16 @@ impl Stage {
         self.layers.iter().fold(x, |x, layer| layer.apply(x))
     }
 
+    /// Adds the stage, whose norms are folded, to a plan for inference.
+    pub(crate) fn plan(&self, plan: &mut PlanBuilder, x: Value) -> Value {
+        self.layers.iter().fold(x, |x, layer| layer.plan(plan, x))
+    }
+
+    /// Its parameters as they are now.
+    pub(crate) fn sources(&self, sources: &mut Sources) {
+        Module::visit(self, sources);
+    }
+
     fn map_layers(self, each: impl FnMut(Layer) -> Layer) -> Self {
         Self {
             layers: self.layers.into_iter().map(each).collect(),
@@ -121,6 +133,9 @@ pub struct Backbone {
     name: String,
     #[module(skip)]
     classifier: String,
+    /// Of a folded backbone: how it is run where the kernels take over.
+    #[module(skip)]
+    plans: Option<Plans>,
 }
 
 impl Backbone {
@@ -135,6 +150,7 @@ impl Backbone {
             stages,
             name: name.into(),
             classifier: classifier.into(),
+            plans: None,
         }
     }
 
@@ -179,6 +195,12 @@ impl Backbone {
     ///
     /// When the range is out of bounds.
     pub fn forward_stages(&self, x: Tensor<4>, from: usize, to: usize) -> Tensor<4> {
+        if let Some(outputs) = self.planned(from, to, &[], &x) {
+            return outputs
+                .into_iter()
+                .next_back()
+                .expect("a plan has an output");
+        }
         self.stages[from..to]
             .iter()
             .fold(FeatureMap::new(x), |x, stage| stage.apply(x))
@@ -195,6 +217,11 @@ impl Backbone {
         images: Tensor<4>,
         kept: &[usize],
     ) -> (Tensor<4>, Vec<Tensor<4>>) {
+        let last = self.stages.len();
+        if let Some(mut outputs) = self.planned(0, last, kept, &images) {
+            let features = outputs.pop().expect("a plan has an output");
+            return (features, outputs);
+        }
         let mut outputs = Vec::with_capacity(kept.len());
         let features =
             self.stages
@@ -208,6 +235,17 @@ impl Backbone {
                     x
                 });
         (features.into_images(), outputs)
+    }
+
+    fn planned(
+        &self,
+        from: usize,
+        to: usize,
+        kept: &[usize],
+        x: &Tensor<4>,
+    ) -> Option<Vec<Tensor<4>>> {
+        let plans = self.plans.as_ref().filter(|_| from < to)?;
+        plans.run(&self.stages, from, to, kept, x)
     }
 
     /// The outputs at the feature taps, finest first, as timm's `features_only` gives them.
@@ -246,7 +284,8 @@ impl Backbone {
 
     /// The network for inference: without autodiff, every batch norm folded into its convolution.
     ///
-    /// Equal to the original with running statistics up to rounding, and faster. It has other keys, so it is never saved.
+    /// Equal to the original with running statistics up to rounding, and faster: on Burn's CPU backend it runs as one plan
+    /// ([`rekindle_kernels::plan`]). It has other keys, so it is never saved.
     pub fn fold_norms(&self) -> Self {
         let plain = self.valid();
         let each = |stage: Stage| {
@@ -255,6 +294,7 @@ impl Backbone {
         };
         Self {
             stages: plain.stages.into_iter().map(each).collect(),
+            plans: Some(Plans::default()),
             ..plain
         }
     }

@@ -51,8 +51,8 @@ fn layout(bytes: usize) -> Layout {
     Layout::from_size_align(bytes, ALIGNMENT).expect("a buffer is smaller than the address space")
 }
 
-/// `len` numbers, aligned to 64 bytes.
-pub(crate) struct Buffer {
+/// Numbers in memory aligned to 64 bytes, which is kept for reuse when the buffer is dropped ([`release_memory`]).
+pub struct Buffer {
     start: NonNull<f32>,
     len: usize,
     bytes: usize,
@@ -107,7 +107,7 @@ impl Buffer {
     }
 
     /// A buffer of zeros.
-    pub(crate) fn zeros(len: usize) -> Self {
+    pub fn zeros(len: usize) -> Self {
         let mut buffer = Self::unspecified(len);
         buffer.fill(0.0);
         buffer

@@ -18,9 +18,6 @@ const WIDEST: usize = 16;
 /// Shorter patterns are repeated: a sum is read again only after this many others, when its last store has long been done.
 const SHORTEST: usize = 128;
 
-/// Rows of the pattern taken together, so that a register of the pattern is loaded once for all of them.
-const ROWS: usize = 1;
-
 /// The repetition of what belongs to channels, for an array of a given length.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Pattern {
@@ -252,6 +249,10 @@ pub(crate) trait Pass: Copy + Send + Sync {
     /// Number of sums per channel.
     const SUMS: usize = 0;
 
+    /// Whether four rows of the pattern are taken together, which reads and writes the sums a quarter as often but the arrays in four
+    /// places at once: worth it only where one array is read and none written.
+    const TOGETHER: bool = Self::SUMS > 0;
+
     /// Handles the registers at `at + r * stride` for `r < R`, which all meet the pattern at `lane`. Must be `#[inline(always)]`.
     ///
     /// # Safety
@@ -295,14 +296,14 @@ impl<P: Pass> Kernel for Walk<P> {
             stride: self.stride,
         };
         let mut row = start;
-        while row + ROWS * period <= end {
+        while P::TOGETHER && row + 16 * period <= end {
             let mut lane = 0;
             while lane < period {
                 // SAFETY: the period is a multiple of the register, and all rows end before `end`.
-                unsafe { pass.step::<S, Whole, ROWS>(s, Whole, row + lane, period, lane, sums) };
+                unsafe { pass.step::<S, Whole, 16>(s, Whole, row + lane, period, lane, sums) };
                 lane += S::LANES;
             }
-            row += ROWS * period;
+            row += 16 * period;
         }
         while row < end {
             let width = period.min(end - row);
@@ -331,6 +332,7 @@ pub(crate) struct SumOf<'a> {
 
 impl Pass for SumOf<'_> {
     const SUMS: usize = 1;
+    const TOGETHER: bool = true;
 
     #[inline(always)]
     unsafe fn step<S: Simd, A: Access<S>, const R: usize>(

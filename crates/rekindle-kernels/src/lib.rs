@@ -22,12 +22,13 @@ pub mod norm;
 #[cfg(feature = "burn")]
 pub mod ops;
 mod parallel;
+pub mod plan;
 pub mod pool;
 pub mod shape;
 mod simd;
 
 pub use activation::Activation;
-pub use buffer::release_memory;
+pub use buffer::{Buffer, release_memory};
 pub use conv::{Epilogue, PreparedConv, conv_backward_input, conv_backward_weight, conv_forward};
 pub use elementwise::{activate, activate_backward, add_activate};
 pub use gate::{gate, gate_backward};

@@ -103,6 +103,7 @@ struct Deviations<'a> {
 
 impl Pass for Deviations<'_> {
     const SUMS: usize = 2;
+    const TOGETHER: bool = true;
 
     #[inline(always)]
     unsafe fn step<S: Simd, A: Access<S>, const R: usize>(

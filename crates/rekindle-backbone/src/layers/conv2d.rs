@@ -4,7 +4,8 @@ use burn::module::{Module, Param};
 use burn::nn::Initializer;
 use burn::tensor::{Device, Tensor};
 use rekindle_kernels::Activation;
-use rekindle_kernels::ops::{self, ConvOptions, Prepared};
+use rekindle_kernels::ops::{self, ConvOptions, Source};
+use rekindle_kernels::plan::{PlanBuilder, PlanPadding, PlannedConv, Value};
 
 use super::FeatureMap;
 use crate::{Named, StateVisitor};
@@ -86,7 +87,6 @@ impl Conv2dConfig {
             groups: self.groups,
             padding: self.padding,
             key: self.key.clone(),
-            prepared: Prepared::default(),
         }
     }
 }
@@ -104,9 +104,6 @@ pub struct Conv2d {
     padding: Padding,
     #[module(skip)]
     key: String,
-    /// The weights as the kernels read them, once they stay.
-    #[module(skip)]
-    prepared: Prepared,
 }
 
 impl Conv2d {
@@ -128,14 +125,7 @@ impl Conv2d {
         activation: Activation,
     ) -> FeatureMap {
         let bias = self.bias.as_ref().map(|bias| bias.val());
-        self.apply_with(
-            x,
-            self.weight.val(),
-            bias,
-            residual,
-            activation,
-            Some(&self.prepared),
-        )
+        self.apply_with(x, self.weight.val(), bias, residual, activation)
     }
 
     /// The same with other weights of the same shape.
@@ -146,14 +136,13 @@ impl Conv2d {
         bias: Option<Tensor<1>>,
         residual: Option<FeatureMap>,
         activation: Activation,
-        prepared: Option<&Prepared>,
     ) -> FeatureMap {
         let last = x.is_channels_last();
         let x = x.into_tensor();
         let options = self.options(x.dims(), last);
         let residual = residual.map(FeatureMap::into_tensor);
         if last {
-            let out = ops::conv_act(x, weight, bias, residual, options, activation, prepared);
+            let out = ops::conv_act(x, weight, bias, residual, options, activation);
             return FeatureMap::channels_last(out);
         }
         let [[top, bottom], [left, right]] = options.padding;
@@ -170,6 +159,31 @@ impl Conv2d {
             None => out,
         };
         FeatureMap::channels_first(activation.forward(out))
+    }
+
+    /// Adds the convolution to a plan for inference.
+    pub(super) fn plan(
+        &self,
+        plan: &mut PlanBuilder,
+        x: Value,
+        residual: Option<Value>,
+        activation: Activation,
+    ) -> Value {
+        let conv = PlannedConv {
+            weight: Source::new(self.weight.val()).numbers(),
+            dims: self.weight.dims(),
+            bias: self
+                .bias
+                .as_ref()
+                .map(|bias| Source::new(bias.val()).numbers()),
+            stride: self.stride,
+            padding: match self.padding {
+                Padding::Fixed(pad) => PlanPadding::Fixed(pad),
+                Padding::Same => PlanPadding::Same,
+            },
+            groups: self.groups,
+        };
+        plan.conv(x, conv, residual, activation)
     }
 
     /// The geometry for a map of these dimensions.
@@ -210,7 +224,6 @@ impl Conv2d {
             groups: self.groups,
             padding: self.padding,
             key: self.key.clone(),
-            prepared: Prepared::default(),
         }
     }
 }

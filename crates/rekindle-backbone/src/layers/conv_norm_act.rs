@@ -3,6 +3,7 @@
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use rekindle_kernels::ops::conv_norm_act;
+use rekindle_kernels::plan::{PlanBuilder, Value};
 
 use super::{Activation, BatchNorm, BatchNormConfig, Conv2d, Conv2dConfig, FeatureMap};
 use crate::{Named, StateVisitor};
@@ -120,8 +121,20 @@ impl ConvNormAct {
             Some(bias),
             residual,
             activation,
-            None,
         )
+    }
+
+    /// Adds the block, whose norm is folded, to a plan for inference; with a residual, as [`apply_adding`](Self::apply_adding).
+    pub(super) fn plan(
+        &self,
+        plan: &mut PlanBuilder,
+        x: Value,
+        adding: Option<(Value, Activation)>,
+    ) -> Value {
+        debug_assert!(self.norm.is_none());
+        let (residual, activation) = adding.unzip();
+        self.conv
+            .plan(plan, x, residual, activation.unwrap_or(self.activation))
     }
 
     /// The block for inference, its batch norm folded into the convolution.

@@ -5,6 +5,7 @@ use burn::tensor::Tensor;
 use burn::tensor::module::{avg_pool2d, max_pool2d};
 use burn::tensor::ops::{AvgPoolOptions, MaxPoolOptions};
 use rekindle_kernels::ops::{self, PoolOptions};
+use rekindle_kernels::plan::{PlanBuilder, PlannedPool, Value};
 
 use super::FeatureMap;
 
@@ -71,6 +72,28 @@ impl Pool {
         match x.is_channels_last() {
             true => FeatureMap::channels_last(self.channels_last(x.into_tensor())),
             false => FeatureMap::channels_first(self.channels_first(x.into_tensor())),
+        }
+    }
+
+    /// Adds the layer to a plan for inference.
+    pub(super) fn plan(&self, plan: &mut PlanBuilder, x: Value) -> Value {
+        let PoolConfig {
+            kind,
+            kernel,
+            stride,
+            padding,
+        } = self.config;
+        let ceil = kind == PoolKind::AverageCeil;
+        let pool = PlannedPool {
+            kernel,
+            stride,
+            padding,
+            ceil,
+        };
+        match kind {
+            PoolKind::Max => plan.max_pool(x, pool),
+            PoolKind::AverageCeil => plan.average_pool(x, pool),
+            PoolKind::GlobalAverage => plan.global_average(x),
         }
     }
 

@@ -2,6 +2,7 @@
 
 use burn::module::Module;
 use burn::tensor::Tensor;
+use rekindle_kernels::plan::{PlanBuilder, Value};
 
 use super::{Activation, ConvNormAct, FeatureMap, Pool, SqueezeExcite};
 use crate::{Named, StateVisitor};
@@ -28,6 +29,14 @@ impl Unit {
             Self::Conv(block) => block.apply(x),
             Self::Pool(pool) => pool.apply(x),
             Self::SqueezeExcite(layer) => layer.apply(x),
+        }
+    }
+
+    fn plan(&self, plan: &mut PlanBuilder, x: Value) -> Value {
+        match self {
+            Self::Conv(block) => block.plan(plan, x, None),
+            Self::Pool(pool) => pool.plan(plan, x),
+            Self::SqueezeExcite(layer) => layer.plan(plan, x),
         }
     }
 
@@ -96,6 +105,21 @@ impl Residual {
     }
 }
 
+impl Residual {
+    fn plan(&self, plan: &mut PlanBuilder, x: Value) -> Value {
+        let mut run = |units: &[Unit], x: Value| units.iter().fold(x, |x, unit| unit.plan(plan, x));
+        let other = run(&self.shortcut, x);
+        if let Some((Unit::Conv(last), before)) = self.body.split_last()
+            && last.ends_linearly()
+        {
+            let x = run(before, x);
+            return last.plan(plan, x, Some((other, self.activation)));
+        }
+        let x = run(&self.body, x);
+        plan.add(x, other, self.activation)
+    }
+}
+
 /// One layer of a stage.
 #[expect(clippy::large_enum_variant, reason = "a network has some tens of them")]
 #[derive(Module, Debug)]
@@ -121,6 +145,14 @@ impl Layer {
         match self {
             Self::Unit(unit) => unit.apply(x),
             Self::Residual(block) => block.apply(x),
+        }
+    }
+
+    /// Adds the layer, whose norms are folded, to a plan for inference.
+    pub(crate) fn plan(&self, plan: &mut PlanBuilder, x: Value) -> Value {
+        match self {
+            Self::Unit(unit) => unit.plan(plan, x),
+            Self::Residual(block) => block.plan(plan, x),
         }
     }
 

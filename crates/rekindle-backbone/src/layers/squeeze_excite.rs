@@ -3,6 +3,7 @@
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use rekindle_kernels::ops;
+use rekindle_kernels::plan::{PlanBuilder, Value};
 
 use super::{Activation, Conv2d, Conv2dConfig, FeatureMap, Pool, PoolConfig};
 use crate::{Named, StateVisitor};
@@ -71,6 +72,14 @@ impl SqueezeExcite {
     /// `[batch, channels, height, width]` to the same.
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
         self.apply(FeatureMap::new(x)).into_images()
+    }
+
+    /// Adds the layer to a plan for inference.
+    pub(super) fn plan(&self, plan: &mut PlanBuilder, x: Value) -> Value {
+        let squeezed = plan.global_average(x);
+        let reduced = self.reduce.plan(plan, squeezed, None, self.activation);
+        let gate = self.expand.plan(plan, reduced, None, self.gate);
+        plan.gate(x, gate)
     }
 
     pub(super) fn apply(&self, x: FeatureMap) -> FeatureMap {

@@ -86,6 +86,14 @@ pub fn conv_backward_weight(shape: &ConvShape, x: &[f32], dy: &[f32], dw: &mut [
     weight_gradient::backward_weight(shape, x, dy, dw);
 }
 
+/// Whether many images of this size are convolved in tiles, by Winograd's algorithm.
+pub(crate) fn uses_tiles(shape: &ConvShape) -> bool {
+    winograd::wins(&ConvShape {
+        batch: shape.batch.max(1 << 10),
+        ..*shape
+    })
+}
+
 fn check(shape: &ConvShape, x: &[f32], weight: usize, epilogue: &Epilogue<'_>, out: &[f32]) {
     shape.check();
     assert_eq!(x.len(), shape.input_len(), "input of {shape:?}");

@@ -69,12 +69,15 @@ impl PreparedConv {
     ///
     /// # Panics
     ///
-    /// When a slice has another length than `shape` says, or the shape does not [fit](Self::fits).
+    /// When a slice has another length than `shape` says, or the shape is of another kind than the weights were prepared for.
     pub fn forward(&self, shape: &ConvShape, x: &[f32], epilogue: Epilogue<'_>, out: &mut [f32]) {
-        assert!(
-            self.fits(shape),
-            "weights prepared for another shape than {shape:?}"
-        );
+        let same = match self.form {
+            Form::Depthwise(_) => shape.is_depthwise(),
+            Form::Winograd(_) => winograd::applies(shape),
+            Form::Joined(_) => dense::joins_rows(shape),
+            Form::Dense(_) => !shape.is_depthwise(),
+        };
+        assert!(same, "weights prepared for another shape than {shape:?}");
         check(shape, x, self.weight_len, &epilogue, out);
         match &self.form {
             Form::Depthwise(weight) => depthwise::forward(shape, x, weight, epilogue, out),

@@ -6,25 +6,9 @@ use burn::tensor::module::conv2d;
 use super::{ConvOptions, channels_first, channels_last};
 use crate::Activation;
 
-/// A place where a layer of constant weights keeps them in the kernels' form, so that they are prepared once.
-///
-/// It remembers the weights that it holds; with others it is filled anew. Clones share the place.
-#[derive(Clone, Default)]
-pub struct Prepared {
-    #[cfg(feature = "flex")]
-    slot: std::sync::Arc<std::sync::Mutex<Option<plain::Kept>>>,
-}
-
-impl std::fmt::Debug for Prepared {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str("Prepared")
-    }
-}
-
 /// `activation(convolution(x, weight) + bias + residual)`.
 ///
-/// Gradients flow to `x`, `weight`, `bias` and `residual`. `prepared`, if given, keeps the weights in the kernels' form between calls
-/// without gradients.
+/// Gradients flow to `x`, `weight`, `bias` and `residual`.
 ///
 /// # Shapes
 ///
@@ -41,7 +25,6 @@ pub fn conv_act(
     residual: Option<Tensor<4>>,
     options: ConvOptions,
     activation: Activation,
-    prepared: Option<&Prepared>,
 ) -> Tensor<4> {
     #[cfg(feature = "flex")]
     {
@@ -49,7 +32,7 @@ pub fn conv_act(
         let images = route([&x, &weight].into_iter().chain(&residual));
         match join(images, route(bias.as_ref())) {
             Some(Route::Plain) => {
-                return plain::conv_act(x, weight, bias, residual, options, activation, prepared);
+                return plain::conv_act(x, weight, bias, residual, options, activation);
             }
             Some(Route::Tracked) => {
                 return tracked::conv_act(x, weight, bias, residual, options, activation);
@@ -57,7 +40,6 @@ pub fn conv_act(
             None => {}
         }
     }
-    let _ = prepared;
     let [[top, bottom], [left, right]] = options.padding;
     let burn_options = burn::tensor::ops::ConvOptions::new_with_padding(
         options.stride,
@@ -75,21 +57,12 @@ pub fn conv_act(
 
 #[cfg(feature = "flex")]
 mod plain {
-    use burn::backend::flex::FlexTensor;
     use burn::tensor::Tensor;
 
     use super::super::ConvOptions;
     use super::super::flex::{Dense, from_plain, plain, to_tensor};
-    use super::Prepared;
     use crate::buffer::Buffer;
-    use crate::conv::PreparedConv;
     use crate::{Activation, Epilogue, conv_forward};
-
-    /// Weights and what they were prepared from.
-    pub(super) struct Kept {
-        weight: FlexTensor,
-        conv: std::sync::Arc<PreparedConv>,
-    }
 
     pub(super) fn conv_act(
         x: Tensor<4>,
@@ -98,7 +71,6 @@ mod plain {
         residual: Option<Tensor<4>>,
         options: ConvOptions,
         activation: Activation,
-        prepared: Option<&Prepared>,
     ) -> Tensor<4> {
         let shape = options.shape(x.dims(), weight.dims());
         let x = Dense::new(plain(x));
@@ -111,32 +83,7 @@ mod plain {
             activation,
         };
         let mut out = Buffer::unspecified(shape.output_len());
-        match prepared {
-            None => conv_forward(&shape, x.slice(), weight.slice(), epilogue, &mut out),
-            Some(prepared) => {
-                let conv = {
-                    let mut slot = prepared
-                        .slot
-                        .lock()
-                        .unwrap_or_else(|poisoned| poisoned.into_inner());
-                    match &*slot {
-                        Some(kept) if weight.is(&kept.weight) && kept.conv.fits(&shape) => {
-                            kept.conv.clone()
-                        }
-                        _ => {
-                            let conv =
-                                std::sync::Arc::new(PreparedConv::new(&shape, weight.slice()));
-                            *slot = Some(Kept {
-                                weight: weight.tensor(),
-                                conv: conv.clone(),
-                            });
-                            conv
-                        }
-                    }
-                };
-                conv.forward(&shape, x.slice(), epilogue, &mut out);
-            }
-        }
+        conv_forward(&shape, x.slice(), weight.slice(), epilogue, &mut out);
         from_plain(to_tensor(
             out,
             &[

@@ -67,7 +67,6 @@ pub fn conv_norm_act(
         None,
         options,
         Activation::Identity,
-        None,
     ));
     let result = batch_norm_train(y, gamma, beta, norm.epsilon);
     let out = channels_last(result.output);

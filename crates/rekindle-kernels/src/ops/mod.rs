@@ -9,13 +9,15 @@ mod conv_norm_act;
 #[cfg(feature = "flex")]
 mod flex;
 mod gate;
+mod plan;
 mod pool;
 
 use burn::tensor::{Tensor, activation};
 
-pub use conv_act::{Prepared, conv_act};
+pub use conv_act::conv_act;
 pub use conv_norm_act::{NormOptions, Normalized, conv_norm_act};
 pub use gate::gate;
+pub use plan::{Source, run_plan};
 pub use pool::{PoolOptions, avg_pool, global_average, max_pool};
 
 use crate::{Activation, ConvShape};
