@@ -17,6 +17,13 @@ const SMALLEST_KEPT: usize = 32 << 10;
 /// Memory kept for reuse at most.
 const MOST_KEPT: usize = 2 << 30;
 
+/// Whether a result of this place and size is better written past the caches: it is aligned, and no cache would hold it until it is
+/// read.
+pub(crate) fn streams(out: &[f32]) -> bool {
+    const LARGE: usize = 24 << 20;
+    size_of_val(out) >= LARGE && (out.as_ptr() as usize).is_multiple_of(ALIGNMENT)
+}
+
 struct Pool {
     /// Free blocks by size in bytes.
     free: BTreeMap<usize, Vec<usize>>,

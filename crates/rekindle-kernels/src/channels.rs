@@ -12,6 +12,18 @@ use crate::simd::{Kernel, Level, Simd, dispatch_at};
 /// are one part, which does not wake the other threads.
 pub(crate) const CHUNK: usize = 32 << 10;
 
+/// Waking the other threads takes as long as this many parts.
+const ALONE: usize = 3;
+
+/// Calls `part` for `0..count`, of about [`CHUNK`] numbers each, on all threads unless they are few. One instance for all callers.
+pub(crate) fn in_parts(count: usize, part: &(dyn Fn(usize) + Send + Sync)) {
+    if count <= ALONE {
+        (0..count).for_each(part);
+    } else {
+        for_each(count, part);
+    }
+}
+
 /// The widest register; every other divides it.
 const WIDEST: usize = 16;
 
@@ -99,7 +111,7 @@ impl Pattern {
             let (start, len) = self.part(i);
             self.map_part(level, pass, start, len);
         };
-        for_each(self.chunks(), &part as &(dyn Fn(usize) + Send + Sync));
+        in_parts(self.chunks(), &part);
     }
 
     /// Runs a pass over the array, in parallel, and returns its sums per channel, one after the other. They are taken in single
@@ -116,7 +128,7 @@ impl Pattern {
                 unsafe { std::slice::from_raw_parts_mut(shared.get().add(i * width), width) };
             self.sum_part(level, pass, start, len, sums);
         };
-        for_each(self.chunks(), &part as &(dyn Fn(usize) + Send + Sync));
+        in_parts(self.chunks(), &part);
         let mut sums = vec![0.0; width];
         for part in partial.chunks_exact(width) {
             sums.iter_mut().zip(part).for_each(|(sum, x)| *sum += x);
@@ -249,9 +261,9 @@ pub(crate) trait Pass: Copy + Send + Sync {
     /// Number of sums per channel.
     const SUMS: usize = 0;
 
-    /// Whether four rows of the pattern are taken together, which reads and writes the sums a quarter as often but the arrays in four
-    /// places at once: worth it only where one array is read and none written.
-    const TOGETHER: bool = Self::SUMS > 0;
+    /// Whether four rows of the pattern are taken together: the sums are read and written a quarter as often, but the arrays in four
+    /// places at once, which memory answers more slowly. Measured to help where little is computed beside the sums.
+    const TOGETHER: bool = false;
 
     /// Handles the registers at `at + r * stride` for `r < R`, which all meet the pattern at `lane`. Must be `#[inline(always)]`.
     ///
@@ -296,14 +308,14 @@ impl<P: Pass> Kernel for Walk<P> {
             stride: self.stride,
         };
         let mut row = start;
-        while P::TOGETHER && row + 16 * period <= end {
+        while P::TOGETHER && row + 4 * period <= end {
             let mut lane = 0;
             while lane < period {
                 // SAFETY: the period is a multiple of the register, and all rows end before `end`.
-                unsafe { pass.step::<S, Whole, 16>(s, Whole, row + lane, period, lane, sums) };
+                unsafe { pass.step::<S, Whole, 4>(s, Whole, row + lane, period, lane, sums) };
                 lane += S::LANES;
             }
-            row += 16 * period;
+            row += 4 * period;
         }
         while row < end {
             let width = period.min(end - row);

@@ -110,6 +110,7 @@ struct Backward<'a> {
 
 impl Pass for Backward<'_> {
     const SUMS: usize = 1;
+    const TOGETHER: bool = true;
 
     #[inline(always)]
     unsafe fn step<S: Simd, A: Access<S>, const R: usize>(

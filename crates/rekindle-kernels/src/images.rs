@@ -1,7 +1,7 @@
 //! Splitting `[batch, pixels, channels]` into stretches that each lie within one image.
 
-use crate::channels::{CHUNK, Pattern};
-use crate::parallel::{Shared, for_each};
+use crate::channels::{CHUNK, Pattern, in_parts};
+use crate::parallel::Shared;
 
 /// A batch of images of the same size.
 pub(crate) struct Images {
@@ -62,10 +62,7 @@ impl Images {
                 work(self.stretch(stretch));
             }
         };
-        for_each(
-            stretches.div_ceil(together),
-            &part as &(dyn Fn(usize) + Send + Sync),
-        );
+        in_parts(stretches.div_ceil(together), &part);
     }
 
     /// Calls `work` on every stretch with numbers per channel to add to, and returns their sums per image, `[batch, channels]`.

@@ -24,6 +24,7 @@ pub mod ops;
 mod parallel;
 pub mod plan;
 pub mod pool;
+pub mod profile;
 pub mod shape;
 mod simd;
 

@@ -273,10 +273,13 @@ const PART_BYTES: usize = 1 << 20;
 
 /// Rows of a matrix product over which the reading of its weights should be spread: where these come from memory, and where from the
 /// last-level cache.
-const ROWS_PER_WEIGHT: [usize; 2] = [96, 32];
+const ROWS_PER_WEIGHT: [usize; 2] = [192, 32];
 
 /// Weights of a network up to which they stay in the last-level cache.
 const CACHED_WEIGHTS: usize = 16 << 20;
+
+/// Bytes of a layer's weights that any number of images may read again.
+const SMALL_WEIGHTS: usize = 1 << 20;
 
 /// Consecutive steps that take the same number of images at a time.
 struct Segment {
@@ -347,8 +350,14 @@ impl Plan {
             };
             let images = by_maps.max(by_weights).clamp(1, batch);
             match segments.last_mut() {
-                // A step between that could take more waits for its neighbours: cutting costs a pass through memory.
-                Some(last) if images <= last.images * 2 && images * 2 > last.images => {
+                // Cutting costs a pass through memory, so that only a clear difference is worth it.
+                Some(last)
+                    if images >= last.images
+                        && (images <= last.images * 2 || step.weights() * 4 < SMALL_WEIGHTS) =>
+                {
+                    last.steps.end = index + 1;
+                }
+                Some(last) if images < last.images && images * 2 >= last.images => {
                     last.steps.end = index + 1
                 }
                 _ => segments.push(Segment {

@@ -5,9 +5,9 @@
 
 use std::ops::Range;
 
-use crate::channels::{Access, CHUNK, Part, Pass, SumOf, Sums, Whole};
+use crate::channels::{Access, CHUNK, Part, Pass, SumOf, Sums, Whole, in_parts};
 use crate::images::Images;
-use crate::parallel::{Shared, for_each};
+use crate::parallel::Shared;
 use crate::simd::{Kernel, Level, Simd, dispatch_at};
 
 /// Sizes of a pooling: input `[batch, height, width, channels]`, output `[batch, out[0], out[1], channels]`.
@@ -313,10 +313,7 @@ fn over_pixels<P: Pixel>(batch: usize, [height, width]: [usize; 2], channels: us
             },
         );
     };
-    for_each(
-        rows.div_ceil(together),
-        &part as &(dyn Fn(usize) + Send + Sync),
-    );
+    in_parts(rows.div_ceil(together), &part);
 }
 
 /// A pixel of the array that a pass writes.
@@ -330,16 +327,21 @@ struct Place {
 
 /// What a pass does at one pixel.
 trait Pixel: Copy + Send + Sync {
-    /// Handles a register of channels. Must be `#[inline(always)]`.
+    /// Handles `N` registers of channels. Must be `#[inline(always)]`.
     ///
     /// # Safety
     ///
     /// The lanes of `access` lie inside the pixel of the array that the pass writes, and no other thread is given the same place.
-    unsafe fn register<S: Simd, A: Access<S> + Lanes>(&self, s: S, access: A, place: Place);
+    unsafe fn registers<S: Simd, A: Access<S> + Lanes, const N: usize>(
+        &self,
+        s: S,
+        access: A,
+        place: Place,
+    );
 }
 
 /// How many lanes an [`Access`] has, for the taps, which are bytes.
-trait Lanes {
+trait Lanes: Copy {
     fn count<S: Simd>(self) -> usize;
 }
 
@@ -381,27 +383,33 @@ impl<P: Pixel> Kernel for Rows<P> {
             let (image, y) = (row / height, row % height);
             for x in 0..width {
                 let mut channel = 0;
-                while channel + S::LANES <= channels {
-                    // SAFETY: a whole register inside the pixel.
-                    unsafe {
-                        pass.register::<S, Whole>(
-                            s,
-                            Whole,
-                            Place {
-                                image,
-                                y,
-                                x,
-                                channel,
-                            },
-                        )
+                while channel + 4 * S::LANES <= channels {
+                    let place = Place {
+                        image,
+                        y,
+                        x,
+                        channel,
                     };
+                    // SAFETY: whole registers inside the pixel.
+                    unsafe { pass.registers::<S, Whole, 4>(s, Whole, place) };
+                    channel += 4 * S::LANES;
+                }
+                while channel + S::LANES <= channels {
+                    let place = Place {
+                        image,
+                        y,
+                        x,
+                        channel,
+                    };
+                    // SAFETY: a whole register inside the pixel.
+                    unsafe { pass.registers::<S, Whole, 1>(s, Whole, place) };
                     channel += S::LANES;
                 }
                 if channel < channels {
                     let rest = Part(channels - channel);
                     // SAFETY: the pixel's remaining channels.
                     unsafe {
-                        pass.register::<S, Part>(
+                        pass.registers::<S, Part, 1>(
                             s,
                             rest,
                             Place {
@@ -424,18 +432,67 @@ fn index(place: Place, size: [usize; 2], channels: usize) -> usize {
     ((place.image * size[0] + place.y) * size[1] + place.x) * channels + place.channel
 }
 
-/// `value` where it is larger than `best` or not a number, and the same choice between `mark` and `best_mark`.
-#[inline(always)]
-fn larger<S: Simd>(s: S, (best, best_mark): (S::V, S::V), value: S::V, mark: S::V) -> (S::V, S::V) {
-    let largest = s.splat(f32::MAX);
-    // Infinite where `value` is not a number, finite elsewhere, by which operand comes back from such a comparison.
-    let odd = s.min(s.min(largest, value), s.splat(f32::INFINITY));
-    let kept = s.select_gt(odd, largest, value, best);
-    let kept_mark = s.select_gt(odd, largest, mark, best_mark);
-    (
-        s.select_gt(value, best, value, kept),
-        s.select_gt(value, best, mark, kept_mark),
-    )
+/// The best value so far of each lane, and the mark of where it was.
+#[derive(Clone, Copy)]
+struct Best<S: Simd> {
+    value: S::V,
+    mark: S::V,
+}
+
+impl<S: Simd> Best<S> {
+    /// Takes over `value` and `mark` where `value` is larger.
+    #[inline(always)]
+    fn larger(&mut self, s: S, value: S::V, mark: S::V) {
+        self.mark = s.select_gt(value, self.value, mark, self.mark);
+        self.value = s.select_gt(value, self.value, value, self.value);
+    }
+
+    /// Takes over `value` and `mark` where `value` is larger or not a number.
+    #[inline(always)]
+    fn larger_or_none(&mut self, s: S, value: S::V, mark: S::V) {
+        let largest = s.splat(f32::MAX);
+        // Infinite where `value` is not a number, finite elsewhere, by which operand comes back from such a comparison.
+        let odd = s.min(s.min(largest, value), s.splat(f32::INFINITY));
+        let kept = Self {
+            value: s.select_gt(odd, largest, value, self.value),
+            mark: s.select_gt(odd, largest, mark, self.mark),
+        };
+        self.mark = s.select_gt(value, self.value, mark, kept.mark);
+        self.value = s.select_gt(value, self.value, value, kept.value);
+    }
+}
+
+/// The places that a window reads, as seen from the first channel.
+struct Taps {
+    /// Rows and columns.
+    count: [usize; 2],
+    /// The first tap's number.
+    first: usize,
+    /// The first tap's place in the array.
+    start: usize,
+    /// From row to row and from column to column.
+    step: [usize; 2],
+}
+
+impl PoolShape {
+    #[inline(always)]
+    fn taps(&self, windows: &[&[Window]; 2], place: Place) -> Taps {
+        let (rows, columns) = (&windows[0][place.y], &windows[1][place.x]);
+        let start = Place {
+            y: rows.start,
+            x: columns.start,
+            ..place
+        };
+        Taps {
+            count: [rows.taps.len(), columns.taps.len()],
+            first: rows.taps.start * self.kernel[1] + columns.taps.start,
+            start: index(start, [self.height, self.width], self.channels),
+            step: [
+                self.dilation[0] * self.width * self.channels,
+                self.dilation[1] * self.channels,
+            ],
+        }
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -447,46 +504,134 @@ struct MaxForward<'a, const TAPS: bool> {
     taps: Shared<u8>,
 }
 
+impl<const TAPS: bool> MaxForward<'_, TAPS> {
+    /// The best of each register; with `NONE`, where a number may not be one. Without it, `None` comes back where one was.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Pixel::registers`].
+    #[inline(always)]
+    unsafe fn best<S: Simd, A: Access<S>, const N: usize, const NONE: bool>(
+        &self,
+        s: S,
+        access: A,
+        taps: &Taps,
+    ) -> Option<[Best<S>; N]> {
+        let start = Best {
+            value: s.splat(f32::NEG_INFINITY),
+            mark: s.splat(taps.first as f32),
+        };
+        let mut best = [start; N];
+        // Stays zero as long as all numbers are finite.
+        let mut odd = s.zero();
+        let mut row_mark = start.mark;
+        for y in 0..taps.count[0] {
+            let mut mark = row_mark;
+            for x in 0..taps.count[1] {
+                let at = taps.start + y * taps.step[0] + x * taps.step[1];
+                for (n, best) in best.iter_mut().enumerate() {
+                    // SAFETY: the window's taps lie inside the image, and the channels inside the pixel by the caller's promise.
+                    let value = unsafe { access.load(s, self.x.as_ptr().add(at + n * S::LANES)) };
+                    if NONE {
+                        best.larger_or_none(s, value, mark);
+                    } else {
+                        odd = s.mul_add(value, s.zero(), odd);
+                        best.larger(s, value, mark);
+                    }
+                }
+                mark = s.add(mark, s.splat(1.0));
+            }
+            row_mark = s.add(row_mark, s.splat(self.shape.kernel[1] as f32));
+        }
+        (NONE || s.sum(odd) == 0.0).then_some(best)
+    }
+
+    #[cold]
+    #[inline(always)]
+    unsafe fn careful<S: Simd, A: Access<S>, const N: usize>(
+        &self,
+        s: S,
+        access: A,
+        taps: &Taps,
+    ) -> [Best<S>; N] {
+        // SAFETY: the caller's promise is passed on.
+        let best = unsafe { self.best::<S, A, N, true>(s, access, taps) };
+        best.unwrap_or_else(|| unreachable!("every number is allowed for"))
+    }
+}
+
 impl<const TAPS: bool> Pixel for MaxForward<'_, TAPS> {
     #[inline(always)]
-    unsafe fn register<S: Simd, A: Access<S> + Lanes>(&self, s: S, access: A, place: Place) {
-        let shape = self.shape;
-        let (rows, columns) = (&self.windows[0][place.y], &self.windows[1][place.x]);
-        let first = rows.taps.start * shape.kernel[1] + columns.taps.start;
-        let start = Place {
-            y: rows.start,
-            x: columns.start,
-            ..place
-        };
-        let start = index(start, [shape.height, shape.width], shape.channels);
-        let [step_y, step_x] = [
-            shape.dilation[0] * shape.width * shape.channels,
-            shape.dilation[1] * shape.channels,
-        ];
-        let mut best = (s.splat(f32::NEG_INFINITY), s.splat(first as f32));
-        for y in 0..rows.taps.len() {
-            for x in 0..columns.taps.len() {
-                let mark = s.splat((first + y * shape.kernel[1] + x) as f32);
-                // SAFETY: the window's taps lie inside the image, and the channels inside the pixel by the caller's promise.
-                let value =
-                    unsafe { access.load(s, self.x.as_ptr().add(start + y * step_y + x * step_x)) };
-                best = larger(s, best, value, mark);
+    unsafe fn registers<S: Simd, A: Access<S> + Lanes, const N: usize>(
+        &self,
+        s: S,
+        access: A,
+        place: Place,
+    ) {
+        let taps = self.shape.taps(&self.windows, place);
+        // SAFETY: the caller's promise is passed on.
+        let best = unsafe {
+            match self.best::<S, A, N, false>(s, access, &taps) {
+                Some(best) => best,
+                None => self.careful::<S, A, N>(s, access, &taps),
             }
-        }
-        let at = index(place, shape.out, shape.channels);
-        // SAFETY: inside the output, and so inside the taps, by the caller's promise.
-        unsafe {
-            access.store(s, self.out.get().add(at), best.0);
-            if TAPS {
-                let mut marks = [0.0f32; 16];
-                s.store(marks.as_mut_ptr(), best.1);
-                let taps = self.taps.get().add(at);
-                for (i, mark) in marks.iter().enumerate().take(access.count::<S>()) {
-                    // A tap is between 0 and 255.
-                    *taps.add(i) = mark.to_int_unchecked::<i32>() as u8;
+        };
+        let at = index(place, self.shape.out, self.shape.channels);
+        for (n, best) in best.iter().enumerate() {
+            let at = at + n * S::LANES;
+            // SAFETY: inside the output, and so inside the taps, by the caller's promise.
+            unsafe {
+                access.store(s, self.out.get().add(at), best.value);
+                if TAPS {
+                    store_bytes(s, access, self.taps.get().add(at), best.mark);
                 }
             }
         }
+    }
+}
+
+/// Stores whole numbers between 0 and 255 as bytes.
+///
+/// # Safety
+///
+/// The lanes can be written at `to`.
+#[inline(always)]
+unsafe fn store_bytes<S: Simd, A: Lanes>(s: S, access: A, to: *mut u8, v: S::V) {
+    let (mut lanes, mut bytes) = ([0.0f32; 16], [0u8; 16]);
+    // SAFETY: no register is wider than the array, the numbers fit, and the lanes can be written by the caller's promise.
+    unsafe {
+        s.store(lanes.as_mut_ptr(), v);
+        for (byte, lane) in bytes.iter_mut().zip(&lanes) {
+            *byte = lane.to_int_unchecked::<i32>() as u8;
+        }
+        std::ptr::copy_nonoverlapping(bytes.as_ptr(), to, access.count::<S>());
+    }
+}
+
+/// Bytes as numbers; behind the lanes of `access` it may read on inside the slice.
+///
+/// # Safety
+///
+/// The lanes lie inside `bytes` from `at`.
+#[inline(always)]
+unsafe fn load_bytes<S: Simd, A: Lanes>(s: S, access: A, bytes: &[u8], at: usize) -> S::V {
+    let (mut lanes, mut held) = ([0.0f32; 16], [0u8; 16]);
+    let count = if at + S::LANES <= bytes.len() {
+        S::LANES
+    } else {
+        access.count::<S>()
+    };
+    // SAFETY: the bytes lie inside the slice, as was just seen or by the caller's promise; no register is wider than the array.
+    unsafe {
+        if count == S::LANES {
+            std::ptr::copy_nonoverlapping(bytes.as_ptr().add(at), held.as_mut_ptr(), S::LANES);
+        } else {
+            std::ptr::copy_nonoverlapping(bytes.as_ptr().add(at), held.as_mut_ptr(), count);
+        }
+        for (lane, byte) in lanes.iter_mut().zip(held) {
+            *lane = f32::from(byte);
+        }
+        s.load(lanes.as_ptr())
     }
 }
 
@@ -501,9 +646,14 @@ struct MaxBackward<'a> {
 
 impl Pixel for MaxBackward<'_> {
     #[inline(always)]
-    unsafe fn register<S: Simd, A: Access<S> + Lanes>(&self, s: S, access: A, place: Place) {
+    unsafe fn registers<S: Simd, A: Access<S> + Lanes, const N: usize>(
+        &self,
+        s: S,
+        access: A,
+        place: Place,
+    ) {
         let shape = self.shape;
-        let mut sum = s.zero();
+        let mut sums = [s.zero(); N];
         for row in &self.readers[0][place.y] {
             for column in &self.readers[1][place.x] {
                 let tap = s.splat((row.tap * shape.kernel[1] + column.tap) as f32);
@@ -516,27 +666,29 @@ impl Pixel for MaxBackward<'_> {
                     shape.out,
                     shape.channels,
                 );
-                let mut marks = [0.0f32; 16];
-                // SAFETY: the readers' windows lie inside the output, and the channels inside the pixel by the caller's promise.
-                let (mark, dy) = unsafe {
-                    let taps = self.taps.as_ptr().add(at);
-                    for (i, mark) in marks.iter_mut().enumerate().take(access.count::<S>()) {
-                        *mark = f32::from(*taps.add(i));
-                    }
-                    (
-                        s.load(marks.as_ptr()),
-                        access.load(s, self.dy.as_ptr().add(at)),
-                    )
-                };
-                let distance = s.sub(mark, tap);
-                // Whole numbers are equal where their distance is below a half.
-                let hit = s.select_gt(s.splat(0.25), s.mul(distance, distance), dy, s.zero());
-                sum = s.add(sum, hit);
+                for (n, sum) in sums.iter_mut().enumerate() {
+                    let at = at + n * S::LANES;
+                    // SAFETY: the readers' windows lie inside the output, and the channels inside the pixel by the caller's promise.
+                    let (mark, dy) = unsafe {
+                        (
+                            load_bytes(s, access, self.taps, at),
+                            access.load(s, self.dy.as_ptr().add(at)),
+                        )
+                    };
+                    let distance = s.sub(mark, tap);
+                    // Whole numbers are equal where their distance is below a half.
+                    *sum = s.add(
+                        *sum,
+                        s.select_gt(s.splat(0.25), s.mul(distance, distance), dy, s.zero()),
+                    );
+                }
             }
         }
         let at = index(place, [shape.height, shape.width], shape.channels);
-        // SAFETY: inside the input's gradient by the caller's promise.
-        unsafe { access.store(s, self.dx.get().add(at), sum) };
+        for (n, sum) in sums.into_iter().enumerate() {
+            // SAFETY: inside the input's gradient by the caller's promise.
+            unsafe { access.store(s, self.dx.get().add(at + n * S::LANES), sum) };
+        }
     }
 }
 
@@ -551,32 +703,37 @@ struct AverageForward<'a> {
 
 impl Pixel for AverageForward<'_> {
     #[inline(always)]
-    unsafe fn register<S: Simd, A: Access<S> + Lanes>(&self, s: S, access: A, place: Place) {
-        let shape = self.shape;
-        let (rows, columns) = (&self.windows[0][place.y], &self.windows[1][place.x]);
-        let start = Place {
-            y: rows.start,
-            x: columns.start,
-            ..place
-        };
-        let start = index(start, [shape.height, shape.width], shape.channels);
-        let [step_y, step_x] = [
-            shape.dilation[0] * shape.width * shape.channels,
-            shape.dilation[1] * shape.channels,
-        ];
-        let mut sum = s.zero();
-        for y in 0..rows.taps.len() {
-            for x in 0..columns.taps.len() {
-                // SAFETY: the window's taps lie inside the image, and the channels inside the pixel by the caller's promise.
-                let value =
-                    unsafe { access.load(s, self.x.as_ptr().add(start + y * step_y + x * step_x)) };
-                sum = s.add(sum, value);
+    unsafe fn registers<S: Simd, A: Access<S> + Lanes, const N: usize>(
+        &self,
+        s: S,
+        access: A,
+        place: Place,
+    ) {
+        let taps = self.shape.taps(&self.windows, place);
+        let mut sums = [s.zero(); N];
+        for y in 0..taps.count[0] {
+            for x in 0..taps.count[1] {
+                let at = taps.start + y * taps.step[0] + x * taps.step[1];
+                for (n, sum) in sums.iter_mut().enumerate() {
+                    // SAFETY: the window's taps lie inside the image, and the channels inside the pixel by the caller's promise.
+                    *sum = s.add(*sum, unsafe {
+                        access.load(s, self.x.as_ptr().add(at + n * S::LANES))
+                    });
+                }
             }
         }
-        let inverse = s.splat(self.inverse[place.y * shape.out[1] + place.x]);
-        let at = index(place, shape.out, shape.channels);
-        // SAFETY: inside the output by the caller's promise.
-        unsafe { access.store(s, self.out.get().add(at), s.mul(sum, inverse)) };
+        let inverse = s.splat(self.inverse[place.y * self.shape.out[1] + place.x]);
+        let at = index(place, self.shape.out, self.shape.channels);
+        for (n, sum) in sums.into_iter().enumerate() {
+            // SAFETY: inside the output by the caller's promise.
+            unsafe {
+                access.store(
+                    s,
+                    self.out.get().add(at + n * S::LANES),
+                    s.mul(sum, inverse),
+                )
+            };
+        }
     }
 }
 
@@ -591,9 +748,14 @@ struct AverageBackward<'a> {
 
 impl Pixel for AverageBackward<'_> {
     #[inline(always)]
-    unsafe fn register<S: Simd, A: Access<S> + Lanes>(&self, s: S, access: A, place: Place) {
+    unsafe fn registers<S: Simd, A: Access<S> + Lanes, const N: usize>(
+        &self,
+        s: S,
+        access: A,
+        place: Place,
+    ) {
         let shape = self.shape;
-        let mut sum = s.zero();
+        let mut sums = [s.zero(); N];
         for row in &self.readers[0][place.y] {
             for column in &self.readers[1][place.x] {
                 let at = index(
@@ -606,14 +768,18 @@ impl Pixel for AverageBackward<'_> {
                     shape.channels,
                 );
                 let inverse = s.splat(self.inverse[row.out * shape.out[1] + column.out]);
-                // SAFETY: the readers' windows lie inside the output, and the channels inside the pixel by the caller's promise.
-                let dy = unsafe { access.load(s, self.dy.as_ptr().add(at)) };
-                sum = s.mul_add(dy, inverse, sum);
+                for (n, sum) in sums.iter_mut().enumerate() {
+                    // SAFETY: the readers' windows lie inside the output, and the channels inside the pixel by the caller's promise.
+                    let dy = unsafe { access.load(s, self.dy.as_ptr().add(at + n * S::LANES)) };
+                    *sum = s.mul_add(dy, inverse, *sum);
+                }
             }
         }
         let at = index(place, [shape.height, shape.width], shape.channels);
-        // SAFETY: inside the input's gradient by the caller's promise.
-        unsafe { access.store(s, self.dx.get().add(at), sum) };
+        for (n, sum) in sums.into_iter().enumerate() {
+            // SAFETY: inside the input's gradient by the caller's promise.
+            unsafe { access.store(s, self.dx.get().add(at + n * S::LANES), sum) };
+        }
     }
 }
 

@@ -4,7 +4,7 @@
 use super::Epilogue;
 use super::gather::Gather;
 use super::product::{Finish, rows_times_panel, store};
-use crate::buffer::Buffer;
+use crate::buffer::{Buffer, streams};
 use crate::parallel::{Shared, for_each};
 use crate::simd::{Kernel, Level, Simd, dispatch_at};
 use crate::{Activation, ConvShape};
@@ -240,7 +240,6 @@ pub(super) fn multiply(
     };
     let splits = panel_count.div_ceil(panels_at_once);
     let zeros = Buffer::zeros(gather.depth);
-    let shared = Shared::new(out);
     let finish = Finish {
         bias: epilogue.bias.map_or(std::ptr::null(), |bias| {
             bias[gather.to_start_channel()..].as_ptr()
@@ -249,8 +248,12 @@ pub(super) fn multiply(
             .residual
             .map_or(std::ptr::null(), |residual| residual.as_ptr()),
         activation: epilogue.activation,
+        stream: streams(out)
+            && gather.to.iter().all(|step| step % 16 == 0)
+            && gather.to_start % 16 == 0,
     };
     let finish = SharedFinish(finish);
+    let shared = Shared::new(out);
     for_each(blocks * splits, |part| {
         let (part_block, split) = (part / splits, part % splits);
         dispatch_at(
@@ -358,6 +361,9 @@ impl Multiply<'_> {
                     self.tile::<S, R, C>(s, packed, width, places, rows, channel, columns);
                 }
             }
+        }
+        if self.finish.stream {
+            s.fence();
         }
     }
 

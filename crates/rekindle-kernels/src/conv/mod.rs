@@ -16,7 +16,7 @@ mod winograd;
 pub use prepared::PreparedConv;
 pub use reference::{reference_backward_input, reference_backward_weight, reference_forward};
 
-use crate::{Activation, ConvShape};
+use crate::{Activation, ConvShape, profile};
 
 /// What happens to a convolution's result before it is stored: `activation(result + bias + residual)`.
 #[derive(Debug, Clone, Copy, Default)]
@@ -45,13 +45,11 @@ pub fn conv_forward(
     out: &mut [f32],
 ) {
     check(shape, x, weight.len(), &epilogue, out);
-    if shape.is_depthwise() {
-        return depthwise::forward(shape, x, weight, epilogue, out);
-    }
-    if winograd::wins(shape) {
-        return winograd::forward(shape, x, weight, epilogue, out);
-    }
-    dense::forward(shape, x, weight, epilogue, out);
+    timed(shape, "forward", || match Algorithm::of(shape) {
+        Algorithm::Depthwise => depthwise::forward(shape, x, weight, epilogue, out),
+        Algorithm::Winograd => winograd::forward(shape, x, weight, epilogue, out),
+        Algorithm::Dense => dense::forward(shape, x, weight, epilogue, out),
+    });
 }
 
 /// The gradient with respect to the input: `dx` of the shape of `x` from `dy` of the shape of the output.
@@ -61,13 +59,11 @@ pub fn conv_forward(
 /// When a slice has another length than `shape` says.
 pub fn conv_backward_input(shape: &ConvShape, dy: &[f32], weight: &[f32], dx: &mut [f32]) {
     check(shape, dx, weight.len(), &Epilogue::default(), dy);
-    if shape.is_depthwise() {
-        return depthwise::backward_input(shape, dy, weight, dx);
-    }
-    if winograd::wins(shape) {
-        return winograd::backward_input(shape, dy, weight, dx);
-    }
-    dense::backward_input(shape, dy, weight, dx);
+    timed(shape, "backward input", || match Algorithm::of(shape) {
+        Algorithm::Depthwise => depthwise::backward_input(shape, dy, weight, dx),
+        Algorithm::Winograd => winograd::backward_input(shape, dy, weight, dx),
+        Algorithm::Dense => dense::backward_input(shape, dy, weight, dx),
+    });
 }
 
 /// The gradient with respect to the weight, in the weight's order.
@@ -77,13 +73,50 @@ pub fn conv_backward_input(shape: &ConvShape, dy: &[f32], weight: &[f32], dx: &m
 /// When a slice has another length than `shape` says.
 pub fn conv_backward_weight(shape: &ConvShape, x: &[f32], dy: &[f32], dw: &mut [f32]) {
     check(shape, x, dw.len(), &Epilogue::default(), dy);
-    if shape.is_depthwise() {
-        return depthwise::backward_weight(shape, x, dy, dw);
+    timed(shape, "backward weight", || match Algorithm::of(shape) {
+        Algorithm::Depthwise => depthwise::backward_weight(shape, x, dy, dw),
+        Algorithm::Winograd => winograd::backward_weight(shape, x, dy, dw),
+        Algorithm::Dense => weight_gradient::backward_weight(shape, x, dy, dw),
+    });
+}
+
+/// How a convolution is computed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Algorithm {
+    Depthwise,
+    Winograd,
+    Dense,
+}
+
+impl Algorithm {
+    /// The fastest one for this shape.
+    fn of(shape: &ConvShape) -> Self {
+        if shape.is_depthwise() {
+            Self::Depthwise
+        } else if winograd::wins(shape) {
+            Self::Winograd
+        } else {
+            Self::Dense
+        }
     }
-    if winograd::wins(shape) {
-        return winograd::backward_weight(shape, x, dy, dw);
-    }
-    weight_gradient::backward_weight(shape, x, dy, dw);
+}
+
+fn timed(shape: &ConvShape, pass: &str, work: impl FnOnce()) {
+    let name = || {
+        let [kernel_height, kernel_width] = shape.kernel;
+        format!(
+            "conv {pass} {:?} {}x{} {}->{} k{kernel_height}x{kernel_width} s{} g{}",
+            Algorithm::of(shape),
+            shape.height,
+            shape.width,
+            shape.channels_in,
+            shape.channels_out,
+            shape.stride[0],
+            shape.groups,
+        )
+    };
+    let products = shape.output_len() as f64 * (shape.weight_len() / shape.channels_out) as f64;
+    profile::timed(name, 2.0 * products, work);
 }
 
 /// Whether many images of this size are convolved in tiles, by Winograd's algorithm.

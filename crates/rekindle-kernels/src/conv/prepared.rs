@@ -1,6 +1,6 @@
 //! Weights kept in the form that the forward pass reads, for networks whose weights stay.
 
-use super::{Epilogue, check, dense, depthwise, winograd};
+use super::{Epilogue, check, dense, depthwise, timed, winograd};
 use crate::buffer::Buffer;
 use crate::{ConvShape, Level};
 
@@ -79,11 +79,11 @@ impl PreparedConv {
         };
         assert!(same, "weights prepared for another shape than {shape:?}");
         check(shape, x, self.weight_len, &epilogue, out);
-        match &self.form {
+        timed(shape, "inference", || match &self.form {
             Form::Depthwise(weight) => depthwise::forward(shape, x, weight, epilogue, out),
             Form::Winograd(weights) => winograd::forward_with(shape, x, weights, epilogue, out),
             Form::Dense(panels) => dense::forward_with(shape, x, panels, epilogue, out),
             Form::Joined(panels) => dense::forward_joined(shape, x, panels, epilogue, out),
-        }
+        });
     }
 }

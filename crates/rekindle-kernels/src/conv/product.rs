@@ -48,6 +48,8 @@ pub(super) struct Finish {
     /// What lies at the same place as the output, or null.
     pub residual: *const f32,
     pub activation: Activation,
+    /// Whether whole registers are written past the caches: their places are aligned, and the output is too large to be found there.
+    pub stream: bool,
 }
 
 /// Stores `rows` rows of a tile at `out + places[r] + channel`, `columns` numbers of each.
@@ -69,6 +71,7 @@ pub(super) unsafe fn store<S: Simd, const R: usize, const C: usize>(
         bias,
         residual,
         activation,
+        stream,
     } = finish;
     let whole = columns == C * S::LANES;
     let mut shift = [s.zero(); C];
@@ -89,7 +92,14 @@ pub(super) unsafe fn store<S: Simd, const R: usize, const C: usize>(
                     v = s.add(v, unsafe { s.load(residual.add(at)) });
                 }
                 // SAFETY: a whole register belongs to this tile.
-                unsafe { s.store(out.add(at), activation.vector(s, v)) };
+                let v = activation.vector(s, v);
+                unsafe {
+                    if stream {
+                        s.stream(out.add(at), v);
+                    } else {
+                        s.store(out.add(at), v);
+                    }
+                }
             } else {
                 let left = columns.saturating_sub(c * S::LANES).min(S::LANES);
                 if left == 0 {

@@ -586,6 +586,7 @@ fn convolve(
             .residual
             .map_or(std::ptr::null(), |residual| residual.as_ptr()),
         activation: epilogue.activation,
+        stream: false,
     };
     let finish = SharedFinish(finish);
     let out = Shared::new(out);

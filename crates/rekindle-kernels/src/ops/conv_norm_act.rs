@@ -96,6 +96,7 @@ mod tracked {
     };
     use super::{NormOptions, Normalized};
     use crate::buffer::Buffer;
+    use crate::profile::timed;
     use crate::{
         Activation, ConvShape, Epilogue, NormActBackward, conv_backward_input,
         conv_backward_weight, conv_forward, moments, normalize_act,
@@ -150,18 +151,28 @@ mod tracked {
                 gradient: gradient.slice(),
             };
             let count = shape.batch * shape.out_height() * shape.out_width();
+            let name = |what: &str| format!("norm {what} {}x{}x{}", dims[1], dims[2], dims[3]);
             let mut dy = Buffer::unspecified(shape.output_len());
             let (d_beta, d_gamma) = match residual_node.filter(|_| state.has_residual) {
                 Some(node) => {
                     let mut masked = Buffer::unspecified(shape.output_len());
-                    let (d_beta, d_gamma) = norm.sums(Some(&mut masked));
-                    norm.input_gradient(&d_beta, &d_gamma, count, Some(&masked), &mut dy);
+                    let (d_beta, d_gamma) =
+                        timed(|| name("sums"), 0.0, || norm.sums(Some(&mut masked)));
+                    timed(
+                        || name("gradient"),
+                        0.0,
+                        || norm.input_gradient(&d_beta, &d_gamma, count, Some(&masked), &mut dy),
+                    );
                     register(grads, node.id, to_tensor(masked, &dims));
                     (d_beta, d_gamma)
                 }
                 None => {
-                    let (d_beta, d_gamma) = norm.sums(None);
-                    norm.input_gradient(&d_beta, &d_gamma, count, None, &mut dy);
+                    let (d_beta, d_gamma) = timed(|| name("sums"), 0.0, || norm.sums(None));
+                    timed(
+                        || name("gradient"),
+                        0.0,
+                        || norm.input_gradient(&d_beta, &d_gamma, count, None, &mut dy),
+                    );
                     (d_beta, d_gamma)
                 }
             };
@@ -240,7 +251,12 @@ mod tracked {
             Epilogue::default(),
             &mut y,
         );
-        let statistics = moments(&y, shape.channels_out);
+        let norm_name = |what: &str| format!("norm {what} {}x{}x{}", dims[1], dims[2], dims[3]);
+        let statistics = timed(
+            || norm_name("moments"),
+            0.0,
+            || moments(&y, shape.channels_out),
+        );
         let inv_std: Vec<f32> = statistics
             .variance
             .iter()
@@ -257,13 +273,19 @@ mod tracked {
             .map(|((beta, mean), scale)| beta - mean * scale)
             .collect();
         let mut out = Buffer::unspecified(shape.output_len());
-        normalize_act(
-            &y,
-            &scale,
-            &shift,
-            residual.as_ref().map(Dense::slice),
-            activation,
-            &mut out,
+        timed(
+            || norm_name("normalize"),
+            0.0,
+            || {
+                normalize_act(
+                    &y,
+                    &scale,
+                    &shift,
+                    residual.as_ref().map(Dense::slice),
+                    activation,
+                    &mut out,
+                )
+            },
         );
 
         let mean = from_plain(small(&statistics.mean));

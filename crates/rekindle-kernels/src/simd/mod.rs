@@ -43,6 +43,17 @@ pub(crate) trait Simd: Copy + Send + Sync + 'static {
     /// # Safety
     /// `LANES` numbers can be written at `p`.
     unsafe fn store(self, p: *mut f32, v: Self::V);
+    /// As [`store`](Self::store), past the caches where the hardware can; [`fence`](Self::fence) must follow before others read.
+    /// # Safety
+    /// `LANES` numbers can be written at `p`, which is aligned to 64 bytes or a multiple of a register behind such a place.
+    #[inline(always)]
+    unsafe fn stream(self, p: *mut f32, v: Self::V) {
+        // SAFETY: the caller's promise.
+        unsafe { self.store(p, v) }
+    }
+    /// Makes what was [streamed](Self::stream) visible to other threads.
+    #[inline(always)]
+    fn fence(self) {}
     /// The first `n <= LANES` numbers at `p`, zeros behind.
     /// # Safety
     /// `n` numbers can be read at `p`.
@@ -186,6 +197,19 @@ pub fn with_level<R>(level: Level, work: impl FnOnce() -> R) -> R {
 #[inline]
 pub(crate) fn dispatch_at<K: Kernel>(level: Level, kernel: K) -> K::Output {
     match level {
+        Level::Portable => kernel.run(Portable),
+        level => dispatch_specialised(level, kernel),
+    }
+}
+
+/// The same for a kernel that has a plainer sibling for [`Level::Portable`]: code that nobody waits for need not be compiled.
+///
+/// # Panics
+///
+/// For [`Level::Portable`].
+#[inline]
+pub(crate) fn dispatch_specialised<K: Kernel>(level: Level, kernel: K) -> K::Output {
+    match level {
         #[cfg(target_arch = "x86_64")]
         // SAFETY: this level is chosen only where the processor has avx512f (and avx2, fma).
         Level::Avx512 => unsafe { avx512::enter(kernel) },
@@ -194,12 +218,6 @@ pub(crate) fn dispatch_at<K: Kernel>(level: Level, kernel: K) -> K::Output {
         Level::Avx2 => unsafe { avx2::enter(kernel) },
         #[cfg(target_arch = "aarch64")]
         Level::Neon => kernel.run(Neon::new()),
-        _ => kernel.run(Portable),
+        _ => unreachable!("{level:?} has no specialised kernels"),
     }
-}
-
-/// Runs a kernel at this thread's level.
-#[inline]
-pub(crate) fn dispatch<K: Kernel>(kernel: K) -> K::Output {
-    dispatch_at(Level::current(), kernel)
 }

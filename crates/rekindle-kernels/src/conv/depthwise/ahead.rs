@@ -4,10 +4,15 @@
 //! through: without help large tensors arrive at a fraction of the memory's rate. The rows that follow lie in one piece, so each step of
 //! the present rows asks for a few of its cache lines.
 
+use crate::ConvShape;
 use crate::simd::Simd;
 
 /// Numbers in a cache line.
 const LINE: usize = 16;
+
+/// Numbers in the input and the output together from which prefetching pays: less is often still in the last-level cache from the
+/// operation that wrote it, and then asking for it costs more than it brings.
+const LARGE: usize = 3 << 20;
 
 /// Memory that is wanted soon: equally long runs at equal distances. It need not exist.
 #[derive(Clone, Copy)]
@@ -26,6 +31,15 @@ impl Ahead {
             run: len,
             runs: 1,
             distance: 0,
+        }
+    }
+
+    /// Nothing at all unless the convolution's tensors are large.
+    pub fn if_large(self, shape: &ConvShape) -> Self {
+        let large = shape.input_len() + shape.output_len() >= LARGE;
+        Self {
+            run: if large { self.run } else { 0 },
+            ..self
         }
     }
 

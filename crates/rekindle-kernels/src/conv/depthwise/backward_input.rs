@@ -44,8 +44,11 @@ fn band(shape: &ConvShape, classes: &[Vec<Correlation>], dy: &[f32], top: usize,
     let rows = dx.len() / line;
     // The row of the output's gradient that the next rows meet first, about.
     let below = ((top + rows + shape.padding[0][0]) / stride * out_line) as isize;
-    let dy_ahead = Ahead::new(dy, below, rows.div_ceil(stride) * out_line);
-    let dx_ahead = Ahead::new(dx, dx.len() as isize, dx.len());
+    let ahead = [
+        Ahead::new(dy, below, rows.div_ceil(stride) * out_line),
+        Ahead::new(dx, dx.len() as isize, dx.len()),
+    ]
+    .map(|piece| piece.if_large(shape));
     for first in 0..rows.min(stride) {
         let y = top + first;
         let pair = first + stride < rows;
@@ -61,7 +64,7 @@ fn band(shape: &ConvShape, classes: &[Vec<Correlation>], dy: &[f32], top: usize,
                     first * classes[0].len() + x,
                     stride.min(rows) * classes[0].len(),
                 );
-                let ahead = [dy_ahead.part(part, parts), dx_ahead.part(part, parts)];
+                let ahead = ahead.map(|piece| piece.part(part, parts));
                 let target = Target {
                     out,
                     pixel: shape.stride[1] * channels,

@@ -10,7 +10,7 @@ use super::correlation::load;
 use super::tiles::{Line, Tile, cut, is_wide};
 use super::{GROUP, row_below, unroll};
 use crate::ConvShape;
-use crate::simd::{Kernel, Level, Simd, dispatch_at};
+use crate::simd::{Kernel, Level, Simd, dispatch_at, dispatch_specialised};
 
 /// As [`conv_backward_weight`](crate::conv_backward_weight) for a shape that [is depthwise](ConvShape::is_depthwise).
 pub(crate) fn backward_weight(shape: &ConvShape, x: &[f32], dy: &[f32], dw: &mut [f32]) {
@@ -92,7 +92,7 @@ impl Plan {
         let chunks = all_rows.div_ceil(rows);
         let group_work = rows * shape.out_width() * taps * GROUP;
         let span = groups
-            .div_ceil((ITEMS / 2).div_ceil(chunks))
+            .div_ceil(ITEMS.div_ceil(chunks))
             .max(WORK.div_ceil(group_work))
             .min(groups);
         Self {
@@ -154,10 +154,11 @@ fn accumulate(level: Level, job: Job<'_>, sums_len: usize) {
             <= sums_len
     );
     match (shape.kernel[1], shape.stride[1], shape.dilation[1]) {
-        (3, 1, 1) => dispatch_at(level, Accumulate::<3, 1>(job)),
-        (5, 1, 1) => dispatch_at(level, Accumulate::<5, 1>(job)),
-        (3, 2, 1) => dispatch_at(level, Accumulate::<3, 2>(job)),
-        (5, 2, 1) => dispatch_at(level, Accumulate::<5, 2>(job)),
+        _ if level == Level::Portable => dispatch_at(level, Accumulate::<0, 0>(job)),
+        (3, 1, 1) => dispatch_specialised(level, Accumulate::<3, 1>(job)),
+        (5, 1, 1) => dispatch_specialised(level, Accumulate::<5, 1>(job)),
+        (3, 2, 1) => dispatch_specialised(level, Accumulate::<3, 2>(job)),
+        (5, 2, 1) => dispatch_specialised(level, Accumulate::<5, 2>(job)),
         _ => dispatch_at(level, Accumulate::<0, 0>(job)),
     }
 }
@@ -252,6 +253,7 @@ impl<const WIDTH: usize, const STRIDE: usize> Accumulate<'_, WIDTH, STRIDE> {
             Ahead::new(dy, ((row + 1) * out_line) as isize, out_line)
                 .channels(shape.channels_in, channels),
         ]
+        .map(|piece| piece.if_large(shape))
     }
 
     /// A tile for all blocks of the span's channels.
@@ -368,6 +370,7 @@ impl Block<'_> {
     /// The tile's outputs, the pixels that they see in `G` rows, and the sums of `G` rows of the kernel exist for `lanes` channels;
     /// without `PARTIAL` those fill a register, without `EDGE` all columns of the tile are inside the image.
     #[inline(always)]
+    #[allow(clippy::needless_range_loop, unused_assignments)] // A tap's index chooses the output; the last step is not read.
     unsafe fn add<
         S: Simd,
         const WIDTH: usize,

@@ -1,9 +1,9 @@
 //! The inner loops of the forward pass and of the input's gradient: two rows of outputs at a time, tile by tile.
 
 use super::ahead::{Ahead, Cursor};
-use super::tiles::{Line, Tile, cut, is_wide};
+use super::tiles::{Line, Phases, Tile, cut, is_wide};
 use super::{GROUP, unroll};
-use crate::simd::{Kernel, Level, Simd, dispatch_at};
+use crate::simd::{Kernel, Level, Simd, dispatch_at, dispatch_specialised};
 
 /// Sums of products of an image with a kernel per channel:
 /// `out[y, x, c] = bias[c] + sum over (i, j) of weight[i, j, c] * image[y * stride + i * dilation + origin, (the same of x, j), c]`,
@@ -78,8 +78,8 @@ impl Correlation {
         assert_eq!(image.len(), vertical.size * horizontal.size * channels);
         debug_assert!(!pair || self.pairs());
         macro_rules! run {
-            ($width:literal, $stride:literal) => {
-                dispatch_at(
+            ($dispatch:ident, $width:literal, $stride:literal) => {
+                $dispatch(
                     self.level,
                     Rows::<$width, $stride> {
                         of: self,
@@ -92,13 +92,14 @@ impl Correlation {
             };
         }
         match (horizontal.kernel, horizontal.stride, horizontal.dilation) {
-            (1, 1, _) => run!(1, 1),
-            (2, 1, 1) => run!(2, 1),
-            (3, 1, 1) => run!(3, 1),
-            (5, 1, 1) => run!(5, 1),
-            (3, 2, 1) => run!(3, 2),
-            (5, 2, 1) => run!(5, 2),
-            _ => run!(0, 0),
+            _ if self.level == Level::Portable => run!(dispatch_at, 0, 0),
+            (1, 1, _) => run!(dispatch_specialised, 1, 1),
+            (2, 1, 1) => run!(dispatch_specialised, 2, 1),
+            (3, 1, 1) => run!(dispatch_specialised, 3, 1),
+            (5, 1, 1) => run!(dispatch_specialised, 5, 1),
+            (3, 2, 1) => run!(dispatch_specialised, 3, 2),
+            (5, 2, 1) => run!(dispatch_specialised, 5, 2),
+            _ => run!(dispatch_at, 0, 0),
         }
     }
 }
@@ -110,51 +111,6 @@ struct Rows<'a, const WIDTH: usize, const STRIDE: usize> {
     row: usize,
     pair: bool,
     target: Target,
-}
-
-/// Which of the two rows' kernels see which rows of the image, counted from the first row's first tap in steps of the dilation.
-struct Phases {
-    /// Seen by the first row of outputs only.
-    first: [usize; 2],
-    /// Seen by both.
-    both: [usize; 2],
-    /// Seen by the second only.
-    second: [usize; 2],
-    /// The second row's first tap.
-    shift: usize,
-}
-
-impl Phases {
-    fn new(line: &Line, row: usize, pair: bool) -> Self {
-        let top = (row * line.stride) as isize + line.origin;
-        let steps = |pixels: isize| (pixels.max(0) as usize).div_ceil(line.dilation);
-        let (low, high) = (steps(-top), steps(line.size as isize - top));
-        let kernel = line.kernel;
-        let shift = if pair {
-            line.stride / line.dilation
-        } else {
-            kernel
-        };
-        let within = |from: usize, to: usize| [from.max(low), to.min(high)];
-        Self {
-            first: within(0, kernel.min(shift)),
-            both: within(shift, kernel),
-            second: if pair {
-                within(kernel.max(shift), kernel + shift)
-            } else {
-                [0, 0]
-            },
-            shift,
-        }
-    }
-
-    /// Rows of the image that some row of outputs sees.
-    fn rows(&self) -> usize {
-        [self.first, self.both, self.second]
-            .iter()
-            .map(|[from, to]| to.saturating_sub(*from))
-            .sum()
-    }
 }
 
 impl<const WIDTH: usize, const STRIDE: usize> Kernel for Rows<'_, WIDTH, STRIDE> {
@@ -370,6 +326,7 @@ impl Place<'_> {
     ///
     /// `image` is the pixel of the tile's first column in a row that exists, `weights` the kernel's rows for the two rows of outputs.
     #[inline(always)]
+    #[allow(clippy::needless_range_loop, unused_assignments)] // A tap's index chooses the output; the last step is not read.
     unsafe fn row<
         S: Simd,
         const WIDTH: usize,

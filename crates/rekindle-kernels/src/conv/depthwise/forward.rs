@@ -41,7 +41,8 @@ pub(crate) fn forward(
                     count * shape.stride[0] * input_line,
                 ),
                 Ahead::new(rows, (count * line) as isize, count * line),
-            ];
+            ]
+            .map(|piece| piece.if_large(shape));
             let target = Target {
                 out: rows.as_mut_ptr(),
                 pixel: channels,

@@ -37,8 +37,7 @@ macro_rules! unroll {
     };
     (@ $i:ident $body:block $($n:literal)*) => {
         $({
-            #[allow(non_upper_case_globals)]
-            const $i: usize = $n;
+            let $i: usize = $n;
             $body
         })*
     };

@@ -1,4 +1,4 @@
-//! How a row of output pixels is cut into tiles whose widths were compiled.
+//! How a row of output pixels is cut into tiles whose widths were compiled, and how two rows share the image's rows.
 
 use crate::simd::Level;
 
@@ -80,4 +80,49 @@ pub(super) fn cut(line: &Line, wide: bool) -> Vec<Tile> {
         push(rest, if rest <= 4 { 4 } else { 7 });
     }
     tiles
+}
+
+/// Which of the two rows' kernels see which rows of the image, counted from the first row's first tap in steps of the dilation.
+pub(super) struct Phases {
+    /// Seen by the first row of outputs only.
+    pub first: [usize; 2],
+    /// Seen by both.
+    pub both: [usize; 2],
+    /// Seen by the second only.
+    pub second: [usize; 2],
+    /// The second row's first tap.
+    pub shift: usize,
+}
+
+impl Phases {
+    pub fn new(line: &Line, row: usize, pair: bool) -> Self {
+        let top = (row * line.stride) as isize + line.origin;
+        let steps = |pixels: isize| (pixels.max(0) as usize).div_ceil(line.dilation);
+        let (low, high) = (steps(-top), steps(line.size as isize - top));
+        let kernel = line.kernel;
+        let shift = if pair {
+            line.stride / line.dilation
+        } else {
+            kernel
+        };
+        let within = |from: usize, to: usize| [from.max(low), to.min(high)];
+        Self {
+            first: within(0, kernel.min(shift)),
+            both: within(shift, kernel),
+            second: if pair {
+                within(kernel.max(shift), kernel + shift)
+            } else {
+                [0, 0]
+            },
+            shift,
+        }
+    }
+
+    /// Rows of the image that some row of outputs sees.
+    pub fn rows(&self) -> usize {
+        [self.first, self.both, self.second]
+            .iter()
+            .map(|[from, to]| to.saturating_sub(*from))
+            .sum()
+    }
 }

@@ -1,0 +1,278 @@
+//! Every operation against Burn's own on the same backend: results and gradients.
+
+use burn::tensor::module::{avg_pool2d, batch_norm_train, conv2d, max_pool2d};
+use burn::tensor::ops::{AvgPoolOptions, ConvOptions as BurnConvOptions, MaxPoolOptions};
+use burn::tensor::{Device, Distribution, Tensor};
+use proptest::prelude::*;
+use rekindle_kernels::Activation;
+use rekindle_kernels::ops::{
+    ConvOptions, NormOptions, PoolOptions, accelerated, avg_pool, channels_first, channels_last,
+    conv_act, conv_norm_act, gate, global_average, max_pool,
+};
+
+fn device() -> Device {
+    Device::flex().autodiff()
+}
+
+fn random<const D: usize>(shape: [usize; D]) -> Tensor<D> {
+    Tensor::<D>::random(shape, Distribution::Normal(0.0, 1.0), &device()).require_grad()
+}
+
+/// Fails where two tensors differ by more than 1e-4 of the largest number expected.
+fn assert_close<const D: usize>(what: &str, got: Tensor<D>, expected: Tensor<D>) {
+    assert_eq!(got.dims(), expected.dims(), "{what}");
+    let expected: Vec<f32> = expected.into_data().try_into_vec().unwrap();
+    let got: Vec<f32> = got.into_data().try_into_vec().unwrap();
+    let scale = expected.iter().fold(1e-3f32, |a, b| a.max(b.abs()));
+    for (got, expected) in got.iter().zip(&expected) {
+        assert!(
+            (got - expected).abs() <= 1e-4 * scale,
+            "{what}: {got}, not {expected}, of at most {scale}"
+        );
+    }
+}
+
+/// Compares outputs, and the gradients of the leaves after a weighted sum of each output.
+fn compare<const N: usize>(
+    leaves: [Tensor<4>; N],
+    vectors: &[Tensor<1>],
+    kernel: impl Fn(&[Tensor<4>; N], &[Tensor<1>]) -> Tensor<4>,
+    burn: impl Fn(&[Tensor<4>; N], &[Tensor<1>]) -> Tensor<4>,
+) {
+    assert!(accelerated(&leaves[0]), "the kernels take over on Flex");
+    let got = kernel(&leaves, vectors);
+    let expected = burn(&leaves, vectors);
+    let weights = Tensor::<4>::random(expected.dims(), Distribution::Normal(0.0, 1.0), &device());
+    assert_close("output", got.clone(), expected.clone());
+    let got = (got * weights.clone()).sum().backward();
+    let expected = (expected * weights).sum().backward();
+    for (index, leaf) in leaves.iter().enumerate() {
+        assert_close(
+            &format!("gradient {index}"),
+            leaf.grad(&got).unwrap(),
+            leaf.grad(&expected).unwrap(),
+        );
+    }
+    for (index, vector) in vectors.iter().enumerate() {
+        assert_close(
+            &format!("gradient of vector {index}"),
+            vector.grad(&got).unwrap(),
+            vector.grad(&expected).unwrap(),
+        );
+    }
+}
+
+/// Burn's convolution of a channels-last image.
+fn burn_conv(
+    x: Tensor<4>,
+    weight: Tensor<4>,
+    bias: Option<Tensor<1>>,
+    options: ConvOptions,
+) -> Tensor<4> {
+    let [[top, bottom], [left, right]] = options.padding;
+    let pads = [(top, bottom), (left, right)];
+    let options =
+        BurnConvOptions::new_with_padding(options.stride, pads, options.dilation, options.groups);
+    channels_last(conv2d(channels_first(x), weight, bias, options))
+}
+
+#[derive(Debug, Clone)]
+struct Case {
+    x: [usize; 4],
+    weight: [usize; 4],
+    options: ConvOptions,
+    activation: Activation,
+    residual: bool,
+    bias: bool,
+}
+
+fn cases() -> impl Strategy<Value = Case> {
+    let kind = prop::sample::select(vec!["dense", "dense", "depthwise", "grouped", "winograd"]);
+    let sizes = (1usize..4, 4usize..13, 4usize..13, 1usize..20, 1usize..20);
+    let geometry = (1usize..4, 1usize..3, 0usize..2, 0usize..2);
+    let activations = vec![
+        Activation::Identity,
+        Activation::Relu,
+        Activation::Relu6,
+        Activation::Silu,
+        Activation::HardSwish,
+        Activation::HardSigmoid,
+        Activation::Gelu,
+    ];
+    (
+        kind,
+        sizes,
+        geometry,
+        prop::sample::select(activations),
+        any::<bool>(),
+        any::<bool>(),
+    )
+        .prop_map(
+            |(
+                kind,
+                (batch, height, width, a, b),
+                (kernel, stride, before, after),
+                activation,
+                residual,
+                bias,
+            )| {
+                let (channels_in, channels_out, groups, kernel, stride) = match kind {
+                    "depthwise" => (a + 1, a + 1, a + 1, kernel, stride),
+                    "grouped" => (3 * a, 3 * b, 3, kernel, stride),
+                    "winograd" => (32 + a, 32 + b, 1, 3, 1),
+                    _ => (a, b, 1, kernel, stride),
+                };
+                Case {
+                    x: [batch, height, width, channels_in],
+                    weight: [channels_out, channels_in / groups, kernel, kernel],
+                    options: ConvOptions {
+                        stride: [stride; 2],
+                        padding: [[before, after], [after, before]],
+                        dilation: [1; 2],
+                        groups,
+                    },
+                    activation,
+                    residual,
+                    bias,
+                }
+            },
+        )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(40))]
+
+    #[test]
+    fn conv_act_is_burns(case in cases()) {
+        let (x, weight) = (random(case.x), random(case.weight));
+        let shape = case.options.shape(case.x, case.weight);
+        let residual = random([shape.batch, shape.out_height(), shape.out_width(), shape.channels_out]);
+        let bias = random([case.weight[0]]);
+        let extra = |on: bool, residual: &Tensor<4>| on.then(|| residual.clone());
+        let Case { options, activation, .. } = case;
+        let vectors: Vec<Tensor<1>> = case.bias.then_some(bias).into_iter().collect();
+        let kernel = |[x, weight, residual]: &[Tensor<4>; 3], vectors: &[Tensor<1>]| {
+            let out = conv_act(x.clone(), weight.clone(), vectors.first().cloned(), extra(case.residual, residual), options, activation);
+            if case.residual { out } else { out + residual.clone() }
+        };
+        let burn = |[x, weight, residual]: &[Tensor<4>; 3], vectors: &[Tensor<1>]| {
+            let out = burn_conv(x.clone(), weight.clone(), vectors.first().cloned(), options);
+            match case.residual {
+                true => activation.forward(out + residual.clone()),
+                false => activation.forward(out) + residual.clone(),
+            }
+        };
+        compare([x, weight, residual], &vectors, kernel, burn);
+    }
+
+    #[test]
+    fn conv_norm_act_is_burns(case in cases()) {
+        let shape = case.options.shape(case.x, case.weight);
+        // Variances of very few numbers may be nearly zero, where any rounding is large.
+        prop_assume!(shape.batch * shape.out_height() * shape.out_width() >= 8);
+        let residual = random([shape.batch, shape.out_height(), shape.out_width(), shape.channels_out]);
+        let (gamma, beta) = (random([case.weight[0]]), random([case.weight[0]]));
+        let Case { options, activation, .. } = case;
+        let norm = NormOptions { epsilon: 1e-3 };
+        let kernel = |[x, weight, residual]: &[Tensor<4>; 3], vectors: &[Tensor<1>]| {
+            let (gamma, beta) = (vectors[0].clone(), vectors[1].clone());
+            let joined = case.residual.then(|| residual.clone());
+            let out = conv_norm_act(x.clone(), weight.clone(), gamma, beta, joined, options, norm, activation).output;
+            if case.residual { out } else { out + residual.clone() }
+        };
+        let burn = |[x, weight, residual]: &[Tensor<4>; 3], vectors: &[Tensor<1>]| {
+            let y = channels_first(burn_conv(x.clone(), weight.clone(), None, options));
+            let out = channels_last(batch_norm_train(y, vectors[0].clone(), vectors[1].clone(), norm.epsilon).output);
+            match case.residual {
+                true => activation.forward(out + residual.clone()),
+                false => activation.forward(out) + residual.clone(),
+            }
+        };
+        compare([random(case.x), random(case.weight), residual], &[gamma, beta], kernel, burn);
+    }
+
+    #[test]
+    fn pooling_is_burns(
+        x in (1usize..3, 4usize..12, 4usize..12, 1usize..20),
+        kernel in 2usize..4,
+        stride in 1usize..3,
+        padding in 0usize..2,
+    ) {
+        let x = random([x.0, x.1, x.2, x.3]);
+        let options = PoolOptions { kernel, stride, padding, ceil: false };
+        compare(
+            [x.clone()],
+            &[],
+            |[x], _| max_pool(x.clone(), options),
+            |[x], _| {
+                let options = MaxPoolOptions::new([kernel; 2]).with_stride([stride; 2]).with_padding([padding; 2]);
+                channels_last(max_pool2d(channels_first(x.clone()), options))
+            },
+        );
+        let options = PoolOptions { kernel: 2, stride: 2, padding: 0, ceil: true };
+        compare(
+            [x.clone()],
+            &[],
+            |[x], _| avg_pool(x.clone(), options),
+            |[x], _| {
+                let options = AvgPoolOptions::new([2; 2]).with_stride([2; 2]).with_count_include_pad(false).with_ceil_mode(true);
+                channels_last(avg_pool2d(channels_first(x.clone()), options))
+            },
+        );
+        compare([x], &[], |[x], _| global_average(x.clone()), |[x], _| x.clone().mean_dim(1).mean_dim(2));
+    }
+
+    #[test]
+    fn the_gate_is_burns(x in (1usize..3, 1usize..9, 1usize..9, 1usize..40)) {
+        let (x, factor) = (random([x.0, x.1, x.2, x.3]), random([x.0, 1, 1, x.3]));
+        compare([x, factor], &[], |[x, factor], _| gate(x.clone(), factor.clone()), |[x, factor], _| x.clone() * factor.clone());
+    }
+}
+
+#[test]
+fn an_image_used_twice_gets_both_gradients() {
+    let (x, weight) = (random([2, 6, 6, 8]), random([8, 8, 3, 3]));
+    let options = ConvOptions {
+        padding: [[1; 2]; 2],
+        ..ConvOptions::default()
+    };
+    compare(
+        [x, weight],
+        &[],
+        |[x, weight], _| {
+            conv_act(
+                x.clone(),
+                weight.clone(),
+                None,
+                Some(x.clone()),
+                options,
+                Activation::Relu,
+            )
+        },
+        |[x, weight], _| {
+            Activation::Relu
+                .forward(burn_conv(x.clone(), weight.clone(), None, options) + x.clone())
+        },
+    );
+}
+
+#[test]
+fn frozen_weights_get_no_gradient_and_pass_one_on() {
+    let x = random([2, 6, 6, 8]);
+    let weight = random([8, 8, 3, 3]).detach();
+    let options = ConvOptions {
+        padding: [[1; 2]; 2],
+        ..ConvOptions::default()
+    };
+    let out = conv_act(
+        x.clone(),
+        weight.clone(),
+        None,
+        None,
+        options,
+        Activation::Relu,
+    );
+    let gradients = out.sum().backward();
+    assert!(weight.grad(&gradients).is_none());
+    assert!(x.grad(&gradients).is_some());
+}
