@@ -189,6 +189,15 @@ pub(crate) trait Access<S: Simd>: Copy {
     /// # Safety
     /// The lanes can be written at `p`.
     unsafe fn store(self, s: S, p: *mut f32, v: S::V);
+    /// As [`store`](Self::store), past the caches if `stream` and the register is whole.
+    /// # Safety
+    /// The lanes can be written at `p`, which is a whole number of registers behind an aligned place if `stream`.
+    #[inline(always)]
+    unsafe fn store_or_stream(self, s: S, p: *mut f32, v: S::V, stream: bool) {
+        let _ = stream;
+        // SAFETY: the caller's promise.
+        unsafe { self.store(s, p, v) }
+    }
 }
 
 /// All lanes.
@@ -209,6 +218,17 @@ impl<S: Simd> Access<S> for Whole {
     unsafe fn store(self, s: S, p: *mut f32, v: S::V) {
         // SAFETY: the caller's promise.
         unsafe { s.store(p, v) }
+    }
+    #[inline(always)]
+    unsafe fn store_or_stream(self, s: S, p: *mut f32, v: S::V, stream: bool) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            if stream {
+                s.stream(p, v);
+            } else {
+                s.store(p, v);
+            }
+        }
     }
 }
 
@@ -264,6 +284,11 @@ pub(crate) trait Pass: Copy + Send + Sync {
     /// Whether four rows of the pattern are taken together: the sums are read and written a quarter as often, but the arrays in four
     /// places at once, which memory answers more slowly. Measured to help where little is computed beside the sums.
     const TOGETHER: bool = false;
+
+    /// Whether the pass writes past the caches.
+    fn streams(&self) -> bool {
+        false
+    }
 
     /// Handles the registers at `at + r * stride` for `r < R`, which all meet the pattern at `lane`. Must be `#[inline(always)]`.
     ///
@@ -332,6 +357,9 @@ impl<P: Pass> Kernel for Walk<P> {
                 };
             }
             row += period;
+        }
+        if pass.streams() {
+            s.fence();
         }
     }
 }

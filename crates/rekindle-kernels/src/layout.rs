@@ -227,6 +227,7 @@ mod tests {
     fn check(batch: usize, channels: usize, pixels: usize) {
         let x = numbers(batch * channels * pixels, 5);
         let mut expected = vec![0.0; x.len()];
+        #[expect(clippy::needless_range_loop, reason = "the index is taken apart")]
         for i in 0..x.len() {
             let (image, channel, pixel) =
                 (i / pixels / channels, i / pixels % channels, i % pixels);

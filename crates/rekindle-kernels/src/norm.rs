@@ -5,7 +5,7 @@
 use std::marker::PhantomData;
 
 use crate::Activation;
-use crate::buffer::Buffer;
+use crate::buffer::{Buffer, streams};
 use crate::channels::{Access, Known, Pass, Pattern, SumOf, Sums, in_parts, known, with_known};
 use crate::parallel::Shared;
 use crate::simd::{Level, Simd};
@@ -149,15 +149,16 @@ pub fn normalize_act(
     let pattern = Pattern::new(scale.len(), y.len(), "the input of the normalisation");
     assert_eq!(out.len(), y.len(), "output of the normalisation");
     let (scale, shift) = (pattern.expand(scale), pattern.expand(shift));
+    let stream = streams(out);
     let (scale, shift, out) = (&scale[..], &shift[..], Shared::new(out));
     match residual {
         None => with_known!(activation, K => pattern.for_each(Normalize::<K, false> {
-            y, scale, shift, residual: y, out, activation: PhantomData
+            y, scale, shift, residual: y, out, stream, activation: PhantomData
         })),
         Some(residual) => {
             assert_eq!(residual.len(), y.len(), "residual of the normalisation");
             with_known!(activation, K => pattern.for_each(Normalize::<K, true> {
-                y, scale, shift, residual, out, activation: PhantomData
+                y, scale, shift, residual, out, stream, activation: PhantomData
             }));
         }
     }
@@ -170,10 +171,16 @@ struct Normalize<'a, K, const RESIDUAL: bool> {
     shift: &'a [f32],
     residual: &'a [f32],
     out: Shared<f32>,
+    stream: bool,
     activation: PhantomData<K>,
 }
 
 impl<K: Known, const RESIDUAL: bool> Pass for Normalize<'_, K, RESIDUAL> {
+    #[inline(always)]
+    fn streams(&self) -> bool {
+        self.stream
+    }
+
     #[inline(always)]
     unsafe fn step<S: Simd, A: Access<S>, const R: usize>(
         &self,
@@ -194,7 +201,12 @@ impl<K: Known, const RESIDUAL: bool> Pass for Normalize<'_, K, RESIDUAL> {
                 if RESIDUAL {
                     u = s.add(u, access.load(s, self.residual.as_ptr().add(at)));
                 }
-                access.store(s, self.out.get().add(at), K::ACTIVATION.vector(s, u));
+                access.store_or_stream(
+                    s,
+                    self.out.get().add(at),
+                    K::ACTIVATION.vector(s, u),
+                    self.stream,
+                );
             }
         }
     }
@@ -345,6 +357,7 @@ impl NormActBackward<'_> {
             "gradient of the normalisation's input"
         );
         let terms = self.terms(pattern, d_shift, d_gamma, count);
+        let stream = streams(out);
         let out = Shared::new(out);
         match masked {
             Some(gradient) => {
@@ -353,11 +366,11 @@ impl NormActBackward<'_> {
                     self.y.len(),
                     "masked gradient of the normalisation"
                 );
-                pattern.for_each(terms.pass(self.y, Stored { gradient }, out));
+                pattern.for_each(terms.pass(self.y, Stored { gradient }, out, stream));
             }
             None => {
                 let shift = pattern.expand(self.shift);
-                with_source!(self, &shift, source => pattern.for_each(terms.pass(self.y, source, out)));
+                with_source!(self, &shift, source => pattern.for_each(terms.pass(self.y, source, out, stream)));
             }
         }
     }
@@ -382,7 +395,7 @@ impl NormActBackward<'_> {
         );
         let terms = self.terms(pattern, d_shift, d_gamma, count);
         let out = Shared::new(masked);
-        pattern.for_each(terms.pass(self.y, InPlace { gradient: out }, out));
+        pattern.for_each(terms.pass(self.y, InPlace { gradient: out }, out, false));
     }
 
     fn terms(&self, pattern: Pattern, d_shift: &[f32], d_gamma: &[f32], count: usize) -> Terms {
@@ -428,6 +441,7 @@ impl Terms {
         y: &'a [f32],
         source: G,
         out: Shared<f32>,
+        stream: bool,
     ) -> InputGradient<'a, G> {
         InputGradient {
             y,
@@ -437,6 +451,7 @@ impl Terms {
             slope: &self.slope,
             source,
             out,
+            stream,
         }
     }
 }
@@ -633,9 +648,15 @@ struct InputGradient<'a, G> {
     slope: &'a [f32],
     source: G,
     out: Shared<f32>,
+    stream: bool,
 }
 
 impl<G: Source> Pass for InputGradient<'_, G> {
+    #[inline(always)]
+    fn streams(&self) -> bool {
+        self.stream
+    }
+
     #[inline(always)]
     unsafe fn step<S: Simd, A: Access<S>, const R: usize>(
         &self,
@@ -658,7 +679,12 @@ impl<G: Source> Pass for InputGradient<'_, G> {
                 let y = access.load(s, self.y.as_ptr().add(at));
                 let g = self.source.gradient(s, access, at, y, scale, shift);
                 let mean_part = s.mul_add(s.sub(y, mean), slope, constant);
-                access.store(s, self.out.get().add(at), s.sub(s.mul(scale, g), mean_part));
+                access.store_or_stream(
+                    s,
+                    self.out.get().add(at),
+                    s.sub(s.mul(scale, g), mean_part),
+                    self.stream,
+                );
             }
         }
     }

@@ -249,8 +249,8 @@ pub(super) fn multiply(
             .map_or(std::ptr::null(), |residual| residual.as_ptr()),
         activation: epilogue.activation,
         stream: streams(out)
-            && gather.to.iter().all(|step| step % 16 == 0)
-            && gather.to_start % 16 == 0,
+            && gather.to.iter().all(|step| step.is_multiple_of(16))
+            && gather.to_start.is_multiple_of(16),
     };
     let finish = SharedFinish(finish);
     let shared = Shared::new(out);

@@ -93,6 +93,7 @@ pub(super) unsafe fn store<S: Simd, const R: usize, const C: usize>(
                 }
                 // SAFETY: a whole register belongs to this tile.
                 let v = activation.vector(s, v);
+                // SAFETY: as above; a streamed place is aligned, which `stream` says.
                 unsafe {
                     if stream {
                         s.stream(out.add(at), v);

@@ -102,13 +102,17 @@ fn weight_transform<S: Simd>(s: S, g: [S::V; 3]) -> [S::V; 6] {
     ]
 }
 
-/// The adjoint of [`weight_transform`], on one number at a time.
-fn weight_gradient_transform(u: [f32; 6]) -> [f32; 3] {
-    let (sum, sum2) = (u[1] + u[2], u[3] + u[4]);
+/// The adjoint of [`weight_transform`].
+#[inline(always)]
+fn weight_gradient_transform<S: Simd>(s: S, u: [S::V; 6]) -> [S::V; 3] {
+    let (sum, sum2) = (s.add(u[1], u[2]), s.add(u[3], u[4]));
+    let (difference, difference2) = (s.sub(u[2], u[1]), s.sub(u[3], u[4]));
+    let sixth = s.splat(1.0 / 6.0);
+    let first = s.mul_add(s.splat(0.25), u[0], s.mul(s.splat(1.0 / 24.0), sum2));
     [
-        u[0] / 4.0 - sum / 6.0 + sum2 / 24.0,
-        (u[2] - u[1]) / 6.0 + (u[3] - u[4]) / 12.0,
-        (sum2 - sum) / 6.0 + u[5],
+        s.sub(first, s.mul(sixth, sum)),
+        s.mul_add(sixth, difference, s.mul(s.splat(1.0 / 12.0), difference2)),
+        s.mul_add(sixth, s.sub(sum2, sum), u[5]),
     ]
 }
 
@@ -423,6 +427,7 @@ impl FromFrequencies<'_> {
                         .as_ptr()
                         .add((tile - self.first) * channels + channel);
                     let mut lines = [[s.zero(); 6]; STEP];
+                    #[expect(clippy::needless_range_loop, reason = "x is a column of both arrays")]
                     for x in 0..6 {
                         let mut column = [s.zero(); 6];
                         for (y, v) in column.iter_mut().enumerate() {
@@ -819,27 +824,78 @@ pub(super) fn backward_weight(shape: &ConvShape, x: &[f32], dy: &[f32], dw: &mut
         };
         accumulate_into(level, &pixels, &mut sums);
     }
+    const PIECE: usize = 16;
+    let (panels, pieces) = (columns.div_ceil(width), depth.div_ceil(PIECE));
     let shared = Shared::new(dw);
-    for_each(columns, |column| {
-        // SAFETY: each part writes its own output channel.
-        let row = unsafe {
-            std::slice::from_raw_parts_mut(shared.get().add(column * depth * 9), depth * 9)
-        };
-        let (panel, lane) = (column / width, column % width);
-        for (k, kernel) in row.chunks_exact_mut(9).enumerate() {
-            let u = |frequency: usize| {
-                sums[((panel * FREQUENCIES + frequency) * depth + k) * width + lane]
-            };
-            let mut columns = [[0.0f32; 6]; 3];
-            for x in 0..6 {
-                let t = weight_gradient_transform(std::array::from_fn(|y| u(y * 6 + x)));
-                for y in 0..3 {
-                    columns[y][x] = t[y];
+    for_each(panels * pieces, |part| {
+        let (panel, piece) = (part / pieces, part % pieces);
+        dispatch_at(
+            level,
+            WeightGradient {
+                sums: &sums[panel * FREQUENCIES * depth * width..][..FREQUENCIES * depth * width],
+                depth,
+                rows: piece * PIECE..((piece + 1) * PIECE).min(depth),
+                columns: panel * width..((panel + 1) * width).min(columns),
+                out: shared,
+            },
+        );
+    });
+}
+
+/// Transforms the sums of one panel, `[frequency][depth][tile columns]`, back to kernels.
+struct WeightGradient<'a> {
+    sums: &'a [f32],
+    depth: usize,
+    rows: Range<usize>,
+    columns: Range<usize>,
+    /// `[columns][depth][9]`.
+    out: Shared<f32>,
+}
+
+impl Kernel for WeightGradient<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        const WIDEST: usize = 32;
+        let width = S::COLS * S::LANES;
+        assert_eq!(self.sums.len(), FREQUENCIES * self.depth * width);
+        let mut taps = [[0.0f32; WIDEST]; 9];
+        for k in self.rows.clone() {
+            for c in 0..S::COLS {
+                // SAFETY: row k of each frequency is inside the sums, whose length was checked; a panel is at most WIDEST wide.
+                unsafe {
+                    let from = self.sums.as_ptr().add(k * width + c * S::LANES);
+                    let mut lines = [[s.zero(); 6]; 3];
+                    for x in 0..6 {
+                        let mut column = [s.zero(); 6];
+                        for (y, u) in column.iter_mut().enumerate() {
+                            *u = s.load(from.add((y * 6 + x) * self.depth * width));
+                        }
+                        for (line, g) in lines.iter_mut().zip(weight_gradient_transform(s, column))
+                        {
+                            line[x] = g;
+                        }
+                    }
+                    for (y, line) in lines.into_iter().enumerate() {
+                        for (x, g) in weight_gradient_transform(s, line).into_iter().enumerate() {
+                            s.store(taps[y * 3 + x].as_mut_ptr().add(c * S::LANES), g);
+                        }
+                    }
                 }
             }
-            for (y, line) in columns.into_iter().enumerate() {
-                kernel[y * 3..y * 3 + 3].copy_from_slice(&weight_gradient_transform(line));
+            for (lane, column) in self.columns.clone().enumerate() {
+                // SAFETY: the part's own kernel.
+                let kernel = unsafe {
+                    std::slice::from_raw_parts_mut(
+                        self.out.get().add((column * self.depth + k) * 9),
+                        9,
+                    )
+                };
+                for (to, tap) in kernel.iter_mut().zip(&taps) {
+                    *to = tap[lane];
+                }
             }
         }
-    });
+    }
 }

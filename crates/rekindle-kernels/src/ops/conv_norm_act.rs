@@ -306,7 +306,9 @@ mod tracked {
                     x,
                     weight,
                     y: Dense::new(to_tensor(y, &dims)),
-                    output: (from_output && activation != Activation::Identity).then_some(output),
+                    // Without a residual the sum before the activation follows from y, which is read anyway.
+                    output: (from_output && has_residual && activation != Activation::Identity)
+                        .then_some(output),
                     residual: residual.filter(|_| !from_output),
                     has_residual,
                     mean: statistics.mean,
