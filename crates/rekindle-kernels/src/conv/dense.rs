@@ -212,7 +212,7 @@ pub(super) fn backward_input(shape: &ConvShape, dy: &[f32], weight: &[f32], dx: 
 }
 
 /// Tiles of rows in one part at most: their rows of the left factor stay in the second-level cache while the panels pass.
-const LEFT_BYTES: usize = 256 << 10;
+const LEFT_BYTES: usize = 448 << 10;
 
 /// Computes every point of `gather` and stores it in `out`.
 pub(super) fn multiply(
@@ -227,10 +227,7 @@ pub(super) fn multiply(
     let panel_count = panels.columns.div_ceil(width);
     // A segment overlaps with its neighbours, so that the pixels of a tile count once.
     let tile_bytes = tile_rows * gather.depth * gather.step[0] * gather.step[1] * 4;
-    let block = (LEFT_BYTES / tile_bytes)
-        .clamp(1, 64)
-        .min(tiles.div_ceil(32))
-        .max(1);
+    let block = (LEFT_BYTES / tile_bytes).clamp(4, 64).min(tiles);
     let blocks = tiles.div_ceil(block);
     // Few rows: the panels are split too.
     let panels_at_once = if blocks >= 16 {
