@@ -5,6 +5,18 @@
 //! NEON and plain Rust; the best that the processor has is chosen at run time ([`Level`]). Work is split over rayon's threads in parts
 //! that do not depend on their number, so results are the same bytes with any number of threads.
 //!
+//! ```
+//! use rekindle_kernels::{Activation, ConvShape, Epilogue, conv_forward};
+//!
+//! let shape = ConvShape::new(1, [8, 8], [3, 16], 3); // one 8x8 image, 3 to 16 channels, 3x3
+//! let (x, weight) = (vec![0.5; shape.input_len()], vec![0.1; shape.weight_len()]);
+//! let mut out = vec![0.0; shape.output_len()];
+//! let epilogue = Epilogue { activation: Activation::Relu, ..Epilogue::default() };
+//! conv_forward(&shape, &x, &weight, epilogue, &mut out);
+//! // A pixel inside: nine taps of three channels.
+//! assert!((out[(8 + 1) * 16] - 27.0 * 0.05).abs() < 1e-5);
+//! ```
+//!
 //! With the feature `burn` (the default) the same operations take Burn's tensors; where the tensors live on Burn's Flex backend the
 //! kernels run, on every other backend Burn's own operations.
 

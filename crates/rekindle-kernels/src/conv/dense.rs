@@ -227,7 +227,7 @@ pub(super) fn multiply(
     let panel_count = panels.columns.div_ceil(width);
     // A segment overlaps with its neighbours, so that the pixels of a tile count once.
     let tile_bytes = tile_rows * gather.depth * gather.step[0] * gather.step[1] * 4;
-    let block = (LEFT_BYTES / tile_bytes).clamp(4, 64).min(tiles);
+    let block = (LEFT_BYTES / tile_bytes).clamp(1, 64).min(tiles);
     let blocks = tiles.div_ceil(block);
     // Few rows: the panels are split too.
     let panels_at_once = if blocks >= 16 {
