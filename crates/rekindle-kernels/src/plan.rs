@@ -251,6 +251,7 @@ impl PlanBuilder {
             outputs,
             last_reader,
             part_bytes: PART_BYTES,
+            stripe_bytes: LARGE_MAP,
         }
     }
 }
@@ -261,6 +262,8 @@ pub struct Plan {
     outputs: Vec<Value>,
     /// [`PART_BYTES`], or what a test sets.
     part_bytes: usize,
+    /// [`LARGE_MAP`], or what a test sets.
+    stripe_bytes: usize,
     /// Of each value, the last step that reads it.
     last_reader: Vec<usize>,
 }
@@ -273,6 +276,12 @@ impl std::fmt::Debug for Plan {
 
 /// Bytes of a step's maps, both sides, that one part of the batch brings with it: about what the caches of one core hold.
 const PART_BYTES: usize = 2 << 20;
+
+/// Bytes of one image's map from which it is not stored whole between two convolutions, but computed and used in stripes.
+const LARGE_MAP: usize = 1 << 20;
+
+/// Bytes of the stripes of a chain's maps, together.
+const STRIPE_BYTES: usize = 384 << 10;
 
 /// Rows of a matrix product over which the reading of its weights should be spread: where these come from memory, and where from the
 /// last-level cache.
@@ -405,7 +414,13 @@ impl Plan {
         for_each(batch.div_ceil(segment.images), |part| {
             let range = part * segment.images..((part + 1) * segment.images).min(batch);
             let mut own: Vec<Option<Buffer>> = segment.steps.clone().map(|_| None).collect();
-            for index in segment.steps.clone() {
+            let mut next = first;
+            while next < segment.steps.end {
+                // A chain's results between are never stored; its last step is handled as a step alone would be.
+                let chain = next..next
+                    + self.chain(next..segment.steps.end, shapes, &prepared[next - first..]);
+                next = chain.end;
+                let index = chain.end - 1;
                 let step = &self.steps[index];
                 let len = per_image(index + 1);
                 let kept = whole[index + 1];
@@ -446,18 +461,194 @@ impl Plan {
                             )
                         }
                     };
-                    let mut dims = shapes[step.input.0];
-                    dims[0] = range.len();
-                    step.run(dims, prepared[index - first].as_deref(), read, out);
+                    if chain.len() > 1 {
+                        let prepared = &prepared[chain.start - first..chain.end - first];
+                        self.run_chain(chain.clone(), shapes, range.len(), prepared, read, out);
+                    } else {
+                        let mut dims = shapes[step.input.0];
+                        dims[0] = range.len();
+                        step.run(dims, prepared[index - first].as_deref(), read, out);
+                    }
                 }
                 own[index - first] = buffer;
-                for Value(value) in step.reads() {
-                    if value > first && self.last_reader[value] == index {
+                for Value(value) in self.steps[chain].iter().flat_map(Step::reads) {
+                    if value > first && self.last_reader[value] <= index {
                         own[value - 1 - first] = None;
                     }
                 }
             }
         });
+    }
+}
+
+impl Plan {
+    /// How many of these steps, from the first, are convolutions that are computed in stripes of rows, one behind the other: where the
+    /// maps between them are larger than the cache and nothing else reads them. At least 1.
+    fn chain(
+        &self,
+        steps: Range<usize>,
+        shapes: &[[usize; 4]],
+        prepared: &[Option<Arc<PreparedConv>>],
+    ) -> usize {
+        let by_rows = |at: usize| prepared[at].as_ref().is_some_and(|conv| !conv.is_tiled());
+        let mut length = 1;
+        while by_rows(length - 1) && length < steps.len() && by_rows(length) {
+            let (this, next) = (steps.start + length - 1, steps.start + length);
+            let value = Value(this + 1);
+            let [_, height, width, channels] = shapes[value.0];
+            let alone = self.steps[next].input == value
+                && self.last_reader[value.0] == next
+                && self
+                    .steps
+                    .iter()
+                    .flat_map(Step::reads)
+                    .filter(|read| *read == value)
+                    .count()
+                    == 1
+                && !self.outputs.contains(&value);
+            if !alone || height * width * channels * 4 < self.stripe_bytes {
+                break;
+            }
+            length += 1;
+        }
+        length
+    }
+
+    /// Runs a chain: stripe by stripe of the last map's rows, each step computing the rows that the next one's stripe reads. Rows that
+    /// two stripes read are computed twice.
+    fn run_chain<'a>(
+        &self,
+        steps: Range<usize>,
+        shapes: &[[usize; 4]],
+        images: usize,
+        prepared: &[Option<Arc<PreparedConv>>],
+        read: impl Fn(Value) -> &'a [f32],
+        out: &mut [f32],
+    ) {
+        let x = read(self.steps[steps.start].input);
+        let layers: Vec<ChainLayer<'_>> = steps
+            .zip(prepared)
+            .map(|(index, prepared)| {
+                let step = &self.steps[index];
+                let Layer::Conv {
+                    conv,
+                    residual,
+                    activation,
+                    ..
+                } = &step.layer
+                else {
+                    unreachable!("a chain has convolutions only")
+                };
+                let mut dims = shapes[step.input.0];
+                dims[0] = 1;
+                ChainLayer {
+                    prepared: prepared
+                        .as_deref()
+                        .expect("a convolution's weights are prepared before its segment runs"),
+                    shape: conv.shape(dims),
+                    bias: conv.bias.as_deref(),
+                    residual: residual.map(&read),
+                    activation: *activation,
+                }
+            })
+            .collect();
+        let last = &layers[layers.len() - 1].shape;
+        let (rows, row_len) = (last.out_height(), last.out_width() * last.channels_out);
+        // Rows per stripe: the maps between fit in the cache together.
+        let between: usize = layers[1..]
+            .iter()
+            .map(|layer| layer.shape.width * layer.shape.channels_in * layer.shape.height * 4)
+            .sum();
+        let at_once = (STRIPE_BYTES * rows / between).clamp(1, rows);
+        let stripes = rows.div_ceil(at_once);
+        let out = Shared::new(out);
+        for_each(images * stripes, |part| {
+            let (image, stripe) = (part / stripes, part % stripes);
+            let range = stripe * at_once..((stripe + 1) * at_once).min(rows);
+            let len = range.len() * row_len;
+            // SAFETY: each part owns its rows of its image.
+            let out = unsafe {
+                std::slice::from_raw_parts_mut(
+                    out.get().add((image * rows + range.start) * row_len),
+                    len,
+                )
+            };
+            run_stripe(&layers, image, x, range, out);
+        });
+    }
+}
+
+/// A convolution of a chain, for one image.
+struct ChainLayer<'a> {
+    prepared: &'a PreparedConv,
+    shape: ConvShape,
+    bias: Option<&'a [f32]>,
+    /// Of all the part's images.
+    residual: Option<&'a [f32]>,
+    activation: Activation,
+}
+
+impl ChainLayer<'_> {
+    /// The rows of its input that these rows of its output see, and the convolution of those rows alone.
+    fn rows(&self, out: &Range<usize>) -> (Range<usize>, ConvShape) {
+        let shape = &self.shape;
+        let (stride, [top, _]) = (shape.stride[0], shape.padding[0]);
+        let reach = shape.dilation[0] * (shape.kernel[0] - 1) + 1;
+        // In rows of the padded input.
+        let (start, end) = (out.start * stride, (out.end - 1) * stride + reach);
+        let rows = start.saturating_sub(top)..(end.saturating_sub(top)).min(shape.height);
+        let padding = [
+            top.saturating_sub(start),
+            end.saturating_sub(top + shape.height),
+        ];
+        let shape = ConvShape {
+            height: rows.len(),
+            padding: [padding, shape.padding[1]],
+            ..*shape
+        };
+        (rows, shape)
+    }
+}
+
+/// Computes some rows of the last layer's output of one image; `x` has all the part's images.
+fn run_stripe(
+    layers: &[ChainLayer<'_>],
+    image: usize,
+    x: &[f32],
+    range: Range<usize>,
+    out: &mut [f32],
+) {
+    // From the back: which rows each layer gives.
+    let mut wanted = vec![range; layers.len()];
+    for index in (1..layers.len()).rev() {
+        wanted[index - 1] = layers[index].rows(&wanted[index]).0;
+    }
+    let mut held: Option<Buffer> = None;
+    for (index, layer) in layers.iter().enumerate() {
+        let (rows, shape) = layer.rows(&wanted[index]);
+        let row_len = layer.shape.width * layer.shape.channels_in;
+        let input = match &held {
+            Some(rows) => &rows[..],
+            None => {
+                &x[(image * layer.shape.height + rows.start) * row_len..][..rows.len() * row_len]
+            }
+        };
+        let out_row = layer.shape.out_width() * layer.shape.channels_out;
+        let first = (image * layer.shape.out_height() + wanted[index].start) * out_row;
+        let epilogue = Epilogue {
+            bias: layer.bias,
+            residual: layer
+                .residual
+                .map(|residual| &residual[first..][..wanted[index].len() * out_row]),
+            activation: layer.activation,
+        };
+        if index + 1 == layers.len() {
+            layer.prepared.forward(&shape, input, epilogue, out);
+        } else {
+            let mut next = Buffer::unspecified(wanted[index].len() * out_row);
+            layer.prepared.forward(&shape, input, epilogue, &mut next);
+            held = Some(next);
+        }
     }
 }
 
@@ -665,9 +856,16 @@ mod tests {
         let dims = [5, 29, 26, 3];
         let images = numbers(dims.iter().product(), 1);
         let expected = step_by_step(&network(), &images, dims);
-        for part_bytes in [1, 40 << 10, 200 << 10, 1 << 30] {
+        for (part_bytes, stripe_bytes) in [
+            (1, 1 << 30),
+            (40 << 10, 1 << 30),
+            (200 << 10, 1),
+            (1 << 30, 1 << 30),
+            (1 << 30, 1),
+        ] {
             let mut plan = network();
             plan.part_bytes = part_bytes;
+            plan.stripe_bytes = stripe_bytes;
             // Twice, the second time with weights that are prepared already.
             for _ in 0..2 {
                 for ((got, dims), expected) in plan.run(&images, dims).iter().zip(&expected) {
@@ -693,7 +891,8 @@ mod tests {
         let run = |threads: usize| {
             with_threads(threads, || {
                 let mut plan = network();
-                plan.part_bytes = 40 << 10;
+                plan.part_bytes = 200 << 10;
+                plan.stripe_bytes = 1;
                 let outputs = plan.run(&images, dims);
                 outputs
                     .iter()

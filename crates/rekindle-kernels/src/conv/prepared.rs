@@ -65,6 +65,11 @@ impl PreparedConv {
         same && self.weight_len == shape.weight_len() && self.level == Level::current()
     }
 
+    /// Whether it is computed in tiles, which want whole images.
+    pub(crate) fn is_tiled(&self) -> bool {
+        matches!(self.form, Form::Winograd(_))
+    }
+
     /// As [`conv_forward`](super::conv_forward).
     ///
     /// # Panics
