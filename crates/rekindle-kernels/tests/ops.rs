@@ -259,7 +259,7 @@ fn an_image_used_twice_gets_both_gradients() {
 #[test]
 fn frozen_weights_get_no_gradient_and_pass_one_on() {
     let x = random([2, 6, 6, 8]);
-    let weight = random([8, 8, 3, 3]).detach();
+    let weight = Tensor::<4>::random([8, 8, 3, 3], Distribution::Normal(0.0, 1.0), &device());
     let options = ConvOptions {
         padding: [[1; 2]; 2],
         ..ConvOptions::default()
