@@ -36,6 +36,7 @@ pub mod ops;
 mod parallel;
 pub mod plan;
 pub mod pool;
+pub mod precision;
 pub mod profile;
 pub mod shape;
 mod simd;
@@ -51,5 +52,6 @@ pub use pool::{
     PoolShape, average_pool, average_pool_backward, global_average_pool,
     global_average_pool_backward, max_pool, max_pool_backward,
 };
+pub use precision::Precision;
 pub use shape::ConvShape;
 pub use simd::{Level, with_level};

@@ -14,7 +14,7 @@ use crate::elementwise::add_activate;
 use crate::gate::gate;
 use crate::parallel::{Shared, for_each};
 use crate::pool::{PoolShape, average_pool, global_average_pool, max_pool};
-use crate::{Activation, ConvShape};
+use crate::{Activation, ConvShape, Precision};
 
 /// The input of a plan or the result of one of its steps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -73,6 +73,7 @@ impl PlannedConv {
             dilation: [1; 2],
             padding: [pad(height, kernel_height), pad(width, kernel_width)],
             groups: self.groups,
+            precision: Precision::current(),
         }
     }
 }

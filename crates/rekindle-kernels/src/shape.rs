@@ -1,5 +1,7 @@
 //! The geometry of a two-dimensional convolution or pooling.
 
+use crate::Precision;
+
 /// Sizes of a convolution over channels-last images: input `[batch, height, width, channels_in]`, output
 /// `[batch, out_height, out_width, channels_out]`, weight `[channels_out, channels_in / groups, kernel height, kernel width]`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -24,6 +26,8 @@ pub struct ConvShape {
     pub padding: [[usize; 2]; 2],
     /// Number of groups; each sees its share of both sides' channels.
     pub groups: usize,
+    /// In which the products are computed, where that gains time.
+    pub precision: Precision,
 }
 
 impl ConvShape {
@@ -41,7 +45,14 @@ impl ConvShape {
             dilation: [1; 2],
             padding: [[pad; 2]; 2],
             groups: 1,
+            precision: Precision::F32,
         }
+    }
+
+    /// The same with products in another precision.
+    pub fn with_precision(mut self, precision: Precision) -> Self {
+        self.precision = precision;
+        self
     }
 
     /// The same with another stride in both directions.

@@ -1,25 +1,61 @@
 //! Dense and grouped convolution as one matrix product over the whole batch, its left factor read from the images in place
 //! (implicit GEMM; the indirection is that of Dukhan 2019, "The Indirect Convolution Algorithm").
 
-use super::Epilogue;
 use super::gather::Gather;
+use super::Epilogue;
+#[cfg(target_arch = "x86_64")]
+use super::bf16;
 use super::product::{Finish, rows_times_panel, store};
 use crate::buffer::{Buffer, streams};
 use crate::parallel::{Shared, for_each};
+use crate::precision::pair;
+#[cfg(target_arch = "x86_64")]
+use crate::simd::dispatch_pairs;
 use crate::simd::{Kernel, Level, Simd, dispatch_at};
-use crate::{Activation, ConvShape};
+use crate::{Activation, ConvShape, Precision};
 
 /// Right factors, packed for the tile of one instruction set: `[panel][segment][depth][tile columns]`, zeros behind the last column.
+/// In `bf16` the depth counts pairs, each in the place of one `f32`.
 pub(super) struct Panels {
     data: Buffer,
     columns: usize,
     level: Level,
+    precision: Precision,
 }
 
 impl Panels {
     /// Packs the matrix whose element for (segment, depth index, column) is `weight(segment, k, column)`.
     pub(super) fn pack(
         level: Level,
+        precision: Precision,
+        segments: usize,
+        depth: usize,
+        columns: usize,
+        weight: impl Fn(usize, usize, usize) -> f32 + Send + Sync,
+    ) -> Self {
+        match precision {
+            Precision::F32 => {
+                Self::pack_numbers(level, precision, segments, depth, columns, weight)
+            }
+            Precision::Bf16 => {
+                let pairs = depth.div_ceil(2);
+                let pair = |segment, k, column| {
+                    let first = weight(segment, 2 * k, column);
+                    let second = if 2 * k + 1 < depth {
+                        weight(segment, 2 * k + 1, column)
+                    } else {
+                        0.0
+                    };
+                    pair(first, second)
+                };
+                Self::pack_numbers(level, precision, segments, pairs, columns, pair)
+            }
+        }
+    }
+
+    fn pack_numbers(
+        level: Level,
+        precision: Precision,
         segments: usize,
         depth: usize,
         columns: usize,
@@ -50,7 +86,13 @@ impl Panels {
             data,
             columns,
             level,
+            precision,
         }
+    }
+
+    /// Whether they were packed for this shape's precision.
+    pub(super) fn fit(&self, shape: &ConvShape) -> bool {
+        self.precision == precision(shape)
     }
 
     /// The weights of one group for the forward pass.
@@ -59,7 +101,8 @@ impl Panels {
         let depth = shape.channels_in / shape.groups;
         let columns = shape.channels_out / shape.groups;
         let first = group * columns;
-        Self::pack(level, taps, depth, columns, |tap, k, column| {
+        let precision = precision(shape);
+        Self::pack(level, precision, taps, depth, columns, |tap, k, column| {
             weight[((first + column) * depth + k) * taps + tap]
         })
     }
@@ -70,6 +113,7 @@ impl Panels {
         let channels = shape.channels_in;
         Self::pack(
             level,
+            precision(shape),
             kernel_height,
             kernel_width * channels,
             shape.channels_out,
@@ -94,6 +138,7 @@ impl Panels {
         let first = group * depth;
         Self::pack(
             level,
+            precision(shape),
             gather.taps.len(),
             depth,
             columns,
@@ -103,6 +148,23 @@ impl Panels {
         )
     }
 }
+
+/// In which precision the products of a shape are computed: rounding the images' pixels costs more than it gains where they meet few
+/// weights.
+pub(super) fn precision(shape: &ConvShape) -> Precision {
+    let [depth, columns] = [shape.channels_in, shape.channels_out].map(|c| c / shape.groups);
+    let rounded = shape.precision.is_available()
+        && depth * shape.kernel[0] * shape.kernel[1] >= LEAST_ROUNDED
+        && columns >= LEAST_ROUNDED;
+    if rounded {
+        shape.precision
+    } else {
+        Precision::F32
+    }
+}
+
+/// Depth and columns from which rounding wins.
+const LEAST_ROUNDED: usize = 16;
 
 /// `out = activation(convolution + bias + residual)`.
 pub(super) fn forward(
@@ -226,7 +288,11 @@ pub(super) fn multiply(
     let tiles = gather.points().div_ceil(tile_rows);
     let panel_count = panels.columns.div_ceil(width);
     // A segment overlaps with its neighbours, so that the pixels of a tile count once.
-    let tile_bytes = tile_rows * gather.depth * gather.step[0] * gather.step[1] * 4;
+    let number_bytes = match panels.precision {
+        Precision::F32 => 4,
+        Precision::Bf16 => 2,
+    };
+    let tile_bytes = tile_rows * gather.depth * gather.step[0] * gather.step[1] * number_bytes;
     let block = (LEFT_BYTES / tile_bytes).clamp(1, 64).min(tiles);
     let blocks = tiles.div_ceil(block);
     // Few rows: the panels are split too.
@@ -253,6 +319,21 @@ pub(super) fn multiply(
     let shared = Shared::new(out);
     for_each(blocks * splits, |part| {
         let (part_block, split) = (part / splits, part % splits);
+        let tiles = part_block * block..((part_block + 1) * block).min(tiles);
+        let panel_range = split * panels_at_once..((split + 1) * panels_at_once).min(panel_count);
+        #[cfg(target_arch = "x86_64")]
+        if panels.precision == Precision::Bf16 {
+            return dispatch_pairs(bf16::Multiply {
+                gather,
+                source,
+                panels: &panels.data,
+                columns: panels.columns,
+                out: shared,
+                finish: finish.get(),
+                tiles,
+                panel_range,
+            });
+        }
         dispatch_at(
             panels.level,
             Multiply {
@@ -262,8 +343,8 @@ pub(super) fn multiply(
                 panels,
                 out: shared,
                 finish: finish.get(),
-                tiles: part_block * block..((part_block + 1) * block).min(tiles),
-                columns: split * panels_at_once..((split + 1) * panels_at_once).min(panel_count),
+                tiles,
+                columns: panel_range,
             },
         );
     });

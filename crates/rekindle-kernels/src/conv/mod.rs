@@ -2,6 +2,10 @@
 //!
 //! This module chooses the kernel; each file below owns one way to compute.
 
+#[cfg(target_arch = "x86_64")]
+mod bf16;
+#[cfg(target_arch = "x86_64")]
+mod bf16_weight_gradient;
 mod dense;
 mod depthwise;
 mod gather;

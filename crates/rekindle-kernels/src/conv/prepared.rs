@@ -57,9 +57,14 @@ impl PreparedConv {
         let same = match self.form {
             Form::Depthwise(_) => shape.is_depthwise(),
             Form::Winograd(_) => winograd::wins(shape),
-            Form::Joined(_) => !winograd::wins(shape) && dense::joins_rows(shape),
-            Form::Dense(_) => {
-                !shape.is_depthwise() && !winograd::wins(shape) && !dense::joins_rows(shape)
+            Form::Joined(ref panels) => {
+                !winograd::wins(shape) && dense::joins_rows(shape) && panels.fit(shape)
+            }
+            Form::Dense(ref panels) => {
+                !shape.is_depthwise()
+                    && !winograd::wins(shape)
+                    && !dense::joins_rows(shape)
+                    && panels.iter().all(|panels| panels.fit(shape))
             }
         };
         same && self.weight_len == shape.weight_len() && self.level == Level::current()

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::{Level, with_level};
+use crate::{Level, Precision, with_level};
 
 /// Numbers in [-1, 1) from a simple generator.
 fn numbers(len: usize, seed: u64) -> Vec<f32> {
@@ -60,6 +60,7 @@ fn shapes() -> impl Strategy<Value = ConvShape> {
                 dilation: [kernel.4, kernel.5],
                 padding: [[padding.0, padding.1], [padding.2, padding.3]],
                 groups: channels.2,
+                precision: Precision::F32,
             };
             let fits = |size: usize, dim: usize| {
                 size + shape.padding[dim][0] + shape.padding[dim][1]
@@ -238,4 +239,98 @@ fn any_number_of_threads_gives_the_same_bytes() {
         assert_eq!(bits(&one.1), bits(&four.1));
         assert_eq!(bits(&one.2), bits(&four.2));
     }
+}
+
+/// The reference with its factors rounded, which the products in `bf16` equal up to the order of their sums.
+fn rounded(numbers: &[f32]) -> Vec<f32> {
+    let back = |x: &f32| f32::from_bits(u32::from(crate::precision::rounded(*x)) << 16);
+    numbers.iter().map(back).collect()
+}
+
+fn check_bf16(shape: &ConvShape, extras: bool) {
+    if !Precision::Bf16.is_available() {
+        return;
+    }
+    let shape = &shape.with_precision(Precision::Bf16);
+    let [x, weight, dy] = [shape.input_len(), shape.weight_len(), shape.output_len()]
+        .map(|len| numbers(len, len as u64));
+    let bias = numbers(shape.channels_out, 3);
+    let residual = numbers(shape.output_len(), 4);
+    let epilogue = Epilogue {
+        bias: extras.then_some(&bias),
+        residual: extras.then_some(&residual),
+        activation: Activation::Relu,
+    };
+    // What is not computed in bf16 on purpose is compared as it is.
+    let factors = |numbers: &[f32]| match dense::precision(shape) {
+        Precision::Bf16 if Algorithm::of(shape) == Algorithm::Dense => rounded(numbers),
+        _ => numbers.to_vec(),
+    };
+    let mut out = vec![f32::NAN; shape.output_len()];
+    let mut dx = vec![f32::NAN; shape.input_len()];
+    let mut dw = vec![f32::NAN; shape.weight_len()];
+    conv_forward(shape, &x, &weight, epilogue, &mut out);
+    conv_backward_input(shape, &dy, &weight, &mut dx);
+    conv_backward_weight(shape, &x, &dy, &mut dw);
+    let mut prepared = vec![f32::NAN; shape.output_len()];
+    PreparedConv::new(shape, &weight).forward(shape, &x, epilogue, &mut prepared);
+    assert_eq!(prepared, out, "{shape:?}");
+    let (x, weight, dy) = (factors(&x), factors(&weight), factors(&dy));
+    let mut expected = vec![0.0; shape.output_len()];
+    reference_forward(shape, &x, &weight, epilogue, &mut expected);
+    let mut expected_input = vec![0.0; shape.input_len()];
+    reference_backward_input(shape, &dy, &weight, &mut expected_input);
+    let mut expected_weight = vec![0.0; shape.weight_len()];
+    reference_backward_weight(shape, &x, &dy, &mut expected_weight);
+    for (what, got, expected) in [
+        ("output", &out, &expected),
+        ("input", &dx, &expected_input),
+        ("weight", &dw, &expected_weight),
+    ] {
+        let worst = difference(got, expected);
+        assert!(worst < 1e-4, "{what}, {shape:?}: {worst}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn products_in_bf16_are_those_of_rounded_factors(shape in shapes(), extras: bool) {
+        check_bf16(&shape, extras);
+    }
+
+    #[test]
+    fn pointwise_products_in_bf16_are_those_of_rounded_factors(
+        sizes in (1usize..4, 1usize..20, 1usize..20),
+        channels in (16usize..150, 16usize..150),
+        stride in 1usize..3,
+        extras: bool,
+    ) {
+        let shape = ConvShape::new(sizes.0, [sizes.1, sizes.2], [channels.0, channels.1], 1);
+        check_bf16(&shape.with_stride(stride), extras);
+    }
+}
+
+#[test]
+fn bf16_gives_the_same_bytes_on_any_number_of_threads() {
+    if !Precision::Bf16.is_available() {
+        return;
+    }
+    let shape = ConvShape::new(3, [9, 9], [70, 90], 1).with_precision(Precision::Bf16);
+    let (x, weight) = (
+        numbers(shape.input_len(), 1),
+        numbers(shape.weight_len(), 2),
+    );
+    let dy = numbers(shape.output_len(), 3);
+    let results = [1, 4].map(|threads| {
+        crate::check::with_threads(threads, || {
+            let mut out = vec![0.0; shape.output_len()];
+            let mut dw = vec![0.0; shape.weight_len()];
+            conv_forward(&shape, &x, &weight, Epilogue::default(), &mut out);
+            conv_backward_weight(&shape, &x, &dy, &mut dw);
+            (out, dw)
+        })
+    });
+    assert!(results[0] == results[1]);
 }

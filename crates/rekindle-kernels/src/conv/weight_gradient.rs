@@ -3,16 +3,21 @@
 
 use std::ops::Range;
 
-use crate::ConvShape;
+#[cfg(target_arch = "x86_64")]
+use super::bf16_weight_gradient::AccumulatePairs;
+use super::dense::precision;
 use crate::buffer::Buffer;
 use crate::parallel::{Shared, for_each};
+#[cfg(target_arch = "x86_64")]
+use crate::simd::dispatch_pairs;
 use crate::simd::{Kernel, Level, Simd, dispatch_at};
+use crate::{ConvShape, Precision};
 
 /// Pixels of one visit: their gradients for one panel of channels stay in the first-level cache while the input's channels pass.
 const PIXELS: usize = 128;
 
 /// Rows (input channels) of the tile.
-const ROWS: usize = 8;
+pub(super) const ROWS: usize = 8;
 
 /// Input and output of the product as grids of pixels.
 pub(super) struct Pixels<'a> {
@@ -95,7 +100,7 @@ pub(super) fn backward_weight(shape: &ConvShape, x: &[f32], dy: &[f32], dw: &mut
     let columns = shape.channels_out / shape.groups;
     for group in 0..shape.groups {
         let pixels = Pixels::new(shape, group, x, dy);
-        let (sums, width) = accumulate(Level::current(), &pixels);
+        let (sums, width) = accumulate(Level::current(), precision(shape), &pixels);
         let dw = &mut dw[group * columns * depth * taps..][..columns * depth * taps];
         reorder(&sums, width, taps, depth, dw);
     }
@@ -127,14 +132,14 @@ fn reorder(sums: &[f32], width: usize, taps: usize, depth: usize, dw: &mut [f32]
 }
 
 /// The products of all taps, `[panel][tap][depth][width]`, and that width.
-fn accumulate(level: Level, pixels: &Pixels<'_>) -> (Buffer, usize) {
+fn accumulate(level: Level, precision: Precision, pixels: &Pixels<'_>) -> (Buffer, usize) {
     let mut sums = Buffer::zeros(sums_len(
         level,
         pixels.taps.len(),
         pixels.depth,
         pixels.columns,
     ));
-    accumulate_into(level, pixels, &mut sums);
+    accumulate_into(level, precision, pixels, &mut sums);
     (sums, level.tile().1)
 }
 
@@ -144,7 +149,12 @@ pub(super) fn sums_len(level: Level, taps: usize, depth: usize, columns: usize) 
 }
 
 /// Adds the products of all taps to `sums`, `[panel][tap][depth][width]`.
-pub(super) fn accumulate_into(level: Level, pixels: &Pixels<'_>, sums: &mut [f32]) {
+pub(super) fn accumulate_into(
+    level: Level,
+    precision: Precision,
+    pixels: &Pixels<'_>,
+    sums: &mut [f32],
+) {
     let split = Split::new(pixels, level.tile().1);
     let size = sums.len();
     // The first chunk adds to the sums themselves.
@@ -160,18 +170,22 @@ pub(super) fn accumulate_into(level: Level, pixels: &Pixels<'_>, sums: &mut [f32
                 count * index / parts..count * (index + 1) / parts
             };
             let rows = range(row_part, split.row_parts, pixels.depth.div_ceil(ROWS));
-            dispatch_at(
-                level,
-                Accumulate {
-                    pixels,
-                    sums: if chunk == 0 { shared } else { shared_others },
-                    start: chunk.saturating_sub(1) * size,
-                    images: range(chunk, split.chunks, pixels.batch),
-                    taps: range(tap_part, split.tap_parts, pixels.taps.len()),
-                    panels: range(panel_part, split.panel_parts, split.panels),
-                    rows: rows.start * ROWS..(rows.end * ROWS).min(pixels.depth),
-                },
-            );
+            let part = Accumulate {
+                pixels,
+                sums: if chunk == 0 { shared } else { shared_others },
+                start: chunk.saturating_sub(1) * size,
+                images: range(chunk, split.chunks, pixels.batch),
+                taps: range(tap_part, split.tap_parts, pixels.taps.len()),
+                panels: range(panel_part, split.panel_parts, split.panels),
+                rows: rows.start * ROWS..(rows.end * ROWS).min(pixels.depth),
+            };
+            #[cfg(target_arch = "x86_64")]
+            if precision == Precision::Bf16 {
+                return dispatch_pairs(AccumulatePairs(part));
+            }
+            #[cfg(not(target_arch = "x86_64"))]
+            let _ = precision;
+            dispatch_at(level, part);
         },
     );
     if split.chunks > 1 {
@@ -237,14 +251,16 @@ impl Split {
     }
 }
 
-struct Accumulate<'a> {
-    pixels: &'a Pixels<'a>,
-    sums: Shared<f32>,
-    start: usize,
-    images: Range<usize>,
-    taps: Range<usize>,
-    panels: Range<usize>,
-    rows: Range<usize>,
+/// One part: the pixels of some images, for some taps, panels of output channels and rows (input channels) of the result.
+pub(super) struct Accumulate<'a> {
+    pub pixels: &'a Pixels<'a>,
+    pub sums: Shared<f32>,
+    /// Where this chunk's sums start.
+    pub start: usize,
+    pub images: Range<usize>,
+    pub taps: Range<usize>,
+    pub panels: Range<usize>,
+    pub rows: Range<usize>,
 }
 
 impl Kernel for Accumulate<'_> {

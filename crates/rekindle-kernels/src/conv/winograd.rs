@@ -13,7 +13,7 @@ use super::weight_gradient::{Pixels, Tap, accumulate_into, sums_len};
 use crate::buffer::Buffer;
 use crate::parallel::{Shared, for_each};
 use crate::simd::{Kernel, Level, Simd, dispatch_at};
-use crate::{Activation, ConvShape};
+use crate::{Activation, ConvShape, Precision};
 
 /// Frequencies of a tile.
 const FREQUENCIES: usize = 36;
@@ -822,7 +822,7 @@ pub(super) fn backward_weight(shape: &ConvShape, x: &[f32], dy: &[f32], dw: &mut
             taps: taps.collect(),
             separate_taps: true,
         };
-        accumulate_into(level, &pixels, &mut sums);
+        accumulate_into(level, Precision::F32, &pixels, &mut sums);
     }
     const PIECE: usize = 16;
     let (panels, pieces) = (columns.div_ceil(width), depth.div_ceil(PIECE));

@@ -20,7 +20,7 @@ pub use gate::gate;
 pub use plan::{Source, run_plan};
 pub use pool::{PoolOptions, avg_pool, global_average, max_pool};
 
-use crate::{Activation, ConvShape};
+use crate::{Activation, ConvShape, Precision};
 
 /// Geometry of a convolution, apart from the sizes that its tensors have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,6 +72,7 @@ impl ConvOptions {
             dilation: self.dilation,
             padding: self.padding,
             groups: self.groups,
+            precision: Precision::current(),
         };
         shape.check();
         shape

@@ -101,6 +101,7 @@ fn shapes() -> impl Strategy<Value = ConvShape> {
                 dilation,
                 padding,
                 groups: channels,
+                precision: crate::Precision::F32,
             },
         )
         .prop_filter("the kernel fits", |shape| {

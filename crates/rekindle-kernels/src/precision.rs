@@ -1,0 +1,87 @@
+//! The number format of the factors of convolutions' products.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// The number format in which the factors of a product meet. Sums, and everything that is stored, are `f32`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Precision {
+    /// 32-bit floats: 24 bits of significand.
+    #[default]
+    F32,
+    /// 16-bit brain floats: the exponent of an `f32` and 8 bits of significand, rounded to nearest even. Twice as many products at
+    /// a time, where the processor has AVX-512 BF16; elsewhere, and for the convolutions that gain nothing, factors stay `f32`.
+    Bf16,
+}
+
+static BF16: AtomicBool = AtomicBool::new(false);
+
+impl Precision {
+    /// Whether this processor multiplies in this format.
+    pub fn is_available(self) -> bool {
+        match self {
+            Self::F32 => true,
+            #[cfg(target_arch = "x86_64")]
+            Self::Bf16 => {
+                crate::Level::current() == crate::Level::Avx512
+                    && is_x86_feature_detected!("avx512bf16")
+                    && is_x86_feature_detected!("avx512bw")
+            }
+            #[cfg(not(target_arch = "x86_64"))]
+            Self::Bf16 => false,
+        }
+    }
+
+    /// The precision of the convolutions that Burn tensors and plans enter from now on, in the whole process: `f32` until
+    /// [`set_current`](Self::set_current) is called. A backward pass keeps the precision of its forward pass.
+    pub fn current() -> Self {
+        if BF16.load(Ordering::Relaxed) {
+            Self::Bf16
+        } else {
+            Self::F32
+        }
+    }
+
+    /// Sets [`current`](Self::current).
+    pub fn set_current(precision: Self) {
+        BF16.store(precision == Self::Bf16, Ordering::Relaxed);
+    }
+}
+
+/// The nearest `bf16`, ties to even, as its bits.
+pub(crate) fn rounded(x: f32) -> u16 {
+    let bits = x.to_bits();
+    if x.is_nan() {
+        // Kept quiet: rounding could carry it into infinity.
+        return (bits >> 16) as u16 | 0x40;
+    }
+    let odd = (bits >> 16) & 1;
+    ((bits + 0x7fff + odd) >> 16) as u16
+}
+
+/// Two neighbours along the depth, as the products take them; the bits are carried in a float.
+pub(crate) fn pair(first: f32, second: f32) -> f32 {
+    f32::from_bits(u32::from(rounded(first)) | u32::from(rounded(second)) << 16)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rounding_goes_to_the_nearest_and_ties_to_even() {
+        let back = |bits: u16| f32::from_bits(u32::from(bits) << 16);
+        for (x, expected) in [
+            (0.0, 0.0),
+            (1.0, 1.0),
+            (-2.5, -2.5),
+            // 1 + 2^-8 lies between 1 and 1 + 2^-7; 1 is even.
+            (1.003_906_25, 1.0),
+            (1.011_718_75, 1.015_625),
+            (f32::INFINITY, f32::INFINITY),
+        ] {
+            assert_eq!(back(rounded(x)), expected, "{x}");
+        }
+        assert!(back(rounded(f32::NAN)).is_nan());
+    }
+}
