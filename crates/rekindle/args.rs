@@ -200,6 +200,9 @@ pub struct BenchArgs {
     /// Where to compute: cpu, or a backend such as wgpu:0
     #[arg(long, default_value = "cpu")]
     pub device: String,
+    /// The format in which products are computed
+    #[arg(long, default_value = "f32")]
+    pub precision: PrecisionArg,
     /// Measure this alone
     #[arg(long, value_name = "PART")]
     pub only: Option<BenchPart>,
@@ -209,6 +212,15 @@ pub struct BenchArgs {
     /// Measure the one backbone in this process: how the command calls itself
     #[arg(long, hide = true)]
     pub measure_here: bool,
+}
+
+/// In which number format convolutions multiply.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum PrecisionArg {
+    /// 32-bit floats
+    F32,
+    /// 16-bit brain floats with sums in f32, on a CPU that has them
+    Bf16,
 }
 
 /// What of a network is measured.

@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use crate::classifier::{Features, Joint, Tail};
 use crate::machine::{Machine, peak_memory_bytes, reset_peak_memory};
 use crate::optim::{OptimizerSpec, SgdSpec};
+use crate::precision::Precision;
 use crate::setting::SettingError;
 use crate::weights::architecture_from_name;
 use crate::{FinetuneError, device_from_name};
@@ -43,6 +44,8 @@ pub struct BenchSettings {
     pub runs: usize,
     /// Where to compute, by [name](device_from_name). Default `cpu`.
     pub device: String,
+    /// In which format products are computed. Default `f32`.
+    pub precision: Precision,
     /// Whether inference is measured. Default on.
     #[serde(skip)]
     pub inference: bool,
@@ -59,6 +62,7 @@ impl Default for BenchSettings {
             warm_ups: 2,
             runs: 5,
             device: "cpu".into(),
+            precision: Precision::F32,
             inference: true,
             training: true,
         }
@@ -70,17 +74,17 @@ impl BenchSettings {
     ///
     /// # Errors
     ///
-    /// [`SettingError`] for a batch or number of runs of 0, or images of less than 32 pixels.
+    /// [`SettingError`] for a batch or number of runs of 0, images of less than 32 pixels, or a precision that the device has not.
     pub fn check(&self) -> Result<(), SettingError> {
         for (key, value) in [("batch", self.batch_images), ("runs", self.runs)] {
             if value == 0 {
                 return Err(SettingError::new(key, value, "at least 1"));
             }
         }
-        match self.size_pixels < LEAST_SIZE {
-            true => Err(SettingError::new("size", self.size_pixels, "at least 32")),
-            false => Ok(()),
+        if self.size_pixels < LEAST_SIZE {
+            return Err(SettingError::new("size", self.size_pixels, "at least 32"));
         }
+        self.precision.check(&self.device)
     }
 }
 
@@ -156,6 +160,7 @@ pub fn bench(name: &str, settings: &BenchSettings) -> Result<BenchReport, Finetu
     settings.check()?;
     let architecture = architecture_from_name(name)?;
     let device = device_from_name(&settings.device)?;
+    settings.precision.enter();
     // Training comes first, so that nothing of inference is in its peak of memory.
     let (training, training_peak_memory_bytes) = match settings.training {
         true => {

@@ -42,6 +42,7 @@ mod observer;
 pub mod optim;
 mod phase;
 mod plan;
+mod precision;
 mod predict;
 mod recipe;
 mod run;
@@ -59,6 +60,7 @@ pub use machine::Machine;
 pub use model_file::{ModelFile, ModelInfo, load_info};
 pub use observer::{EpochRecord, Observer, Silent, StepProgress};
 pub use plan::{Facts, Plan};
+pub use precision::Precision;
 pub use predict::Predictor;
 pub use recipe::{
     AugmentRecipe, BackboneRecipe, DataRecipe, FeaturesRecipe, InputRecipe, PhaseRecipe, Recipe,

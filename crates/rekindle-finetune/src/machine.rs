@@ -2,6 +2,7 @@
 //!
 //! Owns reading these from the system, and what is said where the system does not tell. Nothing here changes a result.
 
+use rekindle_kernels::Level;
 use serde::{Deserialize, Serialize};
 
 /// The machine, as far as it matters to speed on the CPU.
@@ -9,7 +10,7 @@ use serde::{Deserialize, Serialize};
 pub struct Machine {
     /// The processor's name as the system gives it, or its architecture where it gives none.
     pub processor: String,
-    /// The widest vector instructions of the processor that CPU backends use: `avx512`, `avx2`, `neon`, or `none` of these.
+    /// The vector instructions that the kernels use here: `avx512`, `avx2`, `neon`, or `none` of these.
     pub simd: String,
     /// Threads that work is split over: rayon's, which `RAYON_NUM_THREADS` sets.
     pub threads: usize,
@@ -55,22 +56,12 @@ fn asked(program: &str, arguments: &[&str]) -> Option<String> {
     output.status.success().then(|| text.trim().to_owned())
 }
 
-#[cfg(target_arch = "x86_64")]
 fn simd() -> &'static str {
-    let avx2 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
-    match avx2 && is_x86_feature_detected!("avx512f") {
-        true => "avx512",
-        false if avx2 => "avx2",
-        false => "none",
-    }
-}
-
-#[cfg(not(target_arch = "x86_64"))]
-fn simd() -> &'static str {
-    if cfg!(target_arch = "aarch64") {
-        "neon"
-    } else {
-        "none"
+    match Level::detect() {
+        Level::Avx512 => "avx512",
+        Level::Avx2 => "avx2",
+        Level::Neon => "neon",
+        _ => "none",
     }
 }
 

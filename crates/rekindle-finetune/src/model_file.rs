@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::FinetuneError;
 use crate::classifier::{Joint, head_for};
 use crate::files::{read, to_safetensors, write_whole};
+use crate::precision::Precision;
 
 /// Version of the layout of [`ModelInfo`].
 const FORMAT: u32 = 1;
@@ -37,6 +38,9 @@ pub struct ModelInfo {
     pub classes: Vec<String>,
     /// The preprocessing of evaluation.
     pub preprocessing: Preprocessing,
+    /// The precision that it was trained and measured in; files of version 0.1.0 before it was offered have none and mean `f32`.
+    #[serde(default)]
+    pub precision: Precision,
     /// The head.
     pub head: HeadConfig,
     /// Names of the stages whose average-pooled outputs join the head's input, the finest first.

@@ -71,6 +71,7 @@ impl Plan {
     /// Anything that would stop the run later and can be known now.
     pub fn new(recipe: Recipe, data: &Path) -> Result<Self, FinetuneError> {
         let device = device_from_name(&recipe.device)?;
+        recipe.precision.check(&recipe.device)?;
         let card = weights::card_from_name(&recipe.backbone.name)?;
         let origin = weights::origin(&card, &recipe.backbone)?;
         let preprocessing = weights::preprocessing(&card, &recipe.input)?;

@@ -26,13 +26,15 @@ pub struct Predictor {
 }
 
 impl Predictor {
-    /// Loads a model file; batch norms are folded.
+    /// Loads a model file; batch norms are folded. The process computes in the [precision](crate::Precision) of the model's training
+    /// from now on.
     ///
     /// # Errors
     ///
     /// As [`ModelFile::load`].
     pub fn load(path: &Path, device: &Device) -> Result<Self, FinetuneError> {
         let model = ModelFile::load(path, device)?;
+        model.info.precision.enter();
         let (backbone, head) = (model.backbone.fold_norms(), model.head.valid());
         Ok(Self {
             info: model.info,

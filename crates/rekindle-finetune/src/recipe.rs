@@ -12,6 +12,7 @@ use crate::FinetuneError;
 use crate::clip::ClipSpec;
 use crate::data::BadImages;
 use crate::optim::{AdamWSpec, OptimizerSpec};
+use crate::precision::Precision;
 use crate::schedule::ScheduleSpec;
 use crate::stopping::{Monitor, StoppingSpec};
 use crate::suggest::nearest;
@@ -24,6 +25,8 @@ pub struct Recipe {
     pub seed: u64,
     /// `cpu`, or a GPU backend that is compiled in. Default `cpu`.
     pub device: String,
+    /// `f32` (default), or `bf16` where the processor has it: faster convolutions with factors of 8 significant bits.
+    pub precision: Precision,
     /// Reading and splitting.
     pub data: DataRecipe,
     /// The pretrained network.
@@ -177,6 +180,7 @@ impl Default for Recipe {
         Self {
             seed: 0,
             device: "cpu".into(),
+            precision: Precision::F32,
             data: DataRecipe {
                 validation_share: 0.2,
                 bad_images: BadImages::Fail,

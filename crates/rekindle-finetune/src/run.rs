@@ -84,6 +84,7 @@ pub fn run(
     let checkpoint = open_directory(plan, options)?;
     observer.started(plan);
     let recipe = &plan.recipe;
+    recipe.precision.enter();
     let boundary = plan.facts.first_unfrozen_stage;
 
     let (backbone, sha256) =
@@ -410,6 +411,7 @@ fn write_result(
         backbone_sha256,
         classes: plan.facts.classes.clone(),
         preprocessing: plan.preprocessing.clone(),
+        precision: plan.recipe.precision,
         head: plan.recipe.head.clone(),
         tapped_stages: plan.facts.tapped_stages.clone(),
         unit_rms: plan.recipe.features.unit_rms,

@@ -5,7 +5,8 @@
 use std::time::Instant;
 
 use rekindle_kernels::{
-    Activation, ConvShape, Epilogue, conv_backward_input, conv_backward_weight, conv_forward,
+    Activation, ConvShape, Epilogue, Precision, conv_backward_input, conv_backward_weight,
+    conv_forward,
 };
 
 fn median(runs: usize, mut work: impl FnMut()) -> f64 {
@@ -58,7 +59,7 @@ fn main() {
     ];
     let batch = 16;
     println!(
-        "{:>26} {:>18} {:>18} {:>18}",
+        "{:>31} {:>18} {:>18} {:>18}",
         "batch 16", "forward", "backward input", "backward weight"
     );
     for (size, channels_in, channels_out, kernel, stride) in shapes {
@@ -89,15 +90,21 @@ fn main() {
             residual: None,
             activation: Activation::Relu,
         };
-        let times = [
-            median(5, || conv_forward(&shape, &x, &weight, epilogue, &mut out)),
-            median(5, || conv_backward_input(&shape, &dy, &weight, &mut dx)),
-            median(5, || conv_backward_weight(&shape, &x, &dy, &mut dw)),
-        ];
-        print!("{name:>26}");
-        for ms in times {
-            print!(" {ms:>8.2} ms {:>5.0} G", flop / ms / 1e6);
+        for precision in [Precision::F32, Precision::Bf16] {
+            if !precision.is_available() {
+                continue;
+            }
+            let shape = shape.with_precision(precision);
+            let times = [
+                median(9, || conv_forward(&shape, &x, &weight, epilogue, &mut out)),
+                median(9, || conv_backward_input(&shape, &dy, &weight, &mut dx)),
+                median(9, || conv_backward_weight(&shape, &x, &dy, &mut dw)),
+            ];
+            print!("{name:>26} {:>4}", format!("{precision:?}").to_lowercase());
+            for ms in times {
+                print!(" {ms:>8.2} ms {:>5.0} G", flop / ms / 1e6);
+            }
+            println!();
         }
-        println!();
     }
 }

@@ -8,11 +8,11 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 use rekindle_finetune::{
-    BenchReport, BenchSettings, Machine, architecture_from_name, bench, device_from_name,
+    BenchReport, BenchSettings, Machine, Precision, architecture_from_name, bench, device_from_name,
 };
 
 use crate::Ending;
-use crate::args::{BenchArgs, BenchPart};
+use crate::args::{BenchArgs, BenchPart, PrecisionArg};
 use crate::print;
 
 /// The variable from which the threads of a process are taken.
@@ -47,9 +47,17 @@ fn settings(args: &BenchArgs) -> BenchSettings {
         size_pixels: args.size,
         runs: args.runs,
         device: args.device.clone(),
+        precision: precision(args),
         inference: args.only != Some(BenchPart::Train),
         training: args.only != Some(BenchPart::Infer),
         ..BenchSettings::default()
+    }
+}
+
+fn precision(args: &BenchArgs) -> Precision {
+    match args.precision {
+        PrecisionArg::F32 => Precision::F32,
+        PrecisionArg::Bf16 => Precision::Bf16,
     }
 }
 
@@ -91,6 +99,7 @@ fn measure(args: &BenchArgs, name: &str) -> Result<BenchReport> {
     let program = std::env::current_exe().context("cannot find this program's own file")?;
     let mut command = Command::new(program);
     command.args(["bench", "--measure-here", "--device", &args.device]);
+    command.args(["--precision", precision(args).name()]);
     for (flag, value) in [
         ("--batch", args.batch),
         ("--size", args.size),

@@ -12,10 +12,11 @@ const MEMORY: usize = 8;
 /// The machine, what is measured, and the headings.
 pub fn header(machine: &Machine, settings: &BenchSettings) -> String {
     let where_ = format!(
-        " ({}), {}, device {}",
+        " ({}), {}, device {}, {}",
         machine.simd,
         words::count(machine.threads, "thread", "threads"),
-        settings.device
+        settings.device,
+        settings.precision.name()
     );
     let room = 80usize.saturating_sub(where_.chars().count());
     let processor = words::cut_back(&words::clean(&machine.processor), room);
@@ -98,7 +99,7 @@ mod tests {
         let mut lines = text.lines();
         assert_eq!(
             lines.next(),
-            Some("A processor (avx2), 2 threads, device cpu")
+            Some("A processor (avx2), 2 threads, device cpu, f32")
         );
         assert_eq!(
             lines.next(),

@@ -39,8 +39,10 @@ fn summary(plan: &Plan, directory: &Path) -> Result<String> {
     let [height, width] = plan.preprocessing.input_size;
     writeln!(
         text,
-        "# Backbone  {}, input {height}x{width}, on {}",
-        facts.backbone, recipe.device
+        "# Backbone  {}, input {height}x{width}, on {}, {}",
+        facts.backbone,
+        recipe.device,
+        recipe.precision.name()
     )?;
     writeln!(text, "# Weights   {}", facts.weights)?;
     match recipe.phase1.epochs {

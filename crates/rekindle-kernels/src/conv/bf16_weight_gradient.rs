@@ -60,11 +60,7 @@ impl PairKernel for AccumulatePairs<'_> {
 
 /// Where a pixel starts in the input and in the gradient.
 #[inline(always)]
-fn place(
-    pixels: &Pixels<'_>,
-    tap: &Tap,
-    [image, row, column]: [usize; 3],
-) -> (usize, usize) {
+fn place(pixels: &Pixels<'_>, tap: &Tap, [image, row, column]: [usize; 3]) -> (usize, usize) {
     let at = |steps: [usize; 3]| image * steps[0] + row * steps[1] + column * steps[2];
     // A tap's start may lie before the input; none of its pixels does.
     let x = (at(pixels.x_steps) as isize + tap.start) as usize;
@@ -81,13 +77,7 @@ struct Visit {
 
 impl Visit {
     #[inline(always)]
-    fn add(
-        &mut self,
-        s: Avx512Bf16,
-        part: &Accumulate<'_>,
-        tap: usize,
-        places: &[(usize, usize)],
-    ) {
+    fn add(&mut self, s: Avx512Bf16, part: &Accumulate<'_>, tap: usize, places: &[(usize, usize)]) {
         let pixels = part.pixels;
         let plain = s.plain();
         self.pairs = places.len().div_ceil(2);
@@ -106,8 +96,7 @@ impl Visit {
             let columns = (pixels.columns - channel).min(WIDTH);
             let starts = places.iter().map(|place| place.1 + channel);
             pack(s, &mut self.gradient, WIDTH, pixels.dy, starts, columns);
-            let base =
-                part.start + (panel * pixels.taps.len() + tap) * pixels.depth * WIDTH;
+            let base = part.start + (panel * pixels.taps.len() + tap) * pixels.depth * WIDTH;
             let mut row = 0;
             while row < rows.len() {
                 let used = (rows.len() - row).min(ROWS);
@@ -127,14 +116,7 @@ impl Visit {
     ///
     /// `used` rows of `WIDTH` numbers can be read and written at `sums`.
     #[inline(always)]
-    unsafe fn tile(
-        &self,
-        s: Avx512Bf16,
-        plain: Avx512,
-        row: usize,
-        used: usize,
-        sums: *mut f32,
-    ) {
+    unsafe fn tile(&self, s: Avx512Bf16, plain: Avx512, row: usize, used: usize, sums: *mut f32) {
         let mut held = [[plain.zero(); COLUMNS]; ROWS];
         // The slices check what the pointers rely on. The input's rows are padded to a multiple of the tile's.
         let input = self.input[row..][..(self.pairs - 1) * self.pitch + ROWS]

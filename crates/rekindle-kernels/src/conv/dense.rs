@@ -1,10 +1,10 @@
 //! Dense and grouped convolution as one matrix product over the whole batch, its left factor read from the images in place
 //! (implicit GEMM; the indirection is that of Dukhan 2019, "The Indirect Convolution Algorithm").
 
-use super::gather::Gather;
 use super::Epilogue;
 #[cfg(target_arch = "x86_64")]
 use super::bf16;
+use super::gather::Gather;
 use super::product::{Finish, rows_times_panel, store};
 use crate::buffer::{Buffer, streams};
 use crate::parallel::{Shared, for_each};
@@ -152,19 +152,23 @@ impl Panels {
 /// In which precision the products of a shape are computed: rounding the images' pixels costs more than it gains where they meet few
 /// weights.
 pub(super) fn precision(shape: &ConvShape) -> Precision {
-    let [depth, columns] = [shape.channels_in, shape.channels_out].map(|c| c / shape.groups);
-    let rounded = shape.precision.is_available()
-        && depth * shape.kernel[0] * shape.kernel[1] >= LEAST_ROUNDED
-        && columns >= LEAST_ROUNDED;
-    if rounded {
+    let taps = shape.kernel[0] * shape.kernel[1];
+    chosen(shape, shape.channels_in / shape.groups * taps)
+}
+
+/// The same for the gradient of the weight, which rounds the pixels anew for each tap.
+pub(super) fn weight_gradient_precision(shape: &ConvShape) -> Precision {
+    chosen(shape, shape.channels_in / shape.groups)
+}
+
+fn chosen(shape: &ConvShape, depth: usize) -> Precision {
+    let columns = shape.channels_out / shape.groups;
+    if depth >= 16 && columns >= 24 && shape.precision.is_available() {
         shape.precision
     } else {
         Precision::F32
     }
 }
-
-/// Depth and columns from which rounding wins.
-const LEAST_ROUNDED: usize = 16;
 
 /// `out = activation(convolution + bias + residual)`.
 pub(super) fn forward(

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 #[cfg(target_arch = "x86_64")]
 use super::bf16_weight_gradient::AccumulatePairs;
-use super::dense::precision;
+use super::dense::weight_gradient_precision;
 use crate::buffer::Buffer;
 use crate::parallel::{Shared, for_each};
 #[cfg(target_arch = "x86_64")]
@@ -100,7 +100,7 @@ pub(super) fn backward_weight(shape: &ConvShape, x: &[f32], dy: &[f32], dw: &mut
     let columns = shape.channels_out / shape.groups;
     for group in 0..shape.groups {
         let pixels = Pixels::new(shape, group, x, dy);
-        let (sums, width) = accumulate(Level::current(), precision(shape), &pixels);
+        let (sums, width) = accumulate(Level::current(), weight_gradient_precision(shape), &pixels);
         let dw = &mut dw[group * columns * depth * taps..][..columns * depth * taps];
         reorder(&sums, width, taps, depth, dw);
     }
