@@ -7,8 +7,12 @@
 Each round times every contender once (two steps that do not count, the median of three that do), so that a machine whose speed drifts
 is slow for all; the table has the median over the rounds, and ratios to the fastest peer. PyTorch runs channels-last in float32, eager
 and compiled (torch.compile needs a C++ compiler); ONNX Runtime runs inference only. COMPILE=0 leaves torch.compile out.
+
+With --precision bf16, rekindle computes its products in bf16 and PyTorch under autocast to bfloat16. Training is compared with PyTorch's
+bf16, inference with the fastest of all peers in any precision. `peak` is the most memory that a process of PyTorch's, or rekindle's,
+held while it trained (float32 or bf16, eager).
 """
-import argparse, json, os, platform, statistics, subprocess, tempfile, time, warnings
+import argparse, json, os, platform, statistics, subprocess, sys, tempfile, time, warnings
 
 import timm, torch
 
@@ -26,8 +30,9 @@ def median_rate(work, batch):
     return batch / statistics.median(seconds)
 
 
-def pytorch(arch, batch, compiled):
+def pytorch(arch, batch, compiled, bf16=False):
     """(training step, inference) of one model."""
+    autocast = lambda: torch.autocast("cpu", torch.bfloat16, enabled=bf16)
     model = timm.create_model(arch, num_classes=10).to(memory_format=torch.channels_last)
     images = torch.randn(batch, 3, 224, 224).contiguous(memory_format=torch.channels_last)
     labels = torch.zeros(batch, dtype=torch.long)
@@ -36,14 +41,15 @@ def pytorch(arch, batch, compiled):
 
     def train():
         model.train()
-        loss = torch.nn.functional.cross_entropy(call(images), labels)
+        with autocast():
+            loss = torch.nn.functional.cross_entropy(call(images).float(), labels)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
 
     def infer():
         model.eval()
-        with torch.inference_mode():
+        with torch.inference_mode(), autocast():
             call(images)
 
     return train, infer
@@ -60,32 +66,53 @@ def onnxruntime_infer(arch, batch):
     return lambda: session.run(None, {"images": images})
 
 
+PEAK = """
+import sys; sys.path.insert(0, {folder!r})
+import compare_peers, resource
+train, _ = compare_peers.pytorch({arch!r}, {batch}, False, {bf16})
+for _ in range(3): train()
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+"""
+
+
+def pytorch_peak(arch, batch, bf16):
+    """Bytes that a process of its own holds at most while it trains."""
+    code = PEAK.format(folder=os.path.dirname(os.path.abspath(__file__)), arch=arch, batch=batch, bf16=bf16)
+    return int(subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True).stdout)
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("rekindle")
     parser.add_argument("archs", nargs="+")
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--precision", choices=["f32", "bf16"], default="f32")
     arguments = parser.parse_args()
     torch.set_num_threads(len(os.sched_getaffinity(0)))
-    batch = arguments.batch
+    batch, bf16 = arguments.batch, arguments.precision == "bf16"
     print(f"# {platform.processor() or platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}, timm {timm.__version__}")
-    print("| | training: rekindle | PyTorch eager | compiled | ratio | inference: rekindle | PyTorch eager | compiled | ONNX Runtime | ratio |")
-    print("|---|---|---|---|---|---|---|---|---|---|")
+    print(f"# {arguments.precision}, batch {batch}, {arguments.rounds} rounds")
+    bf16_columns = " eager bf16 | compiled bf16 |" if bf16 else ""
+    print(f"| | training: rekindle | PyTorch eager | compiled | ratio | peak GB | PyTorch's | inference: rekindle | PyTorch eager | compiled |{bf16_columns} ONNX Runtime | ratio |")
+    print("|---" * (13 if bf16 else 11) + "|")
     for arch in arguments.archs:
         torch._dynamo.reset()
         trains, infers = {}, {}
         for name, compiled in (("eager", False), ("compile", True)):
             if compiled and os.environ.get("COMPILE") == "0":
                 continue
-            trains[name], infers[name] = pytorch(arch, batch, compiled)
+            trains[name], infers[name] = pytorch(arch, batch, compiled, bf16)
+            if bf16:
+                infers[name + "-bf16"] = infers[name]
+                infers[name] = pytorch(arch, batch, compiled)[1]
         infers["onnx"] = onnxruntime_infer(arch, batch)
         rates = {}
         for _ in range(arguments.rounds):
             for kind, works in (("train", trains), ("infer", infers)):
                 for name, work in works.items():
                     rates.setdefault((kind, name), []).append(median_rate(work, batch))
-            command = [arguments.rekindle, "bench", arch, "--batch", str(batch), "--runs", "3", "--json"]
+            command = [arguments.rekindle, "bench", arch, "--batch", str(batch), "--runs", "3", "--precision", arguments.precision, "--json"]
             report = json.loads(subprocess.run(command, capture_output=True, check=True, text=True).stdout)[0]
             rates.setdefault(("train", "rekindle"), []).append(report["training"]["images_per_second_median"])
             rates.setdefault(("infer", "rekindle"), []).append(report["inference"]["images_per_second_median"])
@@ -97,11 +124,13 @@ def main():
             return statistics.median(a / b for a, b in zip(ours, best))
 
         cell = lambda kind, name: f"{medians[kind, name]:.1f}" if (kind, name) in medians else "-"
-        print(
-            f"| {arch} | {cell('train', 'rekindle')} | {cell('train', 'eager')} | {cell('train', 'compile')} | **{ratio('train'):.2f}** "
-            f"| {cell('infer', 'rekindle')} | {cell('infer', 'eager')} | {cell('infer', 'compile')} | {cell('infer', 'onnx')} | **{ratio('infer'):.2f}** |",
-            flush=True,
-        )
+        peaks = [report["training_peak_memory_bytes"], pytorch_peak(arch, batch, bf16)]
+        columns = ["eager", "compile"] + (["eager-bf16", "compile-bf16"] if bf16 else []) + ["onnx"]
+        cells = [cell("train", name) for name in ("rekindle", "eager", "compile")] + [f"**{ratio('train'):.2f}**"]
+        cells += [f"{peak / 1e9:.2f}" for peak in peaks]
+        cells += [cell("infer", name) for name in ["rekindle"] + columns] + [f"**{ratio('infer'):.2f}**"]
+        print(f"| {arch} | " + " | ".join(cells) + " |", flush=True)
 
 
-main()
+if __name__ == "__main__":
+    main()
