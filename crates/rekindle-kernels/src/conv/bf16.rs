@@ -17,6 +17,30 @@ const COLUMNS: usize = Avx512::COLS;
 /// Columns of a panel.
 pub(super) const WIDTH: usize = COLUMNS * Avx512::LANES;
 
+/// Rounds each two rows of [`WIDTH`] numbers to one of pairs.
+pub(super) struct PairRows<'a> {
+    pub rows: &'a [f32],
+    pub to: &'a mut [f32],
+}
+
+impl PairKernel for PairRows<'_> {
+    #[inline(always)]
+    fn run(self, s: Avx512Bf16) {
+        let plain = s.plain();
+        let rows = self.rows.chunks_exact(2 * WIDTH);
+        for (rows, to) in rows.zip(self.to.chunks_exact_mut(WIDTH)) {
+            for at in (0..WIDTH).step_by(Avx512::LANES) {
+                // SAFETY: both rows and the place of the pairs have WIDTH numbers.
+                unsafe {
+                    let first = plain.load(rows.as_ptr().add(at));
+                    let second = plain.load(rows.as_ptr().add(WIDTH + at));
+                    s.store(to.as_mut_ptr().add(at).cast(), s.pair(first, second));
+                }
+            }
+        }
+    }
+}
+
 /// One part of a product: some tiles of rows times some panels.
 pub(super) struct Multiply<'a> {
     pub gather: &'a Gather,

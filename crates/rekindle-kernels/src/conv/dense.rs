@@ -1,6 +1,8 @@
 //! Dense and grouped convolution as one matrix product over the whole batch, its left factor read from the images in place
 //! (implicit GEMM; the indirection is that of Dukhan 2019, "The Indirect Convolution Algorithm").
 
+use std::ops::Range;
+
 use super::Epilogue;
 #[cfg(target_arch = "x86_64")]
 use super::bf16;
@@ -23,62 +25,95 @@ pub(super) struct Panels {
     precision: Precision,
 }
 
-impl Panels {
-    /// Packs the matrix whose element for (segment, depth index, column) is `weight(segment, k, column)`.
-    pub(super) fn pack(
-        level: Level,
-        precision: Precision,
-        segments: usize,
-        depth: usize,
-        columns: usize,
-        weight: impl Fn(usize, usize, usize) -> f32 + Send + Sync,
-    ) -> Self {
-        match precision {
-            Precision::F32 => {
-                Self::pack_numbers(level, precision, segments, depth, columns, weight)
+/// Where the numbers of a right factor lie in the weight: (segment, depth index, column) at
+/// `starts[segment] + k * per_depth + column * per_column`.
+struct Layout {
+    starts: Vec<usize>,
+    depth: usize,
+    columns: usize,
+    per_depth: usize,
+    per_column: usize,
+}
+
+/// Rows of a panel that are gathered at a time: they stay in the first-level cache while columns are written one by one.
+const PACKED_ROWS: usize = 64;
+
+impl Layout {
+    /// Numbers of `rows` of a segment, for `columns`, to `to`, `[rows][width]` with zeros behind the last column.
+    fn gather(
+        &self,
+        weight: &[f32],
+        segment: usize,
+        rows: Range<usize>,
+        columns: Range<usize>,
+        width: usize,
+        to: &mut [f32],
+    ) {
+        let start = self.starts[segment] + rows.start * self.per_depth;
+        let count = columns.len();
+        if self.per_column == 1 {
+            for (row, to) in to.chunks_exact_mut(width).take(rows.len()).enumerate() {
+                let from = start + row * self.per_depth + columns.start;
+                to[..count].copy_from_slice(&weight[from..from + count]);
+                to[count..].fill(0.0);
             }
-            Precision::Bf16 => {
-                let pairs = depth.div_ceil(2);
-                let pair = |segment, k, column| {
-                    let first = weight(segment, 2 * k, column);
-                    let second = if 2 * k + 1 < depth {
-                        weight(segment, 2 * k + 1, column)
-                    } else {
-                        0.0
-                    };
-                    pair(first, second)
-                };
-                Self::pack_numbers(level, precision, segments, pairs, columns, pair)
+            return;
+        }
+        if count < width {
+            to[..rows.len() * width].fill(0.0);
+        }
+        for (at, column) in columns.enumerate() {
+            let from = weight[start + column * self.per_column..].iter();
+            let to = to[..rows.len() * width].iter_mut().skip(at);
+            let from = from.step_by(self.per_depth);
+            for (to, from) in to.step_by(width).zip(from) {
+                *to = *from;
             }
         }
     }
+}
 
-    fn pack_numbers(
-        level: Level,
-        precision: Precision,
-        segments: usize,
-        depth: usize,
-        columns: usize,
-        weight: impl Fn(usize, usize, usize) -> f32 + Send + Sync,
-    ) -> Self {
+impl Panels {
+    fn pack(level: Level, precision: Precision, layout: &Layout, weight: &[f32]) -> Self {
+        let Layout { depth, columns, .. } = *layout;
+        let segments = layout.starts.len();
         let width = level.tile().1;
         let panels = columns.div_ceil(width);
-        let size = segments * depth * width;
+        let packed_depth = match precision {
+            Precision::F32 => depth,
+            Precision::Bf16 => depth.div_ceil(2),
+        };
+        let size = segments * packed_depth * width;
         let mut data = Buffer::unspecified(panels * size);
         let shared = Shared::new(&mut data);
         for_each(panels, |panel| {
             // SAFETY: each part writes its own panel.
             let packed =
                 unsafe { std::slice::from_raw_parts_mut(shared.get().add(panel * size), size) };
-            let first = panel * width;
-            for (at, row) in packed.chunks_exact_mut(width).enumerate() {
-                let (segment, k) = (at / depth, at % depth);
-                for (column, value) in (first..).zip(row) {
-                    *value = if column < columns {
-                        weight(segment, k, column)
-                    } else {
-                        0.0
-                    };
+            let of_panel = panel * width..((panel + 1) * width).min(columns);
+            let mut scratch = match precision {
+                Precision::F32 => Buffer::unspecified(0),
+                Precision::Bf16 => Buffer::unspecified(PACKED_ROWS * width),
+            };
+            for segment in 0..segments {
+                let packed = &mut packed[segment * packed_depth * width..][..packed_depth * width];
+                for first in (0..depth).step_by(PACKED_ROWS) {
+                    let rows = first..(first + PACKED_ROWS).min(depth);
+                    let columns = of_panel.clone();
+                    match precision {
+                        Precision::F32 => {
+                            let to = &mut packed[first * width..rows.end * width];
+                            layout.gather(weight, segment, rows, columns, width, to);
+                        }
+                        Precision::Bf16 => {
+                            let count = rows.len().next_multiple_of(2);
+                            // An odd depth ends with a row of zeros.
+                            scratch[rows.len() * width..count * width].fill(0.0);
+                            layout.gather(weight, segment, rows, columns, width, &mut scratch);
+                            let to = &mut packed[first / 2 * width..][..count / 2 * width];
+                            pair_rows(&scratch[..count * width], width, to);
+                        }
+                    }
                 }
             }
         });
@@ -100,28 +135,40 @@ impl Panels {
         let taps = shape.kernel[0] * shape.kernel[1];
         let depth = shape.channels_in / shape.groups;
         let columns = shape.channels_out / shape.groups;
-        let first = group * columns;
-        let precision = precision(shape);
-        Self::pack(level, precision, taps, depth, columns, |tap, k, column| {
-            weight[((first + column) * depth + k) * taps + tap]
-        })
+        let first = group * columns * depth * taps;
+        let layout = Layout {
+            starts: (first..first + taps).collect(),
+            depth,
+            columns,
+            per_depth: taps,
+            per_column: depth * taps,
+        };
+        Self::pack(level, precision(shape), &layout, weight)
     }
 
     /// The weights for the forward pass over joined rows: each row of the kernel is one segment.
     pub(super) fn joined(level: Level, shape: &ConvShape, weight: &[f32]) -> Self {
         let [kernel_height, kernel_width] = shape.kernel;
         let channels = shape.channels_in;
-        Self::pack(
-            level,
-            precision(shape),
-            kernel_height,
-            kernel_width * channels,
-            shape.channels_out,
-            |ky, k, column| {
-                let (kx, channel) = (k / channels, k % channels);
-                weight[((column * channels + channel) * kernel_height + ky) * kernel_width + kx]
-            },
-        )
+        let row = kernel_width * channels;
+        // In the order of the segments, a row after the other: these weights are few.
+        let mut ordered = Vec::with_capacity(weight.len());
+        for weight in weight.chunks_exact(channels * kernel_height * kernel_width) {
+            for ky in 0..kernel_height {
+                for kx in 0..kernel_width {
+                    let taps = weight.chunks_exact(kernel_height * kernel_width);
+                    ordered.extend(taps.map(|taps| taps[ky * kernel_width + kx]));
+                }
+            }
+        }
+        let layout = Layout {
+            starts: (0..kernel_height).map(|ky| ky * row).collect(),
+            depth: row,
+            columns: shape.channels_out,
+            per_depth: 1,
+            per_column: kernel_height * row,
+        };
+        Self::pack(level, precision(shape), &layout, &ordered)
     }
 
     /// The weights of one group for the gradient of the input, of the taps that `gather` names.
@@ -135,17 +182,29 @@ impl Panels {
         let taps = shape.kernel[0] * shape.kernel[1];
         let columns = shape.channels_in / shape.groups;
         let depth = shape.channels_out / shape.groups;
-        let first = group * depth;
-        Self::pack(
-            level,
-            precision(shape),
-            gather.taps.len(),
+        let first = group * depth * columns * taps;
+        let layout = Layout {
+            starts: gather.taps.iter().map(|tap| first + tap).collect(),
             depth,
             columns,
-            |segment, k, column| {
-                weight[((first + k) * columns + column) * taps + gather.taps[segment]]
-            },
-        )
+            per_depth: columns * taps,
+            per_column: taps,
+        };
+        Self::pack(level, precision(shape), &layout, weight)
+    }
+}
+
+/// Rounds each two rows to one of pairs.
+fn pair_rows(rows: &[f32], width: usize, to: &mut [f32]) {
+    #[cfg(target_arch = "x86_64")]
+    if width == bf16::WIDTH {
+        return dispatch_pairs(bf16::PairRows { rows, to });
+    }
+    for (rows, to) in rows.chunks_exact(2 * width).zip(to.chunks_exact_mut(width)) {
+        let (first, second) = rows.split_at(width);
+        for ((to, first), second) in to.iter_mut().zip(first).zip(second) {
+            *to = pair(*first, *second);
+        }
     }
 }
 

@@ -262,7 +262,7 @@ fn check_bf16(shape: &ConvShape, extras: bool) {
         activation: Activation::Relu,
     };
     // What is not computed in bf16 on purpose is compared as it is.
-    let factors = |numbers: &[f32]| match dense::precision(shape) {
+    let factors = |precision: Precision, numbers: &[f32]| match precision {
         Precision::Bf16 if Algorithm::of(shape) == Algorithm::Dense => rounded(numbers),
         _ => numbers.to_vec(),
     };
@@ -275,13 +275,19 @@ fn check_bf16(shape: &ConvShape, extras: bool) {
     let mut prepared = vec![f32::NAN; shape.output_len()];
     PreparedConv::new(shape, &weight).forward(shape, &x, epilogue, &mut prepared);
     assert_eq!(prepared, out, "{shape:?}");
-    let (x, weight, dy) = (factors(&x), factors(&weight), factors(&dy));
+    let of_weight = dense::weight_gradient_precision(shape);
+    let mut expected_weight = vec![0.0; shape.weight_len()];
+    reference_backward_weight(
+        shape,
+        &factors(of_weight, &x),
+        &factors(of_weight, &dy),
+        &mut expected_weight,
+    );
+    let [x, weight, dy] = [x, weight, dy].map(|numbers| factors(dense::precision(shape), &numbers));
     let mut expected = vec![0.0; shape.output_len()];
     reference_forward(shape, &x, &weight, epilogue, &mut expected);
     let mut expected_input = vec![0.0; shape.input_len()];
     reference_backward_input(shape, &dy, &weight, &mut expected_input);
-    let mut expected_weight = vec![0.0; shape.weight_len()];
-    reference_backward_weight(shape, &x, &dy, &mut expected_weight);
     for (what, got, expected) in [
         ("output", &out, &expected),
         ("input", &dx, &expected_input),
