@@ -27,6 +27,7 @@
 //! part ends its output is kept too, so phase 2 repeats no frozen work either.
 
 mod bench;
+pub mod check;
 mod checkpoint;
 pub mod classifier;
 pub mod clip;
@@ -43,10 +44,12 @@ pub mod optim;
 mod phase;
 mod plan;
 mod predict;
+mod preview;
 mod recipe;
 mod run;
 pub mod schedule;
 pub mod setting;
+pub mod sheet;
 pub mod stopping;
 pub mod suggest;
 pub mod task;
@@ -60,6 +63,7 @@ pub use model_file::{ModelFile, ModelInfo, load_info};
 pub use observer::{EpochRecord, Observer, Silent, StepProgress};
 pub use plan::{Facts, Plan};
 pub use predict::Predictor;
+pub use preview::{Preview, PreviewOptions, preview};
 pub use recipe::{
     AugmentRecipe, BackboneRecipe, DataRecipe, FeaturesRecipe, InputRecipe, PhaseRecipe, Recipe,
     UnfreezeFrom, UnfreezeRecipe,
