@@ -46,7 +46,7 @@ pub enum Command {
 }
 
 const CHECK_NOTES: &str = "\
-DATA is laid out as for `train`, and is only read. Every image is decoded once. Two pictures are the same if their pixels are, or if \
+DATA is laid out as for `train`, and is only read. Two pictures are the same if their pixels are, or if \
 their perceptual hashes (pHash, 64 bits) differ by at most 6 bits and their colours, 8 by 8, by at most 6 of 255 levels on average.
 
 Exit codes: 0 nothing serious, 1 something that stops or spoils training (a picture in several classes or splits, images that cannot \

@@ -71,7 +71,8 @@ fn problems(outcome: Outcome) -> Outcome {
 fn finding<'a>(report: &'a Value, kind: &str) -> &'a Value {
     let findings = report["findings"].as_array().unwrap();
     let found = findings.iter().find(|finding| finding["kind"] == kind);
-    found.unwrap_or(&Value::Null)
+    static NONE: Value = Value::Null;
+    found.unwrap_or(&NONE)
 }
 
 fn paths(list: &Value) -> Vec<&str> {

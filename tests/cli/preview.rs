@@ -8,7 +8,7 @@ fn a_preview_is_written_here_under_a_free_name_and_says_what_to_look_for() {
     let before = place.snapshot("photos");
     let text = place.rekindle(&["preview", "photos"]).success().stdout;
     assert!(
-        text.starts_with("photos-preview-1.png: 8 training images"),
+        text.starts_with("photos-preview-1.png\n8 training images: "),
         "{text}"
     );
     assert!(text.contains("Look whether"), "{text}");

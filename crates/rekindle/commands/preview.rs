@@ -35,7 +35,7 @@ pub fn run(args: &PreviewArgs) -> Result<Ending> {
     let mut out = io::stdout().lock();
     writeln!(
         out,
-        "{}: {} in the evaluation view (left) and {}\n",
+        "{}\n{}: the evaluation view (left) and {}\n",
         path.display(),
         words::count(drawn.images, "training image", "training images"),
         words::count(drawn.views, "augmented view", "augmented views"),

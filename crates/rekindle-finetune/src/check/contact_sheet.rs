@@ -7,7 +7,7 @@ use rekindle_augment::{DecodeLimits, RgbImage};
 
 use super::report::{CheckReport, DuplicateGroup, DuplicateImage};
 use crate::data::{ImageFolder, SplitName, read_image};
-use crate::sheet::{Sheet, Tile};
+use crate::sheet::{CAPTION_LETTERS, Sheet, Tile};
 
 /// Pictures in a row.
 const COLUMNS: usize = 8;
@@ -63,7 +63,7 @@ pub fn contact_sheet(report: &CheckReport, folder: &ImageFolder) -> RgbImage {
         ));
         let captions = spread_out(report, folder, index)
             .into_iter()
-            .map(|path| (path.clone(), [name_of(&path)]));
+            .map(|path| (path.clone(), in_two_lines(&name_of(&path))));
         sheet.tiles(tiles(folder, captions));
     }
     if report.classes.len() > MOST_CLASSES {
@@ -159,6 +159,13 @@ fn tiles<const N: usize>(
         .collect()
 }
 
+/// A name without its extension, broken where the first line is full; what is too long for two lines loses its middle.
+fn in_two_lines(name: &str) -> [String; 2] {
+    let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
+    let first = stem.chars().take(CAPTION_LETTERS).collect();
+    [first, stem.chars().skip(CAPTION_LETTERS).collect()]
+}
+
 fn name_of(path: &str) -> String {
     path.rsplit('/').next().unwrap_or(path).to_owned()
 }
@@ -167,6 +174,15 @@ fn name_of(path: &str) -> String {
 mod tests {
     use super::*;
     use crate::check::report::Likeness;
+
+    #[test]
+    fn long_names_take_two_lines() {
+        assert_eq!(in_two_lines("owl.webp"), ["owl", ""]);
+        assert_eq!(
+            in_two_lines("front-facing-baby-chick.webp"),
+            ["front-facing", "-baby-chick"]
+        );
+    }
 
     #[test]
     fn a_pair_shows_what_makes_the_group_serious() {

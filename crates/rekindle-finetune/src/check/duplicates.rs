@@ -60,7 +60,7 @@ fn join_same_pixels(pictures: &[Option<&Picture>], groups: &mut Groups) -> Vec<u
     let mut different = Vec::new();
     for (index, picture) in pictures.iter().enumerate() {
         let Some(picture) = picture else { continue };
-        let first = *firsts.entry(picture.pixel_hash).or_insert(index);
+        let first = *firsts.entry(picture.identity).or_insert(index);
         match first == index {
             true => different.push(index),
             false => groups.join(first, index, 0),
@@ -146,7 +146,7 @@ fn describe(
     };
     let likeness = if same(|file| file.file_hash) {
         Likeness::SameBytes
-    } else if same(|file| file.picture.as_ref().ok().map(|picture| picture.pixel_hash)) {
+    } else if same(|file| file.picture.as_ref().ok().map(|picture| picture.identity)) {
         Likeness::SamePixels
     } else {
         Likeness::Near
@@ -240,7 +240,7 @@ mod tests {
             .map(|index| {
                 let mut picture = picture();
                 // Different files with different pixels, unless `change` says otherwise.
-                picture.pixel_hash = [index as u8; 32];
+                picture.identity = [index as u8; 32];
                 change(index, &mut picture);
                 Examined {
                     file_hash: Some([index as u8; 32]),
@@ -257,10 +257,10 @@ mod tests {
     #[test]
     fn the_same_pixels_in_different_files_are_one_group() {
         let found = groups_of(&[0, 0, 1], &[TRAIN, VALIDATION, TRAIN], |index, picture| {
-            picture.pixel_hash = [index.min(1) as u8; 32];
+            picture.identity = [index.min(1) as u8; 32];
             picture.perceptual_hash = if index == 0 { 0 } else { u64::MAX };
             if index == 2 {
-                picture.pixel_hash = [0; 32];
+                picture.identity = [0; 32];
                 picture.perceptual_hash = 0;
             }
         });
@@ -296,7 +296,7 @@ mod tests {
     fn pictures_of_one_colour_are_compared_by_their_pixels_alone() {
         let found = groups_of(&[0, 0, 0], &[TRAIN; 3], |index, picture| {
             picture.is_blank = true;
-            picture.pixel_hash = [u8::from(index == 2); 32];
+            picture.identity = [u8::from(index == 2); 32];
         });
         assert_eq!(found.len(), 1);
         assert_eq!(found[0].images.len(), 2);
@@ -307,7 +307,7 @@ mod tests {
         let classes = [0, 0, 0, 0, 0, 1];
         let splits = [TRAIN, TRAIN, TRAIN, VALIDATION, TRAIN, TRAIN];
         let found = groups_of(&classes, &splits, |index, picture| {
-            picture.pixel_hash = [index as u8 / 2; 32];
+            picture.identity = [index as u8 / 2; 32];
             picture.perceptual_hash = [0, u64::MAX, 0xffff_0000_ffff_0000][index / 2];
         });
         let crossing: Vec<_> = found
@@ -321,7 +321,7 @@ mod tests {
     fn thousands_of_pictures_with_one_hash_end_soon() {
         let count = 3000;
         let found = groups_of(&vec![0; count], &vec![TRAIN; count], |index, picture| {
-            picture.pixel_hash = std::array::from_fn(|at| (index >> (at % 4 * 8)) as u8);
+            picture.identity = std::array::from_fn(|at| (index >> (at % 4 * 8)) as u8);
             picture.thumbnail = [(index % 251) as u8; 192];
         });
         // Brightness goes in steps of one, so all are near to a neighbour.

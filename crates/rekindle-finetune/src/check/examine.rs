@@ -1,11 +1,13 @@
 //! One image file to the few hundred bytes that are kept of it.
 //!
-//! Owns: reading, the one decoding, and what is computed from its pixels. The pixels themselves are dropped here, so memory does not
-//! grow with the size of the images. It does not judge.
+//! Owns: reading, decoding, and what is computed from the pixels. The pixels themselves are dropped here, so memory does not grow with
+//! the size of the images. It does not judge.
 
+use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::path::Path;
 
+use rayon::prelude::*;
 use rekindle_augment::{
     AugmentError, DecodeLimits, Format, Interpolation, RgbImage, SourceMode, decode, resize,
 };
@@ -13,7 +15,7 @@ use sha2::{Digest, Sha256};
 
 use super::perceptual_hash::{SIDE, perceptual_hash};
 use super::report::UnreadableKind;
-use crate::data::ImageProblem;
+use crate::data::{ImageFolder, ImageProblem, read_image};
 
 /// Points of the grid on each side, from which mean and standard deviation are computed.
 const GRID: u32 = 64;
@@ -47,8 +49,11 @@ pub(super) struct Picture {
     /// Upright, in pixels.
     pub width: u32,
     pub height: u32,
-    /// Hash of size and pixels.
-    pub pixel_hash: Hash,
+    /// Hash of size, reduced picture and means: equal for pictures of equal pixels, and seldom for others.
+    pub look: Hash,
+    /// Equal for pictures of equal pixels and for no others. It is the hash of the file, and after [`identify`] that of the pixels
+    /// where another file looks the same.
+    pub identity: Hash,
     pub perceptual_hash: u64,
     pub thumbnail: Thumbnail,
     pub is_blank: bool,
@@ -69,6 +74,7 @@ pub(super) fn examine(path: &Path, limits: &DecodeLimits) -> Examined {
             };
         }
     };
+    let file_hash: Hash = Sha256::digest(&bytes).into();
     let picture = match decode(&bytes, limits) {
         Ok(decoded) => {
             let reduced = resize(
@@ -87,7 +93,8 @@ pub(super) fn examine(path: &Path, limits: &DecodeLimits) -> Examined {
                 has_more_frames: decoded.has_more_frames,
                 width,
                 height,
-                pixel_hash: pixel_hash(&decoded.image),
+                look: look(width, height, &reduced, mean_square),
+                identity: file_hash,
                 perceptual_hash: perceptual_hash(&reduced),
                 thumbnail: thumbnail(&reduced),
                 is_blank: is_blank(&reduced),
@@ -98,7 +105,7 @@ pub(super) fn examine(path: &Path, limits: &DecodeLimits) -> Examined {
         Err(error) => Err((kind_of(&error), error.to_string())),
     };
     Examined {
-        file_hash: Some(Sha256::digest(&bytes).into()),
+        file_hash: Some(file_hash),
         picture,
     }
 }
@@ -116,6 +123,51 @@ fn kind_of(error: &AugmentError) -> UnreadableKind {
         }
         _ => UnreadableKind::Corrupt,
     }
+}
+
+/// Tells apart the pixels of different files that look the same. They are decoded once more: to hash the pixels of every picture would
+/// take a third of the time of decoding it, and few need it.
+pub(super) fn identify(folder: &ImageFolder, examined: &mut [Examined], limits: &DecodeLimits) {
+    let mut files: HashMap<Hash, BTreeMap<Hash, usize>> = HashMap::new();
+    for (index, file) in examined.iter().enumerate() {
+        if let Ok(picture) = &file.picture {
+            let same = files.entry(picture.look).or_default();
+            same.entry(picture.identity).or_insert(index);
+        }
+    }
+    let alike: Vec<(Hash, usize)> = files
+        .into_values()
+        .filter(|same| same.len() > 1)
+        .flatten()
+        .collect();
+    let pixels: HashMap<Hash, Hash> = alike
+        .into_par_iter()
+        .filter_map(|(file, index)| {
+            let path = folder.path_of(&folder.samples[index]);
+            // A file that has changed since keeps the identity it had.
+            let decoded = read_image(&path, limits).ok()?;
+            Some((file, pixel_hash(&decoded.image)))
+        })
+        .collect();
+    for picture in examined
+        .iter_mut()
+        .filter_map(|file| file.picture.as_mut().ok())
+    {
+        if let Some(hash) = pixels.get(&picture.identity) {
+            picture.identity = *hash;
+        }
+    }
+}
+
+fn look(width: u32, height: u32, reduced: &RgbImage, mean_square: [f64; 3]) -> Hash {
+    let mut hasher = Sha256::new()
+        .chain_update(width.to_le_bytes())
+        .chain_update(height.to_le_bytes())
+        .chain_update(reduced.as_raw());
+    for value in mean_square {
+        hasher.update(value.to_bits().to_le_bytes());
+    }
+    hasher.finalize().into()
 }
 
 fn pixel_hash(image: &RgbImage) -> Hash {
@@ -189,7 +241,8 @@ pub(super) mod tests {
             has_more_frames: false,
             width: 320,
             height: 240,
-            pixel_hash: [0; 32],
+            look: [0; 32],
+            identity: [0; 32],
             perceptual_hash: 0,
             thumbnail: [0; THUMBNAIL * THUMBNAIL * 3],
             is_blank: false,

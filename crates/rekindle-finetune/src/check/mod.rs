@@ -1,8 +1,8 @@
 //! A look at a folder of images before training: what would stop it, what would spoil its figures, what is unusual.
 //!
-//! Owns: the order of the work. Every file is read and decoded once, in parallel, and a few hundred bytes of it are kept
-//! (`examine.rs`); all else is computed from those, in the order of the samples, so that the number of threads changes nothing. Nothing
-//! is written. [`contact_sheet`] shows the findings as a picture.
+//! Owns: the order of the work. Every file is read and decoded, in parallel, and a few hundred bytes of it are kept (`examine.rs`); all
+//! else is computed from those, in the order of the samples, so that the number of threads changes nothing. Only files that look the
+//! same are decoded once more, to compare every pixel. Nothing is written. [`contact_sheet`] shows the findings as a picture.
 
 mod contact_sheet;
 mod duplicates;
@@ -25,7 +25,7 @@ pub use self::report::{
 };
 pub use self::statistics::{AspectBin, Channels, Sizes, Spread};
 
-use self::examine::{Examined, Picture, examine};
+use self::examine::{Examined, Picture, examine, identify};
 use crate::FinetuneError;
 use crate::data::{DataError, ImageFolder, Split, SplitName};
 use crate::recipe::Recipe;
@@ -46,7 +46,7 @@ pub fn check(
 ) -> Result<CheckReport, FinetuneError> {
     let preprocessing = preprocessing(&card_from_name(&recipe.backbone.name)?, &recipe.input)?;
     let limits = DecodeLimits::default();
-    let examined: Vec<Examined> = folder
+    let mut examined: Vec<Examined> = folder
         .samples
         .par_iter()
         .map(|sample| {
@@ -55,6 +55,7 @@ pub fn check(
             examined
         })
         .collect();
+    identify(folder, &mut examined, &limits);
 
     let good: Vec<usize> = (0..examined.len())
         .filter(|&index| examined[index].picture.is_ok())

@@ -92,11 +92,13 @@ mod tests {
     fn drawn(text: &str) -> Vec<String> {
         let mut canvas = RgbImage::new(6 * text.chars().count() as u32, HEIGHT);
         write(&mut canvas, 0, 0, text, 1, [255; 3]);
-        let row = |row: image::buffer::Pixels<'_, image::Rgb<u8>>| {
-            row.map(|pixel| if pixel.0[0] > 0 { '#' } else { '.' })
-                .collect()
+        let letter = |x, y| match canvas.get_pixel(x, y).0[0] {
+            0 => '.',
+            _ => '#',
         };
-        canvas.rows().map(row).collect()
+        (0..HEIGHT)
+            .map(|y| (0..canvas.width()).map(|x| letter(x, y)).collect())
+            .collect()
     }
 
     #[test]

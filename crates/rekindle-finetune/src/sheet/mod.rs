@@ -22,12 +22,15 @@ const SCALE: u32 = 2;
 const LINE: u32 = font::HEIGHT * SCALE + 6;
 /// Most lines below a picture.
 const CAPTION_LINES: usize = 2;
+/// Letters of a line below a picture.
+pub const CAPTION_LETTERS: usize = ((TILE_PIXELS + GAP / 2) / (font::ADVANCE * SCALE)) as usize;
 
-const PAPER: [u8; 3] = [255; 3];
+/// Not white, so that white pictures have an edge.
+const PAPER: [u8; 3] = [238; 3];
 const INK: [u8; 3] = [30; 3];
 const FAINT: [u8; 3] = [110; 3];
-/// Around pictures that do not fill their square, so that white pictures have an edge.
-const MOUNT: [u8; 3] = [222; 3];
+/// Around pictures that do not fill their square.
+const MOUNT: [u8; 3] = [218; 3];
 /// Headings that tell of something wrong.
 const ALARM: [u8; 3] = [190, 20, 20];
 
@@ -49,7 +52,7 @@ impl Tile {
     }
 }
 
-/// Rows of tiles under headings, on white.
+/// Rows of tiles under headings.
 #[derive(Debug)]
 pub struct Sheet {
     columns: u32,
@@ -130,7 +133,7 @@ impl Sheet {
                         let left = GAP + place * (TILE_PIXELS + GAP);
                         mount(&mut canvas, left, top, &tile.image);
                         for (number, line) in (0..).zip(tile.caption.iter().take(CAPTION_LINES)) {
-                            let text = cut_front(line, room(TILE_PIXELS + GAP / 2));
+                            let text = cut_front(line, CAPTION_LETTERS);
                             let top = top + TILE_PIXELS + 4 + number * LINE;
                             font::write(&mut canvas, left, top, &text, SCALE, INK);
                         }
