@@ -8,17 +8,17 @@ fn a_preview_is_written_here_under_a_free_name_and_says_what_to_look_for() {
     let before = place.snapshot("photos");
     let text = place.rekindle(&["preview", "photos"]).success().stdout;
     assert!(
-        text.starts_with("photos-preview-1.png\n8 training images: "),
+        text.starts_with("photos-1-preview.png\n8 training images: "),
         "{text}"
     );
     assert!(text.contains("Look whether"), "{text}");
     place.rekindle(&["preview", "photos"]).success();
     // The same seed gives the same pictures.
     assert_eq!(
-        place.read("photos-preview-1.png"),
-        place.read("photos-preview-2.png")
+        place.read("photos-1-preview.png"),
+        place.read("photos-2-preview.png")
     );
-    let sheet = image::open(place.path("photos-preview-1.png")).unwrap();
+    let sheet = image::open(place.path("photos-1-preview.png")).unwrap();
     assert!(sheet.width() > 900 && sheet.height() > 1200, "{sheet:?}");
     assert_eq!(place.snapshot("photos"), before);
     for line in text.lines() {

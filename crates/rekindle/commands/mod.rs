@@ -7,6 +7,7 @@ pub mod evaluate;
 mod images;
 pub mod inspect;
 mod model;
+mod naming;
 pub mod predict;
 pub mod preview;
 pub mod train;

@@ -1,12 +1,13 @@
 //! `rekindle preview`: a recipe and a folder to a picture of what training sees.
 
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::Result;
 use rekindle_finetune::sheet::{check_path, write_sheet};
 use rekindle_finetune::{Plan, PreviewOptions, Recipe, preview};
 
+use super::naming::free_name;
 use crate::Ending;
 use crate::args::PreviewArgs;
 use crate::print::{self, words};
@@ -20,7 +21,7 @@ pub fn run(args: &PreviewArgs) -> Result<Ending> {
     let recipe = Recipe::load(args.recipe.as_deref(), &settings)?;
     let path = match &args.out {
         Some(path) => path.clone(),
-        None => free_name(&args.data),
+        None => free_name(Path::new("."), &args.data, "-preview.png").into(),
     };
     check_path(&path, &args.data)?;
     let plan = Plan::new(recipe, &args.data)?;
@@ -63,15 +64,3 @@ Look whether
 are new ones in each epoch, where its features are not kept
 (`data.feature_cache_mb`); else phase 2 sees the kept views too.
 ";
-
-/// The folder's name with the first number that is free, in the current directory.
-fn free_name(data: &Path) -> PathBuf {
-    let whole = data.canonicalize().unwrap_or_else(|_| data.to_path_buf());
-    let folder = whole
-        .file_name()
-        .map_or_else(|| "images".into(), |name| name.to_string_lossy());
-    (1u64..)
-        .map(|number| PathBuf::from(format!("{folder}-preview-{number}.png")))
-        .find(|path| path.symlink_metadata().is_err())
-        .unwrap_or_default()
-}
