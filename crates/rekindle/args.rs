@@ -6,6 +6,8 @@ use clap::{Parser, Subcommand, ValueEnum};
 
 const EXAMPLES: &str = "\
 Examples:
+  rekindle check photos                            what would spoil training on photos
+  rekindle preview photos                          a picture of what training sees
   rekindle train photos                            fine-tune on photos/CLASS/IMAGE
   rekindle train photos --set phase1.epochs=20     with another setting
   rekindle train --resume runs/photos-1            go on after Ctrl-C
@@ -25,6 +27,10 @@ pub struct Args {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Look for what would stop or spoil training: broken files, duplicates, leakage, imbalance
+    Check(CheckArgs),
+    /// Draw what training sees of some images: the evaluation view and augmented ones
+    Preview(PreviewArgs),
     /// Train a classifier on a folder with one folder of images per class
     Train(TrainArgs),
     /// Measure a model on a folder of images whose classes are known
@@ -37,6 +43,58 @@ pub enum Command {
     Inspect(InspectArgs),
     /// Measure how fast backbones are on this machine
     Bench(BenchArgs),
+}
+
+const CHECK_NOTES: &str = "\
+DATA is laid out as for `train`, and is only read. Two pictures are the same if their pixels are, or if \
+their perceptual hashes (pHash, 64 bits) differ by at most 6 bits and their colours, 8 by 8, by at most 6 of 255 levels on average.
+
+Exit codes: 0 nothing serious, 1 something that stops or spoils training (a picture in several classes or splits, images that cannot \
+be decoded unless data.bad_images=skip, classes that are too small), 2 an error.";
+
+/// Arguments of `check`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = CHECK_NOTES)]
+pub struct CheckArgs {
+    /// The folder of images
+    pub data: PathBuf,
+    /// A recipe: its input size, split and policies are what the folder is checked for
+    #[arg(long, value_name = "FILE.toml")]
+    pub recipe: Option<PathBuf>,
+    /// One setting, over the recipe's; may be given many times
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+    /// Draw what was found, and some images of each class
+    #[arg(long, value_name = "FILE.png")]
+    pub sheet: Option<PathBuf>,
+    /// Print everything as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `preview`.
+#[derive(Debug, clap::Args)]
+pub struct PreviewArgs {
+    /// The folder of images
+    pub data: PathBuf,
+    /// A recipe: settings in a TOML file, over the defaults
+    #[arg(long, value_name = "FILE.toml")]
+    pub recipe: Option<PathBuf>,
+    /// One setting, over the recipe's; may be given many times
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+    /// Where every random choice comes from
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u64).range(..=i64::MAX as u64))]
+    pub seed: Option<u64>,
+    /// The picture to write [default: the folder's name and a number, here]
+    #[arg(long, value_name = "FILE.png")]
+    pub out: Option<PathBuf>,
+    /// Images to show, a row each
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = up_to_100)]
+    pub count: usize,
+    /// Augmented views of each image
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = views)]
+    pub views: usize,
 }
 
 const TRAIN_EXAMPLES: &str = "\
@@ -279,6 +337,22 @@ fn at_least_one(text: &str) -> Result<usize, String> {
         Ok(0) => Err("expected at least 1".into()),
         Ok(number) => Ok(number),
         Err(_) => Err("expected a whole number".into()),
+    }
+}
+
+fn up_to_100(text: &str) -> Result<usize, String> {
+    within(text, 1, 100)
+}
+
+/// As many as a sheet has columns beside the evaluation view.
+fn views(text: &str) -> Result<usize, String> {
+    within(text, 1, 20)
+}
+
+fn within(text: &str, least: usize, most: usize) -> Result<usize, String> {
+    match text.parse::<usize>() {
+        Ok(number) if (least..=most).contains(&number) => Ok(number),
+        _ => Err(format!("expected a whole number from {least} to {most}")),
     }
 }
 

@@ -1,7 +1,7 @@
 //! The program `rekindle`: fine-tunes pretrained CNN backbones on a folder of images.
 //!
-//! Owns the command line, what is printed and the exit code: 0 done, 1 a run that was interrupted, 2 an error. All work is
-//! `rekindle-finetune`'s.
+//! Owns the command line, what is printed and the exit code: 0 done, 1 a run that was interrupted or a check that found something
+//! serious, 2 an error. All work is `rekindle-finetune`'s.
 
 mod args;
 mod commands;
@@ -14,7 +14,7 @@ use std::time::Instant;
 use clap::Parser;
 
 use args::{Args, Command};
-use commands::{backbones, bench, evaluate, inspect, predict, train};
+use commands::{backbones, bench, check, evaluate, inspect, predict, preview, train};
 
 /// How a command that did not fail ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,6 +23,8 @@ pub enum Ending {
     Done,
     /// The user stopped it before its end.
     Interrupted,
+    /// A check found something that stops or spoils training.
+    FoundProblems,
 }
 
 fn main() -> ExitCode {
@@ -30,6 +32,8 @@ fn main() -> ExitCode {
     let args = Args::parse();
     print::explain_panics();
     let ending = std::panic::catch_unwind(|| match args.command {
+        Command::Check(args) => check::run(&args),
+        Command::Preview(args) => preview::run(&args),
         Command::Train(args) => train::run(&args, started),
         Command::Evaluate(args) => evaluate::run(&args),
         Command::Predict(args) => predict::run(&args),
@@ -39,7 +43,7 @@ fn main() -> ExitCode {
     });
     match ending {
         Ok(Ok(Ending::Done)) => ExitCode::SUCCESS,
-        Ok(Ok(Ending::Interrupted)) => ExitCode::from(1),
+        Ok(Ok(Ending::Interrupted | Ending::FoundProblems)) => ExitCode::from(1),
         Ok(Err(error)) if reader_is_gone(&error) => ExitCode::SUCCESS,
         Ok(Err(error)) => {
             let unwritten = error

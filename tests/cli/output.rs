@@ -35,6 +35,8 @@ fn help_is_short_and_has_examples() {
     assert!(text.lines().count() < 40, "{text}");
     assert!(text.contains("rekindle train photos"), "{text}");
     for command in [
+        "check",
+        "preview",
         "train",
         "evaluate",
         "predict",

@@ -3,6 +3,7 @@
 //! Owns: recognition of the format by content, limits, orientation, and the conversion of every kind of pixel to RGB. It
 //! does not read files and does not resize.
 
+mod container;
 mod format;
 mod jpeg;
 mod pixels;
@@ -11,6 +12,7 @@ mod raster;
 use image::metadata::Orientation;
 use image::{DynamicImage, RgbImage};
 
+use self::container::Container;
 pub use self::format::Format;
 use crate::error::AugmentError;
 
@@ -25,6 +27,10 @@ pub struct Decoded {
     pub orientation: u8,
     /// How the file stored its pixels.
     pub mode: SourceMode,
+    /// Whether the file holds an ICC colour profile, which is ignored.
+    pub has_icc_profile: bool,
+    /// Whether the file holds further frames or pages, which are not decoded.
+    pub has_more_frames: bool,
 }
 
 /// How a file stored its pixels before they became 8-bit RGB.
@@ -47,6 +53,21 @@ pub enum SourceMode {
     Cmyk,
     /// Floating-point samples from 0 to 1.
     Float,
+}
+
+impl std::fmt::Display for SourceMode {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(match self {
+            Self::Rgb => "RGB",
+            Self::Grey => "grey",
+            Self::GreyAlpha => "grey with alpha",
+            Self::Rgba => "RGB with alpha",
+            Self::Palette => "palette",
+            Self::SixteenBit => "16-bit",
+            Self::Cmyk => "CMYK",
+            Self::Float => "float",
+        })
+    }
 }
 
 /// What decoding one image may take at most; checked against the header, before anything is allocated.
@@ -153,11 +174,17 @@ pub fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<Decoded, AugmentErr
         Format::Jpeg => jpeg::decode(bytes, limits)?,
         _ => raster::decode(bytes, format, limits)?,
     };
+    let Container {
+        has_icc_profile,
+        has_more_frames,
+    } = Container::read(bytes, format);
     Ok(Decoded {
         image: turn(image, orientation),
         format,
         orientation: orientation.to_exif(),
         mode,
+        has_icc_profile,
+        has_more_frames,
     })
 }
 

@@ -24,8 +24,9 @@ pub enum AugmentError {
 
     /// The content is a known image format that this crate does not decode.
     #[error(
-        "the content is {format}, which is not supported; convert the image to {}",
-        Format::SUPPORTED
+        "the content is {format}, which is not supported; convert the image to {}{}",
+        Format::SUPPORTED,
+        converter(format)
     )]
     UnsupportedFormat {
         /// Name of the format.
@@ -130,6 +131,16 @@ pub enum AugmentError {
         /// The number of bytes there were.
         found: usize,
     },
+}
+
+/// How to convert the formats that cameras and web pages give, in words behind a sentence; nothing for the others.
+fn converter(format: &str) -> &'static str {
+    match format {
+        "HEIC" => ", such as with libheif's `heif-convert IMAGE.heic IMAGE.jpg`",
+        "AVIF" => ", such as with libavif's `avifdec IMAGE.avif IMAGE.png`",
+        "JPEG XL" => ", such as with libjxl's `djxl IMAGE.jxl IMAGE.png`",
+        _ => "",
+    }
 }
 
 /// Number of bytes of a shape; the largest number there is where it does not fit.

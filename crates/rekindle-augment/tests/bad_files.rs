@@ -1,14 +1,17 @@
 //! What the pathological files in `tests/data/bad` of the workspace give.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use rekindle_augment::{AugmentError, DecodeLimits, Decoded, Format, SourceMode, decode};
 
+fn folder() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/data/bad")
+}
+
 fn decode_bad(name: &str) -> Result<Decoded, AugmentError> {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-        .join("../../tests/data/bad")
-        .join(name);
-    decode(&std::fs::read(path).unwrap(), &DecodeLimits::default())
+    let bytes = std::fs::read(folder().join(name)).unwrap();
+    decode(&bytes, &DecodeLimits::default())
 }
 
 #[test]
@@ -83,11 +86,76 @@ fn a_cmyk_jpeg_has_the_colours_of_its_picture() {
 }
 
 #[test]
-fn heic_is_named() {
-    let error = decode_bad("heic_header.heic").unwrap_err();
-    assert_eq!(error, AugmentError::UnsupportedFormat { format: "HEIC" });
-    assert!(
-        error.to_string().contains("convert the image to JPEG"),
-        "{error}"
+fn formats_of_phones_and_web_pages_are_named_with_a_way_to_convert_them() {
+    for (file, format, program) in [
+        ("heic_header.heic", "HEIC", "heif-convert"),
+        ("avif.avif", "AVIF", "avifdec"),
+        ("jxl_codestream.jxl", "JPEG XL", "djxl"),
+        ("jxl_container.jxl", "JPEG XL", "djxl"),
+    ] {
+        let error = decode_bad(file).unwrap_err();
+        assert_eq!(error, AugmentError::UnsupportedFormat { format });
+        for words in ["convert the image to JPEG", program] {
+            assert!(error.to_string().contains(words), "{error}");
+        }
+    }
+}
+
+#[test]
+fn bombs_of_other_formats_are_refused_by_their_headers() {
+    for (file, side) in [("bomb.jpg", 60_000), ("bomb.gif", 65_535)] {
+        let error = decode_bad(file).unwrap_err();
+        let named = matches!(
+            error,
+            AugmentError::TooManyPixels { width, height, .. } if (width, height) == (side, side)
+        );
+        assert!(named, "{file}: {error}");
+    }
+    // 169 million pixels are allowed; at 15 bytes each they are not.
+    let error = decode_bad("bomb_memory.tif").unwrap_err();
+    let named = matches!(
+        error,
+        AugmentError::TooMuchMemory {
+            needed_bytes: 2_535_000_000,
+            ..
+        }
     );
+    assert!(named, "{error}");
+}
+
+/// The file names in the first column of the tables of the readme.
+fn listed() -> BTreeSet<String> {
+    let readme = std::fs::read_to_string(folder().join("README.md")).unwrap();
+    let rows = readme.lines().filter_map(|line| line.strip_prefix("| `"));
+    let first = rows.filter_map(|row| row.split('|').next());
+    first
+        .flat_map(|cell| cell.split('`').step_by(2))
+        .map(str::to_owned)
+        .filter(|name| name.contains('.'))
+        .collect()
+}
+
+#[test]
+fn the_readme_lists_every_file_and_no_other() {
+    let names = |path: PathBuf| -> BTreeSet<String> {
+        let entries = std::fs::read_dir(path).unwrap();
+        entries
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect()
+    };
+    let mut files = names(folder());
+    files.remove("README.md");
+    let text = std::fs::read_to_string(concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/tests/data/golden.json"
+    ))
+    .unwrap();
+    let golden: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let cases = golden["decode"].as_array().unwrap();
+    files.extend(
+        cases
+            .iter()
+            .map(|case| case["file"].as_str().unwrap().to_owned()),
+    );
+    assert_eq!(listed(), files);
 }

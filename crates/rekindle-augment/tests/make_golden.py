@@ -18,7 +18,7 @@ import PIL
 import timm
 import torch
 import torchvision
-from PIL import Image, ImageEnhance, ImageOps
+from PIL import Image, ImageCms, ImageEnhance, ImageOps
 from timm.data.transforms_factory import transforms_imagenet_eval
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms import functional as F
@@ -96,6 +96,13 @@ def orientation(value):
     return exif
 
 
+def icc_profile():
+    """An sRGB profile without the time of its making."""
+    profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
+    profile[24:36] = bytes(12)
+    return bytes(profile)
+
+
 def decode_cases():
     base = picture(40, 28, 4)
     pixels = np.asarray(base)
@@ -113,8 +120,11 @@ def decode_cases():
 
     cases = []
 
-    def case(name, data, mode, expected=None, orientation=1, most=0, mean=0.0):
-        """`most` and `mean`: the largest and the mean difference that is allowed, in grey levels."""
+    def case(name, data, mode, expected=None, orientation=1, most=0, mean=0.0, **holds):
+        """`most` and `mean`: the largest and the mean difference that is allowed, in grey levels.
+
+        `holds`: `has_icc_profile` or `has_more_frames`, where it does.
+        """
         (DATA / name).write_bytes(data)
         if expected is None:
             image = ImageOps.exif_transpose(Image.open(io.BytesIO(data)))
@@ -127,7 +137,7 @@ def decode_cases():
             known = save_png(f"expected_{name.replace('.', '_')}.png", expected)
             expected_images.append((known, array))
         cases.append(
-            dict(file=name, expected=known, mode=mode, orientation=orientation, most=most, mean=mean)
+            dict(file=name, expected=known, mode=mode, orientation=orientation, most=most, mean=mean, **holds)
         )
 
     expected_images = []
@@ -180,11 +190,12 @@ def decode_cases():
     case("alpha.webp", encoded(rgba, "WEBP", exact=True, **lossless), "Rgba")
     frames = [base, ImageOps.invert(base)]
     animation = encoded(frames[0], "WEBP", save_all=True, append_images=frames[1:], **lossless)
-    case("animated.webp", animation, "Rgb")
+    case("animated.webp", animation, "Rgb", has_more_frames=True)
 
     case("palette.gif", encoded(palette, "GIF"), "Palette")
     case("transparent.gif", encoded(palette, "GIF", transparency=index), "Palette")
-    case("animated.gif", encoded(palette, "GIF", save_all=True, append_images=[ImageOps.invert(base)]), "Palette")
+    animation = encoded(palette, "GIF", save_all=True, append_images=[ImageOps.invert(base)])
+    case("animated.gif", animation, "Palette", has_more_frames=True)
 
     case("rgb.bmp", encoded(base, "BMP"), "Rgb")
     case("palette.bmp", encoded(palette, "BMP"), "Palette")
@@ -201,6 +212,16 @@ def decode_cases():
     sixteen = Image.fromarray(wide[..., 0].astype(np.uint16))
     case("grey16.tif", encoded(sixteen, "TIFF"), "SixteenBit", rounded(np.repeat(wide[..., :1], 3, 2)))
     case("grey_float.tif", encoded(Image.fromarray(unit, "F"), "TIFF"), "Float", grey.convert("RGB"))
+
+    animation = encoded(base, "PNG", save_all=True, append_images=[ImageOps.invert(base)])
+    case("animated.png", animation, "Rgb", has_more_frames=True)
+    pages = encoded(base, "TIFF", save_all=True, append_images=[ImageOps.invert(base)])
+    case("two_pages.tif", pages, "Rgb", has_more_frames=True)
+    profile = dict(icc_profile=icc_profile())
+    case("icc.jpg", encoded(base, "JPEG", quality=90, **profile), "Rgb", has_icc_profile=True, **jpeg)
+    case("icc.png", encoded(base, "PNG", **profile), "Rgb", has_icc_profile=True)
+    case("icc.webp", encoded(base, "WEBP", **lossless, **profile), "Rgb", has_icc_profile=True)
+    case("icc.tif", encoded(base, "TIFF", **profile), "Rgb", has_icc_profile=True)
     return cases
 
 

@@ -108,6 +108,22 @@ pub enum FinetuneError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// A sheet of pictures cannot go to the place that was asked for.
+    #[error("cannot write a sheet to {}: {reason}", path.display())]
+    SheetPath {
+        /// The file.
+        path: PathBuf,
+        /// What speaks against it, and what to do.
+        reason: &'static str,
+    },
+    /// A sheet of pictures could not be written.
+    #[error("cannot write {}: {source}; free some space or choose another place", path.display())]
+    WriteSheet {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
     /// A file could not be read.
     #[error("cannot read {}: {source}", path.display())]
     Read {

@@ -27,6 +27,7 @@
 //! part ends its output is kept too, so phase 2 repeats no frozen work either.
 
 mod bench;
+pub mod check;
 mod checkpoint;
 pub mod classifier;
 pub mod clip;
@@ -44,10 +45,12 @@ mod phase;
 mod plan;
 mod precision;
 mod predict;
+mod preview;
 mod recipe;
 mod run;
 pub mod schedule;
 pub mod setting;
+pub mod sheet;
 pub mod stopping;
 pub mod suggest;
 pub mod task;
@@ -62,6 +65,7 @@ pub use observer::{EpochRecord, Observer, Silent, StepProgress};
 pub use plan::{Facts, Plan};
 pub use precision::Precision;
 pub use predict::Predictor;
+pub use preview::{Preview, PreviewOptions, preview};
 pub use recipe::{
     AugmentRecipe, BackboneRecipe, DataRecipe, FeaturesRecipe, InputRecipe, PhaseRecipe, Recipe,
     UnfreezeFrom, UnfreezeRecipe,

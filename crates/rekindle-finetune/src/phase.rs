@@ -28,6 +28,12 @@ const CHECKPOINT_EVERY: Duration = Duration::from_secs(30);
 /// Epoch numbers of different phases must not meet, since randomness comes from (seed, epoch, sample).
 const EPOCHS_APART: u64 = 1 << 32;
 
+/// The epoch of every [`SampleRng`] in an epoch, from 0, of a phase, from 1. The numbers below those of phase 1 are the views of the
+/// feature cache.
+pub(crate) fn epoch_id(phase: u64, epoch: usize) -> u64 {
+    phase * EPOCHS_APART + epoch as u64
+}
+
 /// Keeps the random numbers that choose views and seed dropout apart from those of the augmentation.
 const VIEWS: u64 = 0x5649_4557;
 const DROPOUT: u64 = 0x4452_4F50;
@@ -293,7 +299,7 @@ impl Phase<'_> {
     }
 
     fn epoch_id(&self, epoch: usize) -> u64 {
-        self.number * EPOCHS_APART + epoch as u64
+        epoch_id(self.number, epoch)
     }
 
     /// The samples of each step. The first epoch on cached features follows the cache's blocks, so that the first step needs few.

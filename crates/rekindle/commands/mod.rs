@@ -2,9 +2,12 @@
 
 pub mod backbones;
 pub mod bench;
+pub mod check;
 pub mod evaluate;
 mod images;
 pub mod inspect;
 mod model;
+mod naming;
 pub mod predict;
+pub mod preview;
 pub mod train;

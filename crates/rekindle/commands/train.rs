@@ -9,6 +9,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 use rekindle_finetune::{FinetuneError, Plan, Recipe, RunOptions, RunOutcome, run as run_plan};
 
+use super::naming::free_name;
 use crate::Ending;
 use crate::args::TrainArgs;
 use crate::print::{self, closing, plan, progress::Progress, words::shell_word};
@@ -26,7 +27,7 @@ pub fn run(args: &TrainArgs, started: Instant) -> Result<Ending> {
             let directory = args.runs.join(
                 args.name
                     .clone()
-                    .unwrap_or_else(|| free_name(&args.runs, &data)),
+                    .unwrap_or_else(|| free_name(&args.runs, &data, "")),
             );
             (recipe, data, directory)
         }
@@ -148,18 +149,6 @@ fn remove_unless_resumable(directory: &Path) {
     let _ = std::fs::remove_dir(directory);
 }
 
-/// The folder's name with the first number that is free.
-fn free_name(runs: &Path, data: &Path) -> String {
-    let whole = data.canonicalize().unwrap_or_else(|_| data.to_path_buf());
-    let folder = whole
-        .file_name()
-        .map_or_else(|| "run".into(), |name| name.to_string_lossy());
-    (1u64..)
-        .map(|number| format!("{folder}-{number}"))
-        .find(|name| !runs.join(name).exists())
-        .unwrap_or_default()
-}
-
 /// A flag that Ctrl-C sets; a second Ctrl-C ends the program at once.
 fn interrupt_flag() -> Result<Arc<AtomicBool>> {
     let flag = Arc::new(AtomicBool::new(false));
@@ -213,14 +202,6 @@ mod tests {
         assert_eq!(
             recipe.data.bad_images,
             rekindle_finetune::data::BadImages::Skip
-        );
-    }
-
-    #[test]
-    fn the_first_free_number_is_taken() {
-        assert_eq!(
-            free_name(Path::new("no such folder"), Path::new("photos/")),
-            "photos-1"
         );
     }
 }

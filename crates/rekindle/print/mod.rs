@@ -4,6 +4,7 @@
 //! characters, and `NO_COLOR` is respected.
 
 pub mod bench;
+pub mod check;
 pub mod closing;
 pub mod figures;
 pub mod plan;

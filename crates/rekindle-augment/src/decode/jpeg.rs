@@ -161,7 +161,7 @@ const START_OF_SCAN: u8 = 0xda;
 
 /// Position of the next marker at or after `from`: an 0xff that is neither stuffed (0x00 follows) nor a fill byte (0xff
 /// follows). Restart markers inside a scan are markers too, without a segment.
-fn next_marker(bytes: &[u8], from: usize) -> Option<usize> {
+pub(super) fn next_marker(bytes: &[u8], from: usize) -> Option<usize> {
     let mut position = from;
     loop {
         position += bytes

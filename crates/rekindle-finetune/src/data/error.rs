@@ -281,7 +281,7 @@ pub enum ImageProblem {
 }
 
 /// The first ten of a list, with the number of those left out.
-pub(super) fn first_ten<T: Display>(items: impl IntoIterator<Item = T>) -> String {
+pub(crate) fn first_ten<T: Display>(items: impl IntoIterator<Item = T>) -> String {
     let mut items = items.into_iter();
     let mut text = String::new();
     for (position, item) in items.by_ref().take(10).enumerate() {

@@ -34,6 +34,15 @@ impl SplitName {
             _ => None,
         }
     }
+
+    /// The usual name of its folder: `train`, `val` or `test`.
+    pub fn short(self) -> &'static str {
+        match self {
+            Self::Train => "train",
+            Self::Validation => "val",
+            Self::Test => "test",
+        }
+    }
 }
 
 impl Display for SplitName {

@@ -44,6 +44,8 @@ mod scan;
 mod split;
 mod walk;
 
+pub(crate) use error::first_ten;
+
 pub use cache::DecodedCache;
 pub use classes::ClassIndex;
 pub use dataset::{BadImages, Dataset, Verified, read_image};
