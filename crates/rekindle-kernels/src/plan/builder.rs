@@ -1,0 +1,102 @@
+//! Building a plan, layer by layer.
+
+use std::sync::Mutex;
+
+use super::layers::{PlannedConv, PlannedPool};
+use super::step::{Layer, Step};
+use super::{LARGE_MAP, PART_BYTES, Plan, Value};
+use crate::Activation;
+
+/// Adds layers one after the other.
+#[derive(Default)]
+pub struct PlanBuilder {
+    steps: Vec<Step>,
+}
+
+impl PlanBuilder {
+    /// A plan without layers.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The images.
+    pub fn input(&self) -> Value {
+        Value(0)
+    }
+
+    /// `activation(convolution(x) + bias + residual)`.
+    pub fn conv(
+        &mut self,
+        x: Value,
+        conv: PlannedConv,
+        residual: Option<Value>,
+        activation: Activation,
+    ) -> Value {
+        let prepared = Mutex::new(None);
+        self.push(
+            x,
+            Layer::Conv {
+                conv,
+                prepared,
+                residual,
+                activation,
+            },
+        )
+    }
+
+    /// The largest number of each window.
+    pub fn max_pool(&mut self, x: Value, pool: PlannedPool) -> Value {
+        self.push(x, Layer::MaxPool(pool))
+    }
+
+    /// The mean of each window's pixels inside the image.
+    pub fn average_pool(&mut self, x: Value, pool: PlannedPool) -> Value {
+        self.push(x, Layer::AveragePool(pool))
+    }
+
+    /// The mean of each image, `[batch, 1, 1, channels]`.
+    pub fn global_average(&mut self, x: Value) -> Value {
+        self.push(x, Layer::GlobalAverage)
+    }
+
+    /// `x * gate`, the gate `[batch, 1, 1, channels]`.
+    pub fn gate(&mut self, x: Value, gate: Value) -> Value {
+        self.push(x, Layer::Gate(gate))
+    }
+
+    /// `activation(x + other)`.
+    pub fn add(&mut self, x: Value, other: Value, activation: Activation) -> Value {
+        self.push(x, Layer::Add { other, activation })
+    }
+
+    fn push(&mut self, input: Value, layer: Layer) -> Value {
+        let step = Step { layer, input };
+        assert!(
+            step.reads().all(|value| value.0 <= self.steps.len()),
+            "a step reads what comes behind it"
+        );
+        self.steps.push(step);
+        Value(self.steps.len())
+    }
+
+    /// The plan; its results are those of `outputs`.
+    pub fn build(self, outputs: Vec<Value>) -> Plan {
+        assert!(
+            outputs.iter().all(|value| value.0 <= self.steps.len()),
+            "an output that no step makes"
+        );
+        let mut last_reader = vec![0; self.steps.len() + 1];
+        for (index, step) in self.steps.iter().enumerate() {
+            for value in step.reads() {
+                last_reader[value.0] = index;
+            }
+        }
+        Plan {
+            steps: self.steps,
+            outputs,
+            last_reader,
+            part_bytes: PART_BYTES,
+            stripe_bytes: LARGE_MAP,
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! One step of a plan: what it reads, the size of its result, and how it is computed.
+
+use std::sync::{Arc, Mutex};
+
+use super::Value;
+use super::layers::{PlannedConv, PlannedPool};
+use crate::Activation;
+use crate::conv::{Epilogue, PreparedConv};
+use crate::elementwise::add_activate;
+use crate::gate::gate;
+use crate::pool::{average_pool, global_average_pool, max_pool};
+
+/// What a step computes.
+pub(super) enum Layer {
+    Conv {
+        conv: PlannedConv,
+        prepared: Mutex<Option<Arc<PreparedConv>>>,
+        residual: Option<Value>,
+        activation: Activation,
+    },
+    MaxPool(PlannedPool),
+    AveragePool(PlannedPool),
+    GlobalAverage,
+    /// The product with one number per channel, `[batch, 1, 1, channels]`.
+    Gate(Value),
+    Add {
+        other: Value,
+        activation: Activation,
+    },
+}
+
+/// One layer and what it reads.
+pub(super) struct Step {
+    pub(super) layer: Layer,
+    pub(super) input: Value,
+}
+
+impl Step {
+    /// What it reads.
+    pub(super) fn reads(&self) -> impl Iterator<Item = Value> {
+        let other = match &self.layer {
+            Layer::Conv { residual, .. } => *residual,
+            Layer::Gate(gate) => Some(*gate),
+            Layer::Add { other, .. } => Some(*other),
+            _ => None,
+        };
+        std::iter::once(self.input).chain(other)
+    }
+
+    /// The dimensions of its result.
+    pub(super) fn out(&self, dims: [usize; 4]) -> [usize; 4] {
+        match &self.layer {
+            Layer::Conv { conv, .. } => {
+                let shape = conv.shape(dims);
+                shape.check();
+                [
+                    dims[0],
+                    shape.out_height(),
+                    shape.out_width(),
+                    shape.channels_out,
+                ]
+            }
+            Layer::MaxPool(pool) | Layer::AveragePool(pool) => {
+                let [height, width] = pool.shape(dims).out;
+                [dims[0], height, width, dims[3]]
+            }
+            Layer::GlobalAverage => [dims[0], 1, 1, dims[3]],
+            Layer::Gate(_) | Layer::Add { .. } => dims,
+        }
+    }
+
+    /// Numbers of its weight.
+    pub(super) fn weights(&self) -> usize {
+        match &self.layer {
+            Layer::Conv { conv, .. } => conv.weight.len(),
+            _ => 0,
+        }
+    }
+
+    /// Computes its result for images of these dimensions.
+    pub(super) fn run<'a>(
+        &self,
+        dims: [usize; 4],
+        prepared: Option<&PreparedConv>,
+        read: impl Fn(Value) -> &'a [f32],
+        out: &mut [f32],
+    ) {
+        let x = read(self.input);
+        match &self.layer {
+            Layer::Conv {
+                conv,
+                residual,
+                activation,
+                ..
+            } => {
+                let shape = conv.shape(dims);
+                let prepared =
+                    prepared.expect("a convolution's weights are prepared before its segment runs");
+                let epilogue = Epilogue {
+                    bias: conv.bias.as_deref(),
+                    residual: residual.map(read),
+                    activation: *activation,
+                };
+                prepared.forward(&shape, x, epilogue, out);
+            }
+            Layer::MaxPool(pool) => max_pool(&pool.shape(dims), x, out, None),
+            Layer::AveragePool(pool) => average_pool(&pool.shape(dims), x, out),
+            Layer::GlobalAverage => global_average_pool(x, dims[0], out),
+            Layer::Gate(factors) => gate(x, read(*factors), dims[0], out),
+            Layer::Add { other, activation } => add_activate(x, read(*other), *activation, out),
+        }
+    }
+
+    /// The weights in the form for images of this size, prepared now if they are not; none for a step without weights.
+    pub(super) fn prepared(&self, dims: [usize; 4]) -> Option<Arc<PreparedConv>> {
+        let Layer::Conv { conv, prepared, .. } = &self.layer else {
+            return None;
+        };
+        let shape = conv.shape(dims);
+        let mut slot = prepared
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner());
+        if let Some(prepared) = slot.as_ref().filter(|prepared| prepared.fits(&shape)) {
+            return Some(prepared.clone());
+        }
+        let prepared = Arc::new(PreparedConv::new(&shape, &conv.weight));
+        *slot = Some(prepared.clone());
+        Some(prepared)
+    }
+}

@@ -1,0 +1,206 @@
+//! Plans beside their steps one after the other.
+
+use super::step::Layer;
+use super::*;
+use crate::Activation;
+use crate::check::{numbers, with_threads};
+use crate::conv::{Epilogue, conv_forward, reference_forward};
+
+fn conv(
+    channels: [usize; 2],
+    kernel: usize,
+    stride: usize,
+    groups: usize,
+    padding: PlanPadding,
+) -> PlannedConv {
+    let dims = [channels[1], channels[0] / groups, kernel, kernel];
+    PlannedConv {
+        weight: numbers(dims.iter().product(), channels[0] as u64),
+        dims,
+        bias: Some(numbers(channels[1], 9)),
+        stride,
+        padding,
+        groups,
+    }
+}
+
+/// A stem, an inverted residual with a gate, a residual block with Winograd's convolutions, and pooling of each kind.
+fn network() -> Plan {
+    let mut plan = PlanBuilder::new();
+    let same = PlanPadding::Same;
+    let x = plan.input();
+    let stem = plan.conv(x, conv([3, 32], 3, 2, 1, same), None, Activation::Relu6);
+    let wide = plan.conv(
+        stem,
+        conv([32, 48], 1, 1, 1, PlanPadding::Fixed(0)),
+        None,
+        Activation::HardSwish,
+    );
+    let deep = plan.conv(wide, conv([48, 48], 3, 1, 48, same), None, Activation::Relu);
+    let mean = plan.global_average(deep);
+    let few = plan.conv(
+        mean,
+        conv([48, 8], 1, 1, 1, PlanPadding::Fixed(0)),
+        None,
+        Activation::Relu,
+    );
+    let factors = plan.conv(
+        few,
+        conv([8, 48], 1, 1, 1, PlanPadding::Fixed(0)),
+        None,
+        Activation::HardSigmoid,
+    );
+    let gated = plan.gate(deep, factors);
+    let narrow = plan.conv(
+        gated,
+        conv([48, 32], 1, 1, 1, PlanPadding::Fixed(0)),
+        Some(stem),
+        Activation::Identity,
+    );
+    let pooled = plan.max_pool(
+        narrow,
+        PlannedPool {
+            kernel: 3,
+            stride: 2,
+            padding: 1,
+            ceil: false,
+        },
+    );
+    let first = plan.conv(
+        pooled,
+        conv([32, 32], 3, 1, 1, PlanPadding::Fixed(1)),
+        None,
+        Activation::Relu,
+    );
+    let second = plan.conv(
+        first,
+        conv([32, 32], 3, 1, 1, PlanPadding::Fixed(1)),
+        Some(pooled),
+        Activation::Relu,
+    );
+    let halved = plan.average_pool(
+        second,
+        PlannedPool {
+            kernel: 2,
+            stride: 2,
+            padding: 0,
+            ceil: true,
+        },
+    );
+    let last = plan.add(halved, halved, Activation::Relu);
+    plan.build(vec![narrow, last, narrow])
+}
+
+/// The same, one step after the other over the whole batch.
+fn step_by_step(plan: &Plan, images: &[f32], dims: [usize; 4]) -> Vec<Vec<f32>> {
+    let mut values = vec![(images.to_vec(), dims)];
+    for step in &plan.steps {
+        let (x, dims) = &values[step.input.0];
+        let out_dims = step.out(*dims);
+        let mut out = vec![f32::NAN; out_dims.iter().product()];
+        match &step.layer {
+            Layer::Conv {
+                conv,
+                residual,
+                activation,
+                ..
+            } => {
+                let epilogue = Epilogue {
+                    bias: conv.bias.as_deref(),
+                    residual: residual.map(|Value(index)| &values[index].0[..]),
+                    activation: *activation,
+                };
+                reference_forward(&conv.shape(*dims), x, &conv.weight, epilogue, &mut out);
+            }
+            _ => step.run(*dims, None, |Value(index)| &values[index].0, &mut out),
+        }
+        values.push((out, out_dims));
+    }
+    plan.outputs
+        .iter()
+        .map(|value| values[value.0].0.clone())
+        .collect()
+}
+
+#[test]
+fn a_plan_gives_what_its_steps_give_for_any_size_of_the_parts() {
+    let dims = [5, 29, 26, 3];
+    let images = numbers(dims.iter().product(), 1);
+    let expected = step_by_step(&network(), &images, dims);
+    for (part_bytes, stripe_bytes) in [
+        (1, 1 << 30),
+        (40 << 10, 1 << 30),
+        (200 << 10, 1),
+        (1 << 30, 1 << 30),
+        (1 << 30, 1),
+    ] {
+        let mut plan = network();
+        plan.part_bytes = part_bytes;
+        plan.stripe_bytes = stripe_bytes;
+        // Twice, the second time with weights that are prepared already.
+        for _ in 0..2 {
+            for ((got, dims), expected) in plan.run(&images, dims).iter().zip(&expected) {
+                assert_eq!(got.len(), dims.iter().product::<usize>());
+                let scale = expected.iter().fold(0.0f32, |a, b| a.max(b.abs()));
+                let worst = got
+                    .iter()
+                    .zip(expected)
+                    .fold(0.0f32, |worst, (a, b)| worst.max((a - b).abs()));
+                assert!(
+                    worst <= 1e-4 * scale,
+                    "parts of {part_bytes} bytes: {worst} of {scale}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn any_number_of_threads_gives_the_same_bytes() {
+    let dims = [4, 30, 30, 3];
+    let images = numbers(dims.iter().product(), 2);
+    let run = |threads: usize| {
+        with_threads(threads, || {
+            let mut plan = network();
+            plan.part_bytes = 200 << 10;
+            plan.stripe_bytes = 1;
+            let outputs = plan.run(&images, dims);
+            outputs
+                .iter()
+                .map(|(out, _)| out.iter().map(|x| x.to_bits()).collect::<Vec<_>>())
+                .collect::<Vec<_>>()
+        })
+    };
+    assert_eq!(run(1), run(4));
+}
+
+#[test]
+fn weights_are_prepared_anew_for_images_of_another_size() {
+    let mut plan = PlanBuilder::new();
+    let x = plan.input();
+    let out = plan.conv(
+        x,
+        conv([32, 32], 3, 1, 1, PlanPadding::Fixed(1)),
+        None,
+        Activation::Identity,
+    );
+    let plan = plan.build(vec![out]);
+    for dims in [[16, 28, 28, 32], [1, 3, 3, 32], [16, 28, 28, 32]] {
+        let images = numbers(dims.iter().product(), 3);
+        let layer = conv([32, 32], 3, 1, 1, PlanPadding::Fixed(1));
+        let shape = layer.shape(dims);
+        let mut expected = vec![0.0; shape.output_len()];
+        let epilogue = Epilogue {
+            bias: layer.bias.as_deref(),
+            ..Epilogue::default()
+        };
+        conv_forward(&shape, &images, &layer.weight, epilogue, &mut expected);
+        let got = plan.run(&images, dims);
+        let worst = got[0]
+            .0
+            .iter()
+            .zip(&expected)
+            .fold(0.0f32, |worst, (a, b)| worst.max((a - b).abs()));
+        assert!(worst < 1e-3, "{dims:?}: {worst}");
+    }
+}
