@@ -366,19 +366,10 @@ pub(super) fn multiply(
     };
     let splits = panel_count.div_ceil(panels_at_once);
     let zeros = Buffer::zeros(gather.depth);
-    let finish = Finish {
-        bias: epilogue.bias.map_or(std::ptr::null(), |bias| {
-            bias[gather.to_start_channel()..].as_ptr()
-        }),
-        residual: epilogue
-            .residual
-            .map_or(std::ptr::null(), |residual| residual.as_ptr()),
-        activation: epilogue.activation,
-        stream: streams(out)
-            && gather.to.iter().all(|step| step.is_multiple_of(16))
-            && gather.to_start.is_multiple_of(16),
-    };
-    let finish = SharedFinish(finish);
+    let stream = streams(out)
+        && gather.to.iter().all(|step| step.is_multiple_of(16))
+        && gather.to_start.is_multiple_of(16);
+    let finish = Finish::new(epilogue, gather.to_start_channel(), stream);
     let shared = Shared::new(out);
     for_each(blocks * splits, |part| {
         let (part_block, split) = (part / splits, part % splits);
@@ -392,7 +383,7 @@ pub(super) fn multiply(
                 panels: &panels.data,
                 columns: panels.columns,
                 out: shared,
-                finish: finish.get(),
+                finish,
                 tiles,
                 panel_range,
             });
@@ -405,27 +396,13 @@ pub(super) fn multiply(
                 zeros: &zeros,
                 panels,
                 out: shared,
-                finish: finish.get(),
+                finish,
                 tiles,
                 columns: panel_range,
             },
         );
     });
 }
-
-#[derive(Clone, Copy)]
-struct SharedFinish(Finish);
-
-impl SharedFinish {
-    fn get(self) -> Finish {
-        self.0
-    }
-}
-
-// SAFETY: its pointers are only read from, and outlive the loop.
-unsafe impl Send for SharedFinish {}
-// SAFETY: as above.
-unsafe impl Sync for SharedFinish {}
 
 impl Gather {
     /// The channel of the destination at which this group starts.

@@ -1,5 +1,6 @@
 //! The inner loop of every dense convolution: a small tile of a matrix product, held in registers.
 
+use super::Epilogue;
 use crate::Activation;
 use crate::simd::Simd;
 
@@ -50,6 +51,27 @@ pub(super) struct Finish {
     pub activation: Activation,
     /// Whether whole registers are written past the caches: their places are aligned, and the output is too large to be found there.
     pub stream: bool,
+}
+
+// SAFETY: the pointers are only followed in `unsafe` code, which reads and answers for their length and life.
+unsafe impl Send for Finish {}
+// SAFETY: as above.
+unsafe impl Sync for Finish {}
+
+impl Finish {
+    /// What an epilogue asks for, of an output that starts with the channel `first`.
+    pub(super) fn new(epilogue: Epilogue<'_>, first: usize, stream: bool) -> Self {
+        Self {
+            bias: epilogue
+                .bias
+                .map_or(std::ptr::null(), |bias| bias[first..].as_ptr()),
+            residual: epilogue
+                .residual
+                .map_or(std::ptr::null(), |residual| residual.as_ptr()),
+            activation: epilogue.activation,
+            stream,
+        }
+    }
 }
 
 /// Stores `rows` rows of a tile at `out + places[r] + channel`, `columns` numbers of each.

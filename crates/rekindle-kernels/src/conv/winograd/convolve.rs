@@ -1,0 +1,108 @@
+//! The three steps one after the other: tiles to frequencies, products, frequencies to pixels.
+
+use std::ops::Range;
+
+use super::frequencies::{Frequencies, FromFrequencies, ToFrequencies};
+use super::products::Products;
+use super::tiling::{Tiling, for_pieces};
+use super::weights::Weights;
+use super::{FREQUENCIES, SHARED_BYTES};
+use crate::conv::Epilogue;
+use crate::conv::product::Finish;
+use crate::parallel::{Shared, for_each};
+use crate::simd::dispatch_at;
+
+/// Frequencies of one part, both sides.
+const PRIVATE_BYTES: usize = 640 << 10;
+
+/// The whole algorithm: `out = epilogue(convolution of x)`.
+pub(super) fn convolve(
+    x: &[f32],
+    from: Tiling,
+    weights: &Weights,
+    to: Tiling,
+    batch: usize,
+    epilogue: Epilogue<'_>,
+    out: &mut [f32],
+) {
+    let level = weights.level;
+    let rows = level.tile().0;
+    let tiles = batch * to.rows * to.columns;
+    let finish = Finish::new(epilogue, 0, false);
+    let out = Shared::new(out);
+    let forward = |v: Shared<f32>, frequency: usize, first: usize, tiles: Range<usize>| {
+        dispatch_at(
+            level,
+            ToFrequencies {
+                x,
+                tiling: from,
+                tiles,
+                gradient: false,
+                out: v,
+                frequency,
+                first,
+            },
+        );
+    };
+    let back = |m: &Frequencies, first: usize, tiles: Range<usize>| {
+        dispatch_at(
+            level,
+            FromFrequencies {
+                m,
+                first,
+                tiles,
+                tiling: to,
+                out,
+                finish,
+            },
+        );
+    };
+    let tile_bytes = FREQUENCIES * (from.channels + to.channels) * 4;
+    let weight_bytes = weights.data.len() * 4;
+    // Tiles whose frequencies fit in the second-level cache: then a part does all three steps for itself.
+    let own = (PRIVATE_BYTES / tile_bytes / rows * rows).min(tiles);
+    if own > 0 && weight_bytes <= 4 << 20 && tiles.div_ceil(own) >= 8 {
+        for_each(tiles.div_ceil(own), |part| {
+            let range = part * own..((part + 1) * own).min(tiles);
+            let mut v = Frequencies::unspecified(range.len(), from.channels);
+            let mut m = Frequencies::unspecified(range.len(), to.channels);
+            let shared = Shared::new(&mut v.data);
+            forward(shared, v.distance, range.start, range.clone());
+            let product = Products {
+                v: &v,
+                weights,
+                m: Shared::new(&mut m.data),
+                m_frequency: m.distance,
+                tiles: range.len(),
+                frequencies: 0..FREQUENCIES,
+            };
+            dispatch_at(level, product);
+            back(&m, range.start, range);
+        });
+        return;
+    }
+    let together = (SHARED_BYTES / tile_bytes).max(rows).div_ceil(rows) * rows;
+    let together = together.min(tiles);
+    for first in (0..tiles).step_by(together) {
+        let range = first..(first + together).min(tiles);
+        let mut v = Frequencies::unspecified(range.len(), from.channels);
+        let mut m = Frequencies::unspecified(range.len(), to.channels);
+        let (shared, v_frequency) = (Shared::new(&mut v.data), v.distance);
+        for_pieces(range.clone(), |piece| {
+            forward(shared, v_frequency, first, piece)
+        });
+        let (shared, m_frequency) = (Shared::new(&mut m.data), m.distance);
+        for_each(FREQUENCIES, |frequency| {
+            let product = Products {
+                v: &v,
+                weights,
+                m: shared,
+                m_frequency,
+                tiles: range.len(),
+                frequencies: frequency..frequency + 1,
+            };
+            dispatch_at(level, product);
+        });
+        for_pieces(range.clone(), |piece| back(&m, first, piece));
+    }
+}
