@@ -3,7 +3,7 @@
 use std::marker::PhantomData;
 
 use crate::Activation;
-use crate::channels::{Access, Known, Pass, Pattern, Sums, with_known};
+use crate::channels::{Access, Known, Pass, Pattern, Registers, with_known};
 use crate::parallel::Shared;
 use crate::simd::Simd;
 
@@ -64,24 +64,15 @@ struct Activate<'a, K, const SUM: bool> {
 
 impl<K: Known, const SUM: bool> Pass for Activate<'_, K, SUM> {
     #[inline(always)]
-    unsafe fn step<S: Simd, A: Access<S>, const R: usize>(
-        &self,
-        s: S,
-        access: A,
-        at: usize,
-        stride: usize,
-        _: usize,
-        _: Sums,
-    ) {
+    unsafe fn step<S: Simd, A: Access<S>, const R: usize>(&self, s: S, at: Registers<A>) {
         for r in 0..R {
-            let at = at + r * stride;
             // SAFETY: the places are inside the arrays by the caller's promise.
             unsafe {
-                let mut u = access.load(s, self.a.as_ptr().add(at));
+                let mut u = at.load(s, r, self.a);
                 if SUM {
-                    u = s.add(u, access.load(s, self.b.as_ptr().add(at)));
+                    u = s.add(u, at.load(s, r, self.b));
                 }
-                access.store(s, self.out.get().add(at), K::ACTIVATION.vector(s, u));
+                at.store(s, r, self.out, K::ACTIVATION.vector(s, u));
             }
         }
     }
@@ -97,22 +88,13 @@ struct ActivateBackward<'a, K> {
 
 impl<K: Known> Pass for ActivateBackward<'_, K> {
     #[inline(always)]
-    unsafe fn step<S: Simd, A: Access<S>, const R: usize>(
-        &self,
-        s: S,
-        access: A,
-        at: usize,
-        stride: usize,
-        _: usize,
-        _: Sums,
-    ) {
+    unsafe fn step<S: Simd, A: Access<S>, const R: usize>(&self, s: S, at: Registers<A>) {
         for r in 0..R {
-            let at = at + r * stride;
             // SAFETY: the places are inside the arrays by the caller's promise.
             unsafe {
-                let x = access.load(s, self.x.as_ptr().add(at));
-                let g = access.load(s, self.gradient.as_ptr().add(at));
-                access.store(s, self.out.get().add(at), K::ACTIVATION.backward(s, x, g));
+                let x = at.load(s, r, self.x);
+                let g = at.load(s, r, self.gradient);
+                at.store(s, r, self.out, K::ACTIVATION.backward(s, x, g));
             }
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! Arrays are `[batch, pixels, channels]`, the gate is `[batch, channels]`.
 
-use crate::channels::{Access, Pass, Sums};
+use crate::channels::{Access, Pass, Registers};
 use crate::images::Images;
 use crate::parallel::Shared;
 use crate::simd::{Level, Simd};
@@ -79,22 +79,12 @@ struct Product<'a> {
 
 impl Pass for Product<'_> {
     #[inline(always)]
-    unsafe fn step<S: Simd, A: Access<S>, const R: usize>(
-        &self,
-        s: S,
-        access: A,
-        at: usize,
-        stride: usize,
-        lane: usize,
-        _: Sums,
-    ) {
+    unsafe fn step<S: Simd, A: Access<S>, const R: usize>(&self, s: S, at: Registers<A>) {
         // SAFETY: the places are inside the arrays and the pattern by the caller's promise.
         unsafe {
-            let factor = access.load(s, self.factor.as_ptr().add(lane));
+            let factor = at.pattern(s, self.factor);
             for r in 0..R {
-                let at = at + r * stride;
-                let x = access.load(s, self.x.as_ptr().add(at));
-                access.store(s, self.out.get().add(at), s.mul(x, factor));
+                at.store(s, r, self.out, s.mul(at.load(s, r, self.x), factor));
             }
         }
     }
@@ -113,27 +103,18 @@ impl Pass for Backward<'_> {
     const TOGETHER: bool = true;
 
     #[inline(always)]
-    unsafe fn step<S: Simd, A: Access<S>, const R: usize>(
-        &self,
-        s: S,
-        access: A,
-        at: usize,
-        stride: usize,
-        lane: usize,
-        sums: Sums,
-    ) {
+    unsafe fn step<S: Simd, A: Access<S>, const R: usize>(&self, s: S, at: Registers<A>) {
         // SAFETY: the places are inside the arrays, the pattern and the sums by the caller's promise.
         unsafe {
-            let factor = access.load(s, self.factor.as_ptr().add(lane));
+            let factor = at.pattern(s, self.factor);
             let mut sum = s.zero();
             for r in 0..R {
-                let at = at + r * stride;
-                let x = access.load(s, self.x.as_ptr().add(at));
-                let g = access.load(s, self.gradient.as_ptr().add(at));
+                let x = at.load(s, r, self.x);
+                let g = at.load(s, r, self.gradient);
                 sum = s.mul_add(g, x, sum);
-                access.store(s, self.dx.get().add(at), s.mul(g, factor));
+                at.store(s, r, self.dx, s.mul(g, factor));
             }
-            sums.add(s, access, 0, lane, sum);
+            at.add_to_sum(s, 0, sum);
         }
     }
 }

@@ -1,0 +1,18 @@
+//! Batch normalisation fused with the activation and the residual sum around it, forward and backward (Ioffe & Szegedy 2015).
+//!
+//! All arrays are `[pixels, channels]`, channels last, with the pixels of the whole batch. Each file below owns one pass; how memory is
+//! walked is the business of `channels`.
+
+mod act_backward;
+mod backward;
+mod gradients;
+mod moments;
+mod normalize;
+mod source;
+#[cfg(test)]
+mod tests;
+
+pub use act_backward::{Derivative, act_backward};
+pub use backward::NormActBackward;
+pub use moments::{Moments, moments};
+pub use normalize::normalize_act;
