@@ -66,12 +66,17 @@ pub(super) fn join(a: Option<Route>, b: Option<Route>) -> Option<Route> {
 ///
 /// # Panics
 ///
-/// When it is not a float on Flex; [`route`] was asked before.
+/// As [`tracked`].
 pub(super) fn plain<const D: usize>(tensor: Tensor<D>) -> FlexTensor {
     tracked(tensor).into_primitive()
 }
 
 /// The tensor with its history; a constant where it has none.
+///
+/// # Panics
+///
+/// When it is not a float on Flex. No caller can see that: each has asked [`route`] about this tensor, which lets through nothing but
+/// `f32` on Flex, and Burn keeps integers, booleans and quantised numbers under other types.
 pub(super) fn tracked<const D: usize>(tensor: Tensor<D>) -> FloatTensor<Autodiff<Flex>> {
     let DispatchTensor { kind, .. } = tensor.into_dispatch();
     let kind = match kind {
@@ -87,7 +92,7 @@ pub(super) fn tracked<const D: usize>(tensor: Tensor<D>) -> FloatTensor<Autodiff
         DispatchTensorKind::Flex(BackendTensor::Float(tensor)) => {
             FloatTensor::<Autodiff<Flex>>::new(tensor)
         }
-        _ => panic!("a float tensor on Flex was expected"),
+        _ => unreachable!("a route was found for a tensor that is no float on Flex"),
     }
 }
 
