@@ -17,7 +17,7 @@ use rekindle_augment::{DecodeLimits, Decoded, RgbImage, decode, read_header};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    BadImage, DataError, DecodedCache, ImageFolder, ImageProblem, scan::check_class_counts,
+    BadImage, DataError, DecodedCache, ImageFolder, ImageProblem, folder::check_class_counts,
 };
 
 /// How much of a file is read at first to check its header.

@@ -11,7 +11,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{DataError, ImageFolder, Sample, SplitName, scan::check_class_counts};
+use super::{DataError, ImageFolder, Sample, SplitName, folder::check_class_counts};
 
 const VERSION: u32 = 1;
 
