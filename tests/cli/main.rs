@@ -11,5 +11,6 @@ mod figures;
 mod full_disk;
 mod interrupt;
 mod output;
+mod sources;
 mod support;
 mod whole_run;

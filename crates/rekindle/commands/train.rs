@@ -1,4 +1,4 @@
-//! `rekindle train`: a recipe and a folder to a run.
+//! `rekindle train`: a recipe and labelled images to a run.
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -22,7 +22,7 @@ pub fn run(args: &TrainArgs, started: Instant) -> Result<Ending> {
         }
         None => {
             let recipe = Recipe::load(args.recipe.as_deref(), &overrides(args)?)?;
-            let data = args.data.clone().context("no folder of images is given")?;
+            let data = args.data.clone().context("no images are given")?;
             let directory = args.runs.join(
                 args.name
                     .clone()
@@ -38,6 +38,7 @@ pub fn run(args: &TrainArgs, started: Instant) -> Result<Ending> {
     let plan = Plan::new(recipe, &data)?;
     print::scan_notes(plan.dataset.folder());
     print::bad_images(&plan.bad_images);
+    print::plan_notes(&plan);
     if args.dry_run {
         plan::print(&plan, &directory, args.json)?;
         return Ok(Ending::Done);
@@ -59,6 +60,7 @@ pub fn run(args: &TrainArgs, started: Instant) -> Result<Ending> {
     match outcome? {
         RunOutcome::Finished(report) => {
             closing::print(&plan, &report, &options.directory, args.json)?;
+            print::limit_note(&plan);
             Ok(Ending::Done)
         }
         RunOutcome::Interrupted => {
@@ -99,6 +101,7 @@ fn overrides(args: &TrainArgs) -> Result<Vec<String>> {
         args.bad_images
             .map(|policy| text("data.bad_images", policy.name())),
     );
+    settings.extend(args.limit.map(|images| format!("data.limit={images}")));
     Ok(settings)
 }
 
@@ -148,12 +151,14 @@ fn remove_unless_resumable(directory: &Path) {
     let _ = std::fs::remove_dir(directory);
 }
 
-/// The folder's name with the first number that is free.
+/// The folder's name, or the file's without its extension, with the first number that is free.
 fn free_name(runs: &Path, data: &Path) -> String {
     let whole = data.canonicalize().unwrap_or_else(|_| data.to_path_buf());
-    let folder = whole
-        .file_name()
-        .map_or_else(|| "run".into(), |name| name.to_string_lossy());
+    let name = match whole.is_file() {
+        true => whole.file_stem(),
+        false => whole.file_name(),
+    };
+    let folder = name.map_or_else(|| "run".into(), |name| name.to_string_lossy());
     (1u64..)
         .map(|number| format!("{folder}-{number}"))
         .find(|name| !runs.join(name).exists())

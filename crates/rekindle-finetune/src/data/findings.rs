@@ -35,6 +35,22 @@ impl SkippedFiles {
     }
 }
 
+impl SkippedFiles {
+    /// Adds the counts of another part of the same data.
+    pub(super) fn add(&mut self, other: Self) {
+        self.hidden += other.hidden;
+        self.unclassified += other.unclassified;
+        for (counts, more) in [
+            (&mut self.unsupported, other.unsupported),
+            (&mut self.other, other.other),
+        ] {
+            for (extension, count) in more {
+                *counts.entry(extension).or_default() += count;
+            }
+        }
+    }
+}
+
 impl Display for SkippedFiles {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let mut parts = Vec::new();
@@ -102,6 +118,21 @@ pub enum ScanWarning {
     RepeatedSubfolders {
         /// The names they share.
         folders: Vec<String>,
+    },
+    /// Rows that say again what another row says; they are left out.
+    RepeatedRows {
+        /// How many there are.
+        count: usize,
+    },
+    /// Columns of a manifest that are not used.
+    UnusedColumns {
+        /// Their names.
+        columns: Vec<String>,
+    },
+    /// Groups whose images the data itself puts into more than one split.
+    GroupsAcrossSplits {
+        /// Their names.
+        groups: Vec<String>,
     },
     /// A link that leads back to a folder it lies in; it was not followed.
     LinkCycle {
@@ -174,6 +205,17 @@ impl Display for ScanWarning {
                 "the class folders hold no images themselves but folders with the same names ({}): if those are the classes, give the \
                  folder that holds them",
                 first_ten(folders)
+            ),
+            Self::RepeatedRows { count } => {
+                write!(f, "rows that repeat another one and are left out: {count}")
+            }
+            Self::UnusedColumns { columns } => {
+                write!(f, "columns that are not used: {}", first_ten(columns))
+            }
+            Self::GroupsAcrossSplits { groups } => write!(
+                f,
+                "groups with images in more than one of train, validation and test: {}; figures will be better than on new groups",
+                first_ten(groups)
             ),
             Self::LinkCycle { path } => {
                 write!(

@@ -1,16 +1,17 @@
 //! What is known of an image folder after it was listed: classes and samples.
 //!
-//! The listing itself is `scan.rs`'s; this file owns the types that the rest of the data side works on. What was
+//! The listing itself is that of `scan.rs`, `manifest.rs` or `shards.rs`; this file owns the types that the rest of the data side works on. What was
 //! odd or left out is `findings.rs`'s.
 
 use std::{
     fmt::{self, Display, Formatter},
     path::PathBuf,
+    sync::Arc,
 };
 
 use serde::{Deserialize, Serialize};
 
-use super::{ClassIndex, DataError, ScanWarning, SkippedFiles};
+use super::{ClassIndex, DataError, ScanWarning, SkippedFiles, TarMember};
 
 /// One of the parts of a data set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -49,15 +50,30 @@ impl Display for SplitName {
 /// One labelled image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sample {
-    /// Path relative to the folder's root.
+    /// Path relative to the folder's root; of a member of a tar file, the tar file's path followed by the member's.
     pub path: PathBuf,
     /// Index into the folder's [`ClassIndex`].
     pub class: usize,
-    /// The split whose folder it lies in, or `None` where the root holds the class folders themselves.
+    /// The split that the data says it is of, or `None` where the data has no splits.
     pub split: Option<SplitName>,
+    /// Index into the folder's [`groups`](ImageFolder::groups), where it is of one.
+    pub group: Option<u32>,
+    /// Index into the folder's [`members`](ImageFolder::members), where it lies in a tar file.
+    pub member: Option<u32>,
 }
 
 impl Sample {
+    /// A file of its own, of no group.
+    pub fn file(path: PathBuf, class: usize, split: Option<SplitName>) -> Self {
+        Self {
+            path,
+            class,
+            split,
+            group: None,
+            member: None,
+        }
+    }
+
     /// Whether it is one of a split's images; without a split it is a training image.
     pub fn belongs_to(&self, split: SplitName) -> bool {
         self.split.unwrap_or(SplitName::Train) == split
@@ -70,21 +86,48 @@ impl Sample {
             .iter()
             .map(|part| part.to_string_lossy())
             .collect();
-        parts.join("/")
+        let key = parts.join("/");
+        // The root of an absolute path is a part of its own.
+        match key.strip_prefix("//") {
+            Some(rest) => format!("/{rest}"),
+            None => key,
+        }
     }
 }
 
-/// A folder of labelled images, as [`scan_folder`](super::scan_folder) found it.
+/// What labelled images were read from.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SourceKind {
+    /// A folder with class folders.
+    #[default]
+    Folder,
+    /// A list of paths and labels.
+    Manifest,
+    /// Tar files with images and labels.
+    Shards,
+}
+
+/// Labelled images, as [`open_data`](super::open_data) found them in a folder, a manifest or tar shards.
 ///
-/// Samples are ordered by split (train, validation, test), then class, then path, whatever order the system lists files in.
-#[derive(Debug, Clone)]
+/// Samples are ordered by split (train, validation, test), then class, then path, whatever order the system or the manifest lists them
+/// in.
+#[derive(Debug, Clone, Default)]
 pub struct ImageFolder {
+    /// What was opened: the folder itself, the manifest, or the tar file or folder of them.
+    pub source: PathBuf,
+    /// What that is.
+    pub kind: SourceKind,
     /// The folder that the samples' paths are relative to.
     pub root: PathBuf,
     /// The classes, from the training images' folders.
     pub classes: ClassIndex,
     /// Every image.
     pub samples: Vec<Sample>,
+    /// Names of the groups: images of one group (one patient, one video, one burst) are never divided between training and validation.
+    pub groups: Vec<Arc<str>>,
+    /// Where the images of tar files lie.
+    pub members: Vec<TarMember>,
     /// The fewest usable training images a class may have: 2 where validation images are taken from them, 1 where they have their own
     /// folder, 0 for a folder that is only evaluated.
     pub least_per_class: usize,
@@ -100,19 +143,11 @@ impl ImageFolder {
     /// The paths are those that [`list_images`](super::list_images) gives.
     pub fn unlabelled(paths: Vec<PathBuf>) -> Self {
         Self {
-            root: PathBuf::new(),
-            classes: ClassIndex::default(),
             samples: paths
                 .into_iter()
-                .map(|path| Sample {
-                    path,
-                    class: 0,
-                    split: None,
-                })
+                .map(|path| Sample::file(path, 0, None))
                 .collect(),
-            least_per_class: 0,
-            warnings: Vec::new(),
-            skipped: SkippedFiles::default(),
+            ..Self::default()
         }
     }
 
@@ -139,7 +174,7 @@ impl ImageFolder {
             .counts(indices.iter().map(|&index| self.samples[index].class))
     }
 
-    /// The full path of a sample.
+    /// The full path of a sample; of a member of a tar file, the tar file's followed by the member's.
     pub fn path_of(&self, sample: &Sample) -> PathBuf {
         self.root.join(&sample.path)
     }
@@ -187,14 +222,13 @@ mod tests {
     #[test]
     fn keys_use_slashes_on_every_system() {
         let path = ["cat", "inner", "a.png"].iter().collect();
-        assert_eq!(
-            Sample {
-                path,
-                class: 0,
-                split: None
-            }
-            .key(),
-            "cat/inner/a.png"
-        );
+        assert_eq!(Sample::file(path, 0, None).key(), "cat/inner/a.png");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn the_key_of_an_absolute_path_is_the_path() {
+        let sample = Sample::file("/far/a.png".into(), 0, None);
+        assert_eq!(sample.key(), "/far/a.png");
     }
 }

@@ -170,8 +170,11 @@ impl Listing {
             if !images.is_empty() {
                 missing.remove(&class);
             }
-            self.samples
-                .extend(images.into_iter().map(|path| Sample { path, class, split }));
+            self.samples.extend(
+                images
+                    .into_iter()
+                    .map(|path| Sample::file(path, class, split)),
+            );
         }
         let none = self.samples.len() == before;
         if !none && !missing.is_empty() {
@@ -254,12 +257,14 @@ impl Listing {
             .map(|path| ScanWarning::LinkCycle { path });
         self.warnings.extend(cycles);
         ImageFolder {
+            source: self.root.clone(),
             root: self.root,
             classes: self.classes,
             samples: self.samples,
             least_per_class,
             warnings: self.warnings,
             skipped: self.walk.skipped,
+            ..ImageFolder::default()
         }
     }
 }
