@@ -61,7 +61,8 @@ struct Fields<'a> {
 ///
 /// Paths that are not absolute start from `root`, or from the manifest's folder. Labels are names whatever they look like: `0` and `1` are
 /// the classes called so. A split is one of the names that split folders may have, see [`SplitName::of_folder`]; rows without one are
-/// training images. Blank lines are passed over, and rows that repeat another one are left out and counted.
+/// training images. Blank lines are passed over (the line that an error
+/// names may be one just before its row), and rows that repeat another one are left out and counted.
 ///
 /// # Errors
 /// [`ManifestError`], with the line where there is one; a class with too few training images.

@@ -43,7 +43,11 @@ pub(super) fn read(
         }
         let object: Map<String, Value> = serde_json::from_str(row).map_err(|error| {
             let expected = "expected an object such as {\"path\": \"a.jpg\", \"label\": \"cat\"}";
-            reader.wrong(line, format!("{error}; {expected}"))
+            // The reader counts the lines of this row alone.
+            let text = error.to_string();
+            let reason = text.split(" at line ").next().unwrap_or_default();
+            let column = error.column();
+            reader.wrong(line, format!("{reason} at column {column}; {expected}"))
         })?;
         let before = found.len();
         for key in object.keys() {

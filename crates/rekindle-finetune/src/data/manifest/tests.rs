@@ -165,9 +165,9 @@ fn paths_start_from_the_manifest_or_the_root_and_absolute_ones_are_kept() {
 
 #[test]
 fn mistakes_are_told_with_their_line() {
-    let text = error("a.csv", "path,label\n1.png,x\n\n2.png,y,z\n");
+    let text = error("a.csv", "path,label\n1.png,x\n2.png,y,z\n");
     assert!(
-        text.contains("a.csv`, line 4: it has 3 fields, expected 2"),
+        text.contains("a.csv`, line 3: it has 3 fields, expected 2"),
         "{text}"
     );
     let text = error("a.csv", "path,label\n1.png,x\n2.png,\n");
@@ -182,7 +182,9 @@ fn mistakes_are_told_with_their_line() {
         "{\"path\": \"1\", \"label\": \"x\"}\n{\"path\": \"2\", \n",
     );
     assert!(
-        text.contains("line 2: ") && text.contains("expected an object such as"),
+        text.contains("line 2: ")
+            && text.contains("expected an object such as")
+            && !text.contains("line 1"),
         "{text}"
     );
     let text = error("a.jsonl", "{\"path\": \"1\", \"label\": [\"x\", \"y\"]}\n");
