@@ -99,7 +99,7 @@ impl Frozen {
         for chunk in samples.chunks(BATCH) {
             let mut pixels = Vec::new();
             for &sample in chunk {
-                let bytes = std::fs::read(folder.path_of(&folder.samples[sample]))?;
+                let bytes = folder.read(&folder.samples[sample])?;
                 let image = decode(&bytes, &DecodeLimits::default())?.image;
                 let view = pipeline.apply(&image, &mut SampleRng::new(SEED, 0, sample as u64));
                 pixels.extend_from_slice(view.as_raw());

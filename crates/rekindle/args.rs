@@ -9,13 +9,14 @@ Examples:
   rekindle check photos                            what would spoil training on photos
   rekindle preview photos                          a picture of what training sees
   rekindle train photos                            fine-tune on photos/CLASS/IMAGE
+  rekindle train labels.csv                        with columns path and label
   rekindle train photos --set phase1.epochs=20     with another setting
   rekindle train --resume runs/photos-1            go on after Ctrl-C
   rekindle evaluate runs/photos-1 test-photos      measure the result
   rekindle predict runs/photos-1 new/ --csv        class and probability of each image
   rekindle bench resnet18 resnet50                 how fast backbones are here";
 
-/// Fine-tune pretrained CNN backbones on a folder of images.
+/// Fine-tune pretrained CNN backbones on labelled images.
 #[derive(Debug, Parser)]
 #[command(name = "rekindle", version, after_help = EXAMPLES, max_term_width = 100)]
 pub struct Args {
@@ -31,9 +32,9 @@ pub enum Command {
     Check(CheckArgs),
     /// Draw what training sees of some images: the evaluation view and augmented ones
     Preview(PreviewArgs),
-    /// Train a classifier on a folder with one folder of images per class
+    /// Train a classifier on labelled images: a folder, a manifest or tar shards
     Train(TrainArgs),
-    /// Measure a model on a folder of images whose classes are known
+    /// Measure a model on images whose classes are known
     Evaluate(EvaluateArgs),
     /// Tell the classes of images
     Predict(PredictArgs),
@@ -98,19 +99,26 @@ pub struct PreviewArgs {
 }
 
 const TRAIN_EXAMPLES: &str = "\
-DATA holds one folder per class, or the folders train, val and, if you like, test, with class folders in each. It is only read.
+DATA is one of these, and is only read:
+  a folder     one folder per class, or the folders train, val and, if you like, test, with class folders in each
+  a manifest   .csv, .tsv or .jsonl with a row for each image: path, label and, if you like, split and group
+  tar shards   a .tar file, or a folder of them: 0001.jpg followed by 0001.cls, .txt or .json with its label
 
 Every setting of a recipe can be given with --set; `rekindle train DATA --dry-run` prints them all. Examples:
   --set phase1.epochs=20 --set phase2.epochs=0     head only
   --set unfreeze.from=all                          all stages in phase 2
   --set phase2.optim.name=sgd                      another optimiser
-  --set input.size=[160,160]                       smaller images, faster";
+  --set input.size=[160,160]                       smaller images, faster
+  --set data.sampling=balanced                     every class equally often
+  --set data.group_by=prefix                       a_1.jpg and a_2.jpg never divided
+  --set data.folds=5 --set data.fold=2             second fold of five for validation
+  --set data.label_column=breed                    that column of a manifest";
 
 /// Arguments of `train`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = TRAIN_EXAMPLES)]
 pub struct TrainArgs {
-    /// The folder of images
+    /// The images: a folder, a manifest (.csv, .tsv, .jsonl) or tar shards
     #[arg(required_unless_present = "resume")]
     pub data: Option<PathBuf>,
     /// A recipe: settings in a TOML file, over the defaults
@@ -140,6 +148,9 @@ pub struct TrainArgs {
     /// What to do with images that cannot be decoded [default: fail]
     #[arg(long, value_name = "POLICY")]
     pub bad_images: Option<BadImagesArg>,
+    /// Use so many images in all, of each class in proportion: to see whether a run works
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    pub limit: Option<usize>,
     /// Check everything and print the plan, but write nothing
     #[arg(long)]
     pub dry_run: bool,
@@ -147,7 +158,7 @@ pub struct TrainArgs {
     #[arg(
         long,
         value_name = "RUN",
-        conflicts_with_all = ["data", "recipe", "set", "seed", "name", "runs", "backbone", "weights", "device", "bad_images", "dry_run"]
+        conflicts_with_all = ["data", "recipe", "set", "seed", "name", "runs", "backbone", "weights", "device", "bad_images", "limit", "dry_run"]
     )]
     pub resume: Option<PathBuf>,
     /// Print the result as JSON
@@ -163,7 +174,7 @@ pub struct TrainArgs {
 pub struct EvaluateArgs {
     /// A model file, or the directory of a run
     pub model: PathBuf,
-    /// The folder of images, with the class folders that the model knows
+    /// The images, as for `train`, with classes that the model knows
     pub data: PathBuf,
     /// Which images [default: test/ if it is there, else val/, else all]
     #[arg(long)]
@@ -171,6 +182,9 @@ pub struct EvaluateArgs {
     /// A run's split.json: measure on that run's own validation images, or on the part named with --split
     #[arg(long, value_name = "FILE")]
     pub run_split: Option<PathBuf>,
+    /// How DATA is read: a setting that begins with `data.`, as for `train`; may be given many times
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
     /// Print the figures as JSON
     #[arg(long)]
     pub json: bool,

@@ -1,4 +1,4 @@
-//! The program `rekindle`: fine-tunes pretrained CNN backbones on a folder of images.
+//! The program `rekindle`: fine-tunes pretrained CNN backbones on labelled images.
 //!
 //! Owns the command line, what is printed and the exit code: 0 done, 1 a run that was interrupted or a check that found something
 //! serious, 2 an error. All work is `rekindle-finetune`'s.

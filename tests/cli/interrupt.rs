@@ -103,6 +103,35 @@ fn a_run_interrupted_in_each_phase_ends_as_if_it_never_was() {
 }
 
 #[test]
+fn an_interrupted_run_with_balanced_drawing_goes_on_with_the_same_images() {
+    let place = Place::with_photos();
+    place.add_images("photos/sky", "sky", 20);
+    let start = |name| {
+        let more = [
+            "--set",
+            "data.sampling=balanced",
+            "--set",
+            "phase1.epochs=2",
+        ];
+        let streamed = ["--set", "data.feature_cache_mb=0"];
+        [
+            &["train", "photos", "--name", name],
+            SETTINGS,
+            &more,
+            &streamed,
+        ]
+        .concat()
+    };
+    let first = interrupted_at(&place, &start("a"), "phase 2");
+    assert_eq!(first.code, Some(1), "{first:?}");
+    place.rekindle(&["train", "--resume", "runs/a"]).success();
+    place.rekindle(&start("b")).success();
+    let csv =
+        |name: &str| String::from_utf8(place.read(&format!("runs/{name}/metrics.csv"))).unwrap();
+    assert_same_metrics(&csv("a"), &csv("b"));
+}
+
+#[test]
 fn a_run_whose_images_changed_is_not_resumed() {
     let place = Place::with_photos();
     let start = [&["train", "photos", "--name", "a"], SETTINGS].concat();

@@ -14,5 +14,6 @@ mod interrupt;
 mod output;
 mod precision;
 mod preview;
+mod sources;
 mod support;
 mod whole_run;

@@ -67,6 +67,15 @@ impl FrozenNetwork {
         }
     }
 
+    /// The features at a tap, computed from images.
+    pub fn features(&self, images: &RgbBatch, tap: Tap) -> Features {
+        let lower = self.lower(images);
+        match tap {
+            Tap::Boundary => lower,
+            Tap::Head => self.upper(lower),
+        }
+    }
+
     /// From the boundary to the head's input in phase 1.
     fn upper(&self, features: Features) -> Features {
         let Features::Maps { maps, taps } = features else {

@@ -1,4 +1,4 @@
-//! Fine-tuning of pretrained CNN backbones on a folder of images.
+//! Fine-tuning of pretrained CNN backbones on labelled images.
 //!
 //! A [`Recipe`] is what the user wrote; [`Plan::new`] checks it against a folder; [`run`](run()) trains and writes the result, one
 //! `model.safetensors` that [`Predictor`] loads by itself.

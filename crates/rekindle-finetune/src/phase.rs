@@ -13,7 +13,9 @@ use rekindle_head::one_hot;
 
 use crate::checkpoint::{Checkpoint, Progress, restore_optimizer};
 use crate::classifier::{Features, Tail, TailState};
-use crate::data::{Dataset, LastBatch, Loader, LoaderOptions, batches, epoch_order};
+use crate::data::{
+    Dataset, Draw, LastBatch, Loader, LoaderOptions, Sampling, balanced_epoch, batches, epoch_order,
+};
 use crate::features::{FeatureCache, FrozenNetwork, Tap};
 use crate::metrics::{Metrics, MetricsReport};
 use crate::observer::{EpochRecord, Observer, StepProgress};
@@ -143,7 +145,8 @@ impl Phase<'_> {
                     return Ok(PhaseEnd::Interrupted);
                 };
                 let classes = self.plan.facts.classes.len();
-                let targets = one_hot(&self.targets(batch), classes, &self.plan.device)?;
+                let samples = batch.iter().map(|draw| draw.sample);
+                let targets = one_hot(&self.targets(samples), classes, &self.plan.device)?;
                 let mut dropout =
                     SampleRng::new(recipe.seed ^ DROPOUT, self.epoch_id(epoch), step as u64);
                 tail.head.seed_dropout(dropout.next_u64());
@@ -276,7 +279,7 @@ impl Phase<'_> {
                         batch.iter().map(|sample| (*sample, 0)).collect();
                     add(
                         cache.get(self.network, self.tap, &wanted)?,
-                        &self.targets(batch),
+                        &self.targets(batch.iter().copied()),
                     )?;
                 }
             }
@@ -291,7 +294,8 @@ impl Phase<'_> {
                     LoaderOptions::default(),
                 )? {
                     let batch = batch?;
-                    add(self.network.lower(&batch.images), &batch.targets)?;
+                    let features = self.network.features(&batch.images, self.tap);
+                    add(features, &batch.targets)?;
                 }
             }
         }
@@ -302,37 +306,35 @@ impl Phase<'_> {
         epoch_id(self.number, epoch)
     }
 
-    /// The samples of each step. The first epoch on cached features follows the cache's blocks, so that the first step needs few.
-    fn batches(&self, epoch: usize) -> Vec<Vec<usize>> {
-        let order: Vec<usize> = match self.number == 1 && epoch == 0 {
-            true => self.samples.to_vec(),
-            false => {
-                let order = epoch_order(
-                    self.samples.len(),
-                    self.plan.recipe.seed,
-                    self.epoch_id(epoch),
-                );
-                order.into_iter().map(|place| self.samples[place]).collect()
-            }
+    /// The images of each step. The first epoch on cached features follows the cache's blocks, so that the first step needs few.
+    fn batches(&self, epoch: usize) -> Vec<Vec<Draw>> {
+        let first = self.number == 1 && epoch == 0;
+        let id = if first { 0 } else { self.epoch_id(epoch) };
+        let order: Vec<Draw> = match self.plan.recipe.data.sampling {
+            Sampling::Shuffle if first => self.samples.iter().copied().map(Draw::from).collect(),
+            Sampling::Shuffle => epoch_order(self.samples.len(), self.plan.recipe.seed, id)
+                .into_iter()
+                .map(|place| Draw::from(self.samples[place]))
+                .collect(),
+            Sampling::Balanced => balanced_draws(self.plan, id),
         };
         batches(&order, self.recipe.batch_size, LastBatch::MergeSingle)
     }
 
-    fn targets(&self, batch: &[usize]) -> Vec<usize> {
+    fn targets(&self, batch: impl Iterator<Item = usize>) -> Vec<usize> {
         let samples = &self.plan.dataset.folder().samples;
-        batch.iter().map(|sample| samples[*sample].class).collect()
+        batch.map(|sample| samples[sample].class).collect()
     }
 
     /// Each sample with the view that the epoch takes of it.
-    fn views(&self, epoch: usize, batch: &[usize]) -> Vec<(usize, usize)> {
+    fn views(&self, epoch: usize, batch: &[Draw]) -> Vec<(usize, usize)> {
         let recipe = &self.plan.recipe;
         let views = recipe.augment.views as u32;
-        let view = |sample: &usize| match self.number == 1 && epoch == 0 {
-            true => (*sample, 0),
+        let view = |draw: &Draw| match self.number == 1 && epoch == 0 {
+            true => (draw.sample, 0),
             false => {
-                let mut rng =
-                    SampleRng::new(recipe.seed ^ VIEWS, self.epoch_id(epoch), *sample as u64);
-                (*sample, rng.below(views) as usize)
+                let mut rng = draw.rng(recipe.seed ^ VIEWS, self.epoch_id(epoch));
+                (draw.sample, rng.below(views) as usize)
             }
         };
         batch.iter().map(view).collect()
@@ -342,7 +344,7 @@ impl Phase<'_> {
         &self,
         inputs: &'f mut Inputs,
         epoch: usize,
-        batches: &[Vec<usize>],
+        batches: &[Vec<Draw>],
         skip: usize,
     ) -> Result<Feed<'f>, FinetuneError> {
         Ok(match inputs {
@@ -378,7 +380,7 @@ impl Phase<'_> {
         &self,
         feed: &mut Feed,
         epoch: usize,
-        batch: &[usize],
+        batch: &[Draw],
         observer: &mut dyn Observer,
     ) -> Result<Option<Features>, FinetuneError> {
         match feed {
@@ -408,7 +410,7 @@ impl Phase<'_> {
                 let Some(next) = loader.next() else {
                     unreachable!("the loader has a batch for every step");
                 };
-                Ok(Some(self.network.lower(&next?.images)))
+                Ok(Some(self.network.features(&next?.images, self.tap)))
             }
         }
     }
@@ -445,6 +447,13 @@ impl Feed<'_> {
             Self::Streamed(loader) => loader.waited(),
         }
     }
+}
+
+/// The images of an epoch in which all classes are used equally often.
+pub fn balanced_draws(plan: &Plan, epoch: u64) -> Vec<Draw> {
+    let samples = &plan.dataset.folder().samples;
+    let class_of = |sample: usize| samples[sample].class;
+    balanced_epoch(&plan.split.train, class_of, plan.recipe.seed, epoch)
 }
 
 /// How far a loss moves a share of right images: only enough to break ties, which small validation sets are full of.

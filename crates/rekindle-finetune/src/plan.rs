@@ -1,5 +1,6 @@
-//! The checked form of a recipe for one folder: complete, printed by `--dry-run`, saved with the run.
+//! The checked form of a recipe for one set of images: complete, printed by `--dry-run`, saved with the run.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -10,9 +11,12 @@ use serde::Serialize;
 
 use crate::FinetuneError;
 use crate::classifier::Joint;
-use crate::data::{BadImage, DataError, Dataset, Split, scan_folder};
+use crate::data::{
+    BadImage, BadImages, DataError, Dataset, HoldOut, ImageFolder, SourceKind, Split, SplitName,
+    limited, open_data,
+};
 use crate::device::device_from_name;
-use crate::recipe::{PhaseRecipe, Recipe, UnfreezeFrom};
+use crate::recipe::{DataRecipe, PhaseRecipe, Recipe, UnfreezeFrom};
 use crate::setting::SettingError;
 use crate::suggest::did_you_mean;
 use crate::weights;
@@ -43,11 +47,23 @@ pub struct Plan {
 pub struct Facts {
     /// Version of rekindle.
     pub rekindle: &'static str,
-    /// The folder.
+    /// The folder, manifest or tar shards.
     pub data: PathBuf,
+    /// Which of these it is.
+    pub source: SourceKind,
+    /// Images of the data before `data.limit`; none without a limit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub images_before_limit: Option<usize>,
+    /// Images whose header was read, or that were decoded, by now.
+    pub images_checked: usize,
+    /// How training and validation images were told apart, in words.
+    pub divided_by: String,
+    /// Groups among the training and among the validation images; none where there are no groups.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub groups: Option<[usize; 2]>,
     /// Class names in the order of the logits.
     pub classes: Vec<String>,
-    /// Images for training and validation, of each class.
+    /// Images for training, of each class.
     pub train_per_class: Vec<usize>,
     /// Images for validation, of each class.
     pub validation_per_class: Vec<usize>,
@@ -64,12 +80,13 @@ pub struct Facts {
 }
 
 impl Plan {
-    /// Checks a recipe against a folder. Reads the folder and the headers of its images; writes nothing.
+    /// Checks a recipe against a folder, a manifest or tar shards. Reads the data's names and labels and the headers of its images (of many,
+    /// of some; see [`DataRecipe::checked_headers`](crate::DataRecipe::checked_headers)); writes nothing.
     ///
     /// # Errors
     ///
     /// Anything that would stop the run later and can be known now.
-    pub fn new(recipe: Recipe, data: &Path) -> Result<Self, FinetuneError> {
+    pub fn new(mut recipe: Recipe, data: &Path) -> Result<Self, FinetuneError> {
         let device = device_from_name(&recipe.device)?;
         recipe.precision.check(&recipe.device)?;
         let card = weights::card_from_name(&recipe.backbone.name)?;
@@ -87,38 +104,47 @@ impl Plan {
         let taps = taps(recipe.features.taps, stages.len())?;
         check_settings(&recipe)?;
 
-        let folder = scan_folder(data)?;
+        if let Some(root) = &mut recipe.data.root {
+            // A run that goes on may be started from another directory.
+            *root = std::path::absolute(&root).unwrap_or_else(|_| root.clone());
+        }
+        let settings = &recipe.data;
+        let folder = open_data(data, &settings.source_options())?;
+        let found = folder.samples.len();
+        let folder = match settings.limit {
+            Some(limit) => limited(folder, limit, settings.validation_share, recipe.seed)?,
+            None => folder,
+        };
         let classes = folder.classes.names().to_vec();
         recipe.head.check()?;
         recipe.loss.check(classes.len())?;
         let dataset = Dataset::new(
             folder,
             DecodeLimits::default(),
-            recipe.data.image_cache_mb << 20,
+            settings.image_cache_mb << 20,
         );
-        let verified = match recipe.data.bad_images {
-            crate::data::BadImages::Fail => dataset.verify_headers(recipe.data.bad_images)?,
+        let verified = match settings.bad_images {
+            BadImages::Fail => {
+                dataset.verify_some_headers(settings.bad_images, settings.checked_headers)?
+            }
             // What is to be left out must be known before the split.
-            crate::data::BadImages::Skip => dataset.verify_decode(recipe.data.bad_images)?,
+            BadImages::Skip => dataset.verify_decode(settings.bad_images)?,
         };
         let folder = dataset.folder();
-        let split = Split::of_folder(
-            folder,
-            &verified.good,
-            recipe.data.validation_share,
-            recipe.seed,
-        )?;
+        let split = Split::of_folder(folder, &verified.good, settings.hold_out(), recipe.seed)?;
         if split.validation.is_empty() {
-            return Err(DataError::NoImages {
-                path: data.join("val"),
-                found: "no validation images".into(),
-            }
-            .into());
+            let path = folder.source.clone();
+            return Err(DataError::NoValidation { path }.into());
         }
         let facts = Facts {
             rekindle: env!("CARGO_PKG_VERSION"),
             // A run that goes on may be started from another directory.
             data: std::path::absolute(data).unwrap_or_else(|_| data.to_path_buf()),
+            source: folder.kind,
+            images_before_limit: settings.limit.map(|_| found),
+            images_checked: verified.checked,
+            divided_by: divided_by(folder, settings),
+            groups: groups(folder, &split),
             train_per_class: folder.class_counts(&split.train),
             validation_per_class: folder.class_counts(&split.validation),
             classes,
@@ -167,6 +193,26 @@ impl Plan {
     }
 }
 
+/// How training and validation images were told apart.
+fn divided_by(folder: &ImageFolder, settings: &DataRecipe) -> String {
+    match settings.hold_out() {
+        _ if folder.has(SplitName::Validation) => "the splits of the data".into(),
+        HoldOut::Share(share) => format!("a share of {share} for validation"),
+        HoldOut::Fold { fold, folds } => format!("fold {fold} of {folds} for validation"),
+    }
+}
+
+/// How many groups the training and the validation images are of, where any are; an image of none counts as one.
+fn groups(folder: &ImageFolder, split: &Split) -> Option<[usize; 2]> {
+    let count = |images: &[usize]| {
+        let groups = images.iter().map(|&index| folder.samples[index].group);
+        let alone = groups.clone().filter(Option::is_none).count();
+        alone + groups.flatten().collect::<HashSet<u32>>().len()
+    };
+    let any = folder.samples.iter().any(|sample| sample.group.is_some());
+    any.then(|| [count(&split.train), count(&split.validation)])
+}
+
 fn first_unfrozen(recipe: &Recipe, stages: &[String]) -> Result<usize, FinetuneError> {
     if recipe.phase2.epochs == 0 {
         return Ok(stages.len());
@@ -211,6 +257,7 @@ fn taps(count: usize, stages: usize) -> Result<Vec<usize>, SettingError> {
 }
 
 fn check_settings(recipe: &Recipe) -> Result<(), SettingError> {
+    recipe.data.check()?;
     check_phase(
         &recipe.phase1,
         ["phase1.batch_size", "phase1.lr", "phase1.l1"],

@@ -1,5 +1,7 @@
 //! What the user wrote: a TOML file and `--set key=value`, over the defaults. Unchecked; [`Plan`](crate::Plan) is the checked form.
 
+mod data;
+
 use std::path::{Path, PathBuf};
 
 use rekindle_augment::ops::{HorizontalFlip, RandomResizedCrop};
@@ -10,12 +12,13 @@ use toml::{Table, Value};
 
 use crate::FinetuneError;
 use crate::clip::ClipSpec;
-use crate::data::BadImages;
 use crate::optim::{AdamWSpec, OptimizerSpec};
 use crate::precision::Precision;
 use crate::schedule::ScheduleSpec;
 use crate::stopping::{Monitor, StoppingSpec};
 use crate::suggest::nearest;
+
+pub use data::DataRecipe;
 
 /// Every setting of a run. The defaults suit folders of a hundred to some thousand pictures.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -47,20 +50,6 @@ pub struct Recipe {
     pub phase2: PhaseRecipe,
     /// How much of the backbone phase 2 unfreezes.
     pub unfreeze: UnfreezeRecipe,
-}
-
-/// Reading and splitting.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct DataRecipe {
-    /// Share of each class that is held out for validation where the folder has no val/. Default 0.2.
-    pub validation_share: f64,
-    /// What to do with images that cannot be decoded: `fail` (default) or `skip`.
-    pub bad_images: BadImages,
-    /// Megabytes of decoded images kept in memory. Default 512; 256 pictures of 800 x 800 pixels.
-    pub image_cache_mb: usize,
-    /// Megabytes of frozen features kept in memory; beyond that they are computed anew each epoch. Default 512.
-    pub feature_cache_mb: usize,
 }
 
 /// The pretrained network.
@@ -181,12 +170,7 @@ impl Default for Recipe {
             seed: 0,
             device: "cpu".into(),
             precision: Precision::F32,
-            data: DataRecipe {
-                validation_share: 0.2,
-                bad_images: BadImages::Fail,
-                image_cache_mb: 512,
-                feature_cache_mb: 512,
-            },
+            data: DataRecipe::default(),
             backbone: BackboneRecipe {
                 name: rekindle_models::DEFAULT_CARD.into(),
                 weights: None,

@@ -1,6 +1,6 @@
 //! The whole run, top to bottom: features, phase 1, phase 2, result.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -15,13 +15,15 @@ use serde::Serialize;
 
 use crate::checkpoint::{Checkpoint, Progress};
 use crate::classifier::{Joint, Tail, TailState, head_for};
-use crate::data::{Split, epoch_order};
+use crate::data::{Sampling, Split, epoch_order};
 use crate::features::{FeatureCache, FrozenNetwork, Tap, bytes_per_image};
 use crate::files::{create_directory, write_whole};
 use crate::metrics::MetricsReport;
 use crate::model_file::{ModelInfo, save_model};
 use crate::observer::{EpochRecord, Observer};
-use crate::phase::{Inputs, Phase, PhaseEnd, RunState, monitored, trainable_parameters};
+use crate::phase::{
+    Inputs, Phase, PhaseEnd, RunState, balanced_draws, monitored, trainable_parameters,
+};
 use crate::recipe::Recipe;
 use crate::stopping::EarlyStopping;
 use crate::weights::load_backbone;
@@ -106,7 +108,7 @@ pub fn run(
         plan.preprocessing.rescale,
         &plan.device,
     );
-    let samples = block_order(&plan.split.train, recipe.seed);
+    let samples = block_order(plan);
     let mut sources = Sources::new(plan, &backbone, &head, &samples)?;
     let all = backbone.num_params() + head.num_params();
     let (mut state, mut current, mut optimizer) = stand(plan, checkpoint);
@@ -224,12 +226,21 @@ fn open_directory(plan: &Plan, options: &RunOptions) -> Result<Option<Checkpoint
 const PLAN: &str = "plan.toml";
 const SPLIT: &str = "split.json";
 
-/// The training samples in the order of the feature blocks and of the first epoch.
-fn block_order(train: &[usize], seed: u64) -> Vec<usize> {
-    epoch_order(train.len(), seed, 0)
-        .into_iter()
-        .map(|place| train[place])
-        .collect()
+/// The training samples in the order of the feature blocks, which is that of the first epoch.
+fn block_order(plan: &Plan) -> Vec<usize> {
+    let train = &plan.split.train;
+    match plan.recipe.data.sampling {
+        Sampling::Shuffle => epoch_order(train.len(), plan.recipe.seed, 0)
+            .into_iter()
+            .map(|place| train[place])
+            .collect(),
+        Sampling::Balanced => {
+            let mut seen = HashSet::new();
+            let draws = balanced_draws(plan, 0).into_iter().map(|draw| draw.sample);
+            let used_or_not = draws.chain(train.iter().copied());
+            used_or_not.filter(|sample| seen.insert(*sample)).collect()
+        }
+    }
 }
 
 /// Where the run stands: at its beginning, or at a checkpoint.

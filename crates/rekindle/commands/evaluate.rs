@@ -1,4 +1,4 @@
-//! `rekindle evaluate`: a model and a folder whose classes are known to figures.
+//! `rekindle evaluate`: a model and images whose classes are known to figures.
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use anyhow::{Result, bail};
 use rekindle_augment::DecodeLimits;
-use rekindle_finetune::data::{ClassIndex, Dataset, ImageFolder, Split, SplitName, scan_folder_as};
+use rekindle_finetune::data::{ClassIndex, Dataset, ImageFolder, Split, SplitName, open_data_as};
 use rekindle_finetune::metrics::{Metrics, MetricsReport};
-use rekindle_finetune::{Predictor, device_from_name, load_info};
+use rekindle_finetune::{DataRecipe, Predictor, Recipe, device_from_name, load_info};
 
 use super::images::usable;
 use super::model::model_path;
@@ -24,7 +24,9 @@ pub fn run(args: &EvaluateArgs) -> Result<Ending> {
     let device = device_from_name(&args.inference.device)?;
     let path = model_path(&args.model)?;
     let info = load_info(&path)?;
-    let folder = scan_folder_as(&args.data, &ClassIndex::new(info.classes.clone())?)?;
+    let settings = data_settings(&args.set)?;
+    let classes = ClassIndex::new(info.classes.clone())?;
+    let folder = open_data_as(&args.data, &settings.source_options(), &classes)?;
     print::scan_notes(&folder);
     let (samples, part) = match &args.run_split {
         Some(file) => of_run(&folder, file, args.split)?,
@@ -42,7 +44,12 @@ pub fn run(args: &EvaluateArgs) -> Result<Ending> {
         Dataset::DEFAULT_CACHE_BYTES,
     );
     let all = (0..dataset.len()).collect();
-    let (samples, skipped) = usable(&dataset, args.inference.bad_images, all)?;
+    let (samples, skipped) = usable(
+        &dataset,
+        args.inference.bad_images,
+        settings.checked_headers,
+        all,
+    )?;
     let predictor = Predictor::load(&path, &device)?;
     let report = measure(
         &predictor,
@@ -63,6 +70,20 @@ pub fn run(args: &EvaluateArgs) -> Result<Ending> {
         false => write!(out, "{}", figures::table(&context, &report, print::width()))?,
     }
     Ok(Ending::Done)
+}
+
+/// The settings under `data`; others have no meaning here.
+fn data_settings(set: &[String]) -> Result<DataRecipe> {
+    for setting in set {
+        if !setting.trim_start().starts_with("data.") {
+            bail!(
+                "`--set {setting}`: expected a setting that begins with `data.`; the model file holds all others"
+            );
+        }
+    }
+    let settings = Recipe::load(None, set)?.data;
+    settings.check()?;
+    Ok(settings)
 }
 
 /// The folder with these samples alone, so that others are neither checked nor read.

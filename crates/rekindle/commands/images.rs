@@ -10,14 +10,16 @@ use crate::print;
 ///
 /// # Errors
 ///
-/// Under `fail`, an image whose header cannot be read; one that is broken further on is found when it is needed.
+/// Under `fail`, an image whose header cannot be read, among the `checked_headers` that are looked at; one that is broken further on, or
+/// was not looked at, is found when it is needed.
 pub fn usable(
     dataset: &Dataset,
     policy: BadImagesArg,
+    checked_headers: usize,
     samples: Vec<usize>,
 ) -> Result<(Vec<usize>, usize)> {
     let verified = match policy {
-        BadImagesArg::Fail => dataset.verify_headers(BadImages::Fail)?,
+        BadImagesArg::Fail => dataset.verify_some_headers(BadImages::Fail, checked_headers)?,
         BadImagesArg::Skip => dataset.verify_decode(BadImages::Skip)?,
     };
     print::bad_images(&verified.bad);

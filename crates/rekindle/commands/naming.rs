@@ -2,12 +2,15 @@
 
 use std::path::Path;
 
-/// The name of the folder of images, a number and an ending: the first number that is free in the directory.
+/// The name of the folder of images, or of the file without its extension, a number and an ending: the first number that is free in
+/// the directory.
 pub fn free_name(directory: &Path, data: &Path, ending: &str) -> String {
     let whole = data.canonicalize().unwrap_or_else(|_| data.to_path_buf());
-    let folder = whole
-        .file_name()
-        .map_or_else(|| "run".into(), |name| name.to_string_lossy());
+    let name = match whole.is_file() {
+        true => whole.file_stem(),
+        false => whole.file_name(),
+    };
+    let folder = name.map_or_else(|| "run".into(), |name| name.to_string_lossy());
     (1u64..)
         .map(|number| format!("{folder}-{number}{ending}"))
         .find(|name| !directory.join(name).exists())

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use anyhow::{Result, bail};
 use rekindle_augment::DecodeLimits;
 use rekindle_finetune::data::{Dataset, ImageFolder, list_images};
-use rekindle_finetune::{Predictor, device_from_name};
+use rekindle_finetune::{DataRecipe, Predictor, device_from_name};
 
 use super::images::usable;
 use super::model::model_path;
@@ -33,7 +33,8 @@ pub fn run(args: &PredictArgs) -> Result<Ending> {
         Dataset::DEFAULT_CACHE_BYTES,
     );
     let all = (0..dataset.len()).collect();
-    let (samples, skipped) = usable(&dataset, args.inference.bad_images, all)?;
+    let checked_headers = DataRecipe::default().checked_headers;
+    let (samples, skipped) = usable(&dataset, args.inference.bad_images, checked_headers, all)?;
     let predictor = Predictor::load(&path, &device)?;
     let dataset = Arc::new(dataset);
     let classes = &predictor.info().classes;

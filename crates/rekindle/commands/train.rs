@@ -1,4 +1,4 @@
-//! `rekindle train`: a recipe and a folder to a run.
+//! `rekindle train`: a recipe and labelled images to a run.
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -23,7 +23,7 @@ pub fn run(args: &TrainArgs, started: Instant) -> Result<Ending> {
         }
         None => {
             let recipe = Recipe::load(args.recipe.as_deref(), &overrides(args)?)?;
-            let data = args.data.clone().context("no folder of images is given")?;
+            let data = args.data.clone().context("no images are given")?;
             let directory = args.runs.join(
                 args.name
                     .clone()
@@ -39,6 +39,7 @@ pub fn run(args: &TrainArgs, started: Instant) -> Result<Ending> {
     let plan = Plan::new(recipe, &data)?;
     print::scan_notes(plan.dataset.folder());
     print::bad_images(&plan.bad_images);
+    print::plan_notes(&plan);
     if args.dry_run {
         plan::print(&plan, &directory, args.json)?;
         return Ok(Ending::Done);
@@ -60,6 +61,7 @@ pub fn run(args: &TrainArgs, started: Instant) -> Result<Ending> {
     match outcome? {
         RunOutcome::Finished(report) => {
             closing::print(&plan, &report, &options.directory, args.json)?;
+            print::limit_note(&plan);
             Ok(Ending::Done)
         }
         RunOutcome::Interrupted => {
@@ -100,6 +102,7 @@ fn overrides(args: &TrainArgs) -> Result<Vec<String>> {
         args.bad_images
             .map(|policy| text("data.bad_images", policy.name())),
     );
+    settings.extend(args.limit.map(|images| format!("data.limit={images}")));
     Ok(settings)
 }
 

@@ -25,11 +25,12 @@ pub fn print(plan: &Plan, report: &RunReport, directory: &Path, json: bool) -> R
         value["peak_memory_bytes"] = peak.into();
         value["images_turned_upright"] = turned.into();
         value["images_left_out"] = plan.bad_images.len().into();
+        value["images_before_limit"] = plan.facts.images_before_limit.into();
         writeln!(out, "{}", serde_json::to_string_pretty(&value)?)?;
         return Ok(());
     }
-    let data = &plan.dataset.folder().root;
-    write!(out, "\n{}", text(report, turned, peak, data, directory)?)?;
+    let data = data_words(plan);
+    write!(out, "\n{}", text(report, turned, peak, &data, directory)?)?;
     Ok(())
 }
 
@@ -37,7 +38,7 @@ fn text(
     report: &RunReport,
     turned: usize,
     peak: Option<u64>,
-    data: &Path,
+    data: &str,
     directory: &Path,
 ) -> Result<String> {
     let mut text = String::new();
@@ -97,12 +98,20 @@ fn text(
     writeln!(text, "\nNext")?;
     writeln!(
         text,
-        "  rekindle evaluate {run} {} --run-split {}",
-        shell_word(data),
+        "  rekindle evaluate {run} {data} --run-split {}",
         shell_word(&directory.join("split.json"))
     )?;
     writeln!(text, "  rekindle predict {run} IMAGE...")?;
     Ok(text)
+}
+
+/// The data as `evaluate` takes it, with the settings that it needs.
+fn data_words(plan: &Plan) -> String {
+    let mut words = vec![shell_word(&plan.dataset.folder().source)];
+    for setting in plan.recipe.data.source_settings() {
+        words.push(format!("--set {}", shell_word(Path::new(&setting))));
+    }
+    words.join(" ")
 }
 
 /// `phase 1` for `phase1`.

@@ -15,6 +15,7 @@ pub mod words;
 
 use std::io::{self, IsTerminal, Write};
 
+use rekindle_finetune::Plan;
 use rekindle_finetune::data::{BadImage, ImageFolder};
 
 /// Most lines of a list of warnings.
@@ -85,6 +86,28 @@ pub fn scan_notes(folder: &ImageFolder) {
     }
     if folder.skipped.total() > 0 {
         warning(&format!("files left out: {}", folder.skipped));
+    }
+}
+
+/// Warns where a plan is for fewer images than there are, or has looked at fewer.
+pub fn plan_notes(plan: &Plan) {
+    limit_note(plan);
+    let (checked, images) = (plan.facts.images_checked, plan.dataset.len());
+    if checked < images {
+        warning(&format!(
+            "the headers of {checked} of {images} images were checked; what is wrong with another one stops the run when it is needed \
+             (--set data.checked_headers={images} checks all)"
+        ));
+    }
+}
+
+/// Warns that the result of a run with a limit says little.
+pub fn limit_note(plan: &Plan) {
+    if let Some(found) = plan.facts.images_before_limit {
+        warning(&format!(
+            "only {} of {found} images are used, since a limit is set: the result shows that the run works, and no more",
+            plan.dataset.len()
+        ));
     }
 }
 

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use anyhow::Result;
+use rekindle_finetune::data::Sampling;
 use rekindle_finetune::{Facts, Plan};
 
 use super::words;
@@ -31,6 +32,18 @@ fn summary(plan: &Plan, directory: &Path) -> Result<String> {
     )?;
     writeln!(text, "#")?;
     writeln!(text, "# Data      {}", images(facts))?;
+    writeln!(text, "# Split     {}", split(facts))?;
+    if recipe.data.sampling == Sampling::Balanced {
+        let images = facts.train_per_class.iter().sum::<usize>();
+        writeln!(
+            text,
+            "# Sampling  balanced: {images} images an epoch, about {} of each class",
+            images / facts.classes.len()
+        )?;
+    }
+    if let Some(found) = facts.images_before_limit {
+        writeln!(text, "# Limit     {found} images before it: a smoke run")?;
+    }
     writeln!(
         text,
         "# Classes   {}",
@@ -63,6 +76,29 @@ fn summary(plan: &Plan, directory: &Path) -> Result<String> {
         )?,
     }
     Ok(text)
+}
+
+/// By what rule, with what share of each class, and over how many groups.
+fn split(facts: &Facts) -> String {
+    let pairs = facts
+        .train_per_class
+        .iter()
+        .zip(&facts.validation_per_class);
+    let shares = pairs.map(|(train, held)| *held as f64 / (train + held).max(1) as f64);
+    let least = shares.clone().fold(f64::INFINITY, f64::min);
+    let most = shares.fold(0.0, f64::max);
+    let mut text = format!(
+        "by {}: {} to {} of each class",
+        facts.divided_by,
+        words::percent(least),
+        words::percent(most)
+    );
+    if let Some([train, validation]) = facts.groups {
+        text.push_str(&format!(
+            "; {train} groups in training, {validation} in validation"
+        ));
+    }
+    text
 }
 
 fn images(facts: &Facts) -> String {

@@ -3,8 +3,8 @@
 //! Decoding itself is `rekindle-augment`'s; this file adds the paths to its errors and owns what happens to images that cannot be used.
 
 use std::{
-    fs::{self, File},
-    io::Read,
+    fs,
+    io::{self, Read},
     path::Path,
     sync::{
         Arc,
@@ -17,7 +17,8 @@ use rekindle_augment::{DecodeLimits, Decoded, RgbImage, decode, read_header};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    BadImage, DataError, DecodedCache, ImageFolder, ImageProblem, scan::check_class_counts,
+    BadImage, DataError, DecodedCache, ImageFolder, ImageProblem, ManifestError, Sample,
+    SourceKind, folder::check_class_counts,
 };
 
 /// How much of a file is read at first to check its header.
@@ -41,6 +42,8 @@ pub struct Verified {
     pub good: Vec<usize>,
     /// The others, in the order of the samples; empty under [`BadImages::Fail`].
     pub bad: Vec<BadImage>,
+    /// How many were looked at.
+    pub checked: usize,
 }
 
 /// Reads and decodes one image file.
@@ -48,15 +51,13 @@ pub struct Verified {
 /// # Errors
 /// [`DataError::UnreadableImage`] with the path, when the file cannot be read or its content not decoded within the limits.
 pub fn read_image(path: &Path, limits: &DecodeLimits) -> Result<Decoded, DataError> {
-    try_read(path, limits).map_err(|source| DataError::UnreadableImage {
+    let decoded = fs::read(path)
+        .map_err(ImageProblem::Read)
+        .and_then(|bytes| Ok(decode(&bytes, limits)?));
+    decoded.map_err(|source| DataError::UnreadableImage {
         path: path.to_path_buf(),
         source,
     })
-}
-
-fn try_read(path: &Path, limits: &DecodeLimits) -> Result<Decoded, ImageProblem> {
-    let bytes = fs::read(path).map_err(ImageProblem::Read)?;
-    Ok(decode(&bytes, limits)?)
 }
 
 /// The images of a folder, decoded on demand.
@@ -141,10 +142,7 @@ impl Dataset {
     /// # Errors
     /// [`DataError::BadImages`] under [`BadImages::Fail`]; [`DataError::ClassesTooSmall`] when a class has too few good training images.
     pub fn verify_headers(&self, policy: BadImages) -> Result<Verified, DataError> {
-        self.verify(policy, |index| {
-            let path = self.folder.path_of(&self.folder.samples[index]);
-            check_header(&path, &self.limits)
-        })
+        self.verify_some_headers(policy, self.len())
     }
 
     /// Decodes every image, in parallel, and keeps those that fit into the cache.
@@ -155,43 +153,85 @@ impl Dataset {
     /// # Errors
     /// As [`verify_headers`](Self::verify_headers).
     pub fn verify_decode(&self, policy: BadImages) -> Result<Verified, DataError> {
-        self.verify(policy, |index| self.try_image(index).map(drop))
+        self.verify(policy, self.len(), |index| self.try_image(index).map(drop))
     }
 
-    fn verify<F>(&self, policy: BadImages, check: F) -> Result<Verified, DataError>
+    /// As [`verify_headers`](Self::verify_headers), but of more than `most` images only that many are looked at, spread evenly over all.
+    /// The others count as good until they are needed: reading a million headers takes minutes.
+    ///
+    /// # Errors
+    /// As [`verify_headers`](Self::verify_headers).
+    pub fn verify_some_headers(
+        &self,
+        policy: BadImages,
+        most: usize,
+    ) -> Result<Verified, DataError> {
+        let count = self.len().min(most.max(1));
+        self.verify(policy, count, |index| {
+            check_header(&self.folder, &self.folder.samples[index], &self.limits)
+        })
+    }
+
+    /// Checks `count` samples, spread evenly.
+    fn verify<F>(&self, policy: BadImages, count: usize, check: F) -> Result<Verified, DataError>
     where
         F: Fn(usize) -> Result<(), ImageProblem> + Sync + Send,
     {
-        let outcomes: Vec<_> = (0..self.len()).into_par_iter().map(check).collect();
-        let (mut good, mut bad) = (Vec::new(), Vec::new());
-        for (index, outcome) in outcomes.into_iter().enumerate() {
-            match outcome {
-                Ok(()) => good.push(index),
-                Err(reason) => bad.push(BadImage {
+        let images = self.len() as u128;
+        let bad: Vec<BadImage> = (0..count)
+            .into_par_iter()
+            .filter_map(|place| {
+                let index = (place as u128 * images / count as u128) as usize;
+                let reason = check(index).err()?;
+                let path = self.folder.samples[index].path.clone();
+                Some(BadImage {
                     index,
-                    path: self.folder.samples[index].path.clone(),
+                    path,
                     reason,
-                }),
-            }
-        }
+                })
+            })
+            .collect();
         if policy == BadImages::Fail && !bad.is_empty() {
-            return Err(DataError::BadImages {
-                checked: self.len(),
-                images: bad,
-            });
+            return Err(self.refuse(count, bad));
         }
+        let mut left_out = bad.iter().map(|image| image.index).peekable();
+        let good: Vec<usize> = (0..self.len())
+            .filter(|index| left_out.next_if_eq(index).is_none())
+            .collect();
         check_class_counts(&self.folder, &good)?;
-        Ok(Verified { good, bad })
+        Ok(Verified {
+            good,
+            bad,
+            checked: count,
+        })
+    }
+
+    /// The error for bad images. Where files of a manifest are not there at all, its paths are to blame and not the images.
+    fn refuse(&self, checked: usize, images: Vec<BadImage>) -> DataError {
+        let is_missing = |image: &&BadImage| matches!(&image.reason, ImageProblem::Read(error) if error.kind() == io::ErrorKind::NotFound);
+        let missing: Vec<_> = images
+            .iter()
+            .filter(is_missing)
+            .map(|image| image.path.clone())
+            .collect();
+        if self.folder.kind != SourceKind::Manifest || missing.is_empty() {
+            return DataError::BadImages { checked, images };
+        }
+        ManifestError::FilesMissing {
+            path: self.folder.source.clone(),
+            root: self.folder.root.clone(),
+            checked,
+            missing,
+        }
+        .into()
     }
 
     fn try_image(&self, index: usize) -> Result<Arc<RgbImage>, ImageProblem> {
         if let Some(image) = self.cache.get(index) {
             return Ok(image);
         }
-        let decoded = try_read(
-            &self.folder.path_of(&self.folder.samples[index]),
-            &self.limits,
-        )?;
+        let bytes = self.folder.read(&self.folder.samples[index]);
+        let decoded = decode(&bytes.map_err(ImageProblem::Read)?, &self.limits)?;
         if decoded.orientation > 1 {
             self.turned[index].store(true, Ordering::Relaxed);
         }
@@ -202,8 +242,12 @@ impl Dataset {
 }
 
 /// Checks the header of a file, reading no more of it than most headers need.
-fn check_header(path: &Path, limits: &DecodeLimits) -> Result<(), ImageProblem> {
-    let mut file = File::open(path).map_err(ImageProblem::Read)?;
+fn check_header(
+    folder: &ImageFolder,
+    sample: &Sample,
+    limits: &DecodeLimits,
+) -> Result<(), ImageProblem> {
+    let mut file = folder.open(sample).map_err(ImageProblem::Read)?;
     let mut bytes = Vec::with_capacity(HEADER_BYTES as usize);
     let read = file.by_ref().take(HEADER_BYTES).read_to_end(&mut bytes);
     let read = read.map_err(ImageProblem::Read)?;
@@ -357,5 +401,40 @@ mod tests {
         };
         assert_eq!(path, folder.path().join("bee/0.png"));
         assert!(matches!(source, ImageProblem::Read(_)), "{source}");
+    }
+
+    #[test]
+    fn of_many_images_some_headers_are_checked_evenly() {
+        let folder = photos(5);
+        let dataset = open(&folder, 0);
+        for name in ["ant/0.png", "bee/0.png", "bee/1.png"] {
+            fs::write(folder.path().join(name), b"").unwrap();
+        }
+        let some = dataset.verify_some_headers(BadImages::Skip, 2).unwrap();
+        assert_eq!(some.checked, 2);
+        assert_eq!(some.good, [1, 2, 3, 4, 6, 7, 8, 9]);
+        let all = dataset.verify_some_headers(BadImages::Skip, 99).unwrap();
+        assert_eq!((all.checked, all.bad.len()), (10, 3));
+    }
+
+    #[test]
+    fn missing_files_of_a_manifest_are_listed_with_where_paths_start() {
+        let folder = photos(2);
+        let rows = "path,label\nant/0.png,a\nant/1.png,a\nant/7.png,a\nbee/0.png,b\nbee/1.png,b\n";
+        let manifest = folder.path().join("labels.csv");
+        fs::write(&manifest, rows).unwrap();
+        let found = crate::data::open_data(&manifest, &Default::default()).unwrap();
+        let dataset = Dataset::new(found, DecodeLimits::default(), 0);
+        let error = dataset
+            .verify_headers(BadImages::Fail)
+            .unwrap_err()
+            .to_string();
+        assert!(error.starts_with("1 of the 5 images of `"), "{error}");
+        assert!(
+            error.contains("are missing: `ant/7.png`; relative paths start from"),
+            "{error}"
+        );
+        let verified = dataset.verify_headers(BadImages::Skip).unwrap();
+        assert_eq!(verified.good, [0, 1, 3, 4]);
     }
 }

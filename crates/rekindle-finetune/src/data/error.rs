@@ -6,13 +6,37 @@ use std::{fmt::Display, io, path::PathBuf};
 
 use rekindle_augment::AugmentError;
 
-use super::{SplitName, walk::supported};
+use super::{ManifestError, ShardError, SplitName, walk::supported};
 use crate::suggest::did_you_mean;
 
 /// An error of the data side.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DataError {
+    /// A manifest, or rows of labels from elsewhere.
+    #[error(transparent)]
+    Manifest(#[from] ManifestError),
+    /// A tar shard.
+    #[error(transparent)]
+    Shard(#[from] ShardError),
+    /// A file of a kind that holds no labelled images.
+    #[error(
+        "`{}` is a file of no known kind: give a folder that holds one folder of images for each class, a manifest (.csv, .tsv, .jsonl) or \
+         a tar shard (.tar)",
+        path.display()
+    )]
+    UnknownSource {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A setting that the data has no use for.
+    #[error("`{key}` is set, but `{}` has no use for it: leave it out, or give the manifest that it is for", path.display())]
+    UnusedSetting {
+        /// What was opened.
+        path: PathBuf,
+        /// The setting.
+        key: &'static str,
+    },
     /// The path does not exist.
     #[error("there is no folder `{}`: check the path", path.display())]
     FolderMissing {
@@ -156,6 +180,52 @@ pub enum DataError {
     SplitFraction {
         /// What was given.
         fraction: f64,
+    },
+    /// Nothing is left to choose the best epoch by.
+    #[error("`{}` has no usable images for validation: add some, or, where groups are kept whole, have more groups", path.display())]
+    NoValidation {
+        /// What was opened.
+        path: PathBuf,
+    },
+    /// There is no such fold.
+    #[error(
+        "fold {fold} of {folds} folds is none: `data.folds` must be at least 2, and `data.fold` from 1 to it"
+    )]
+    Fold {
+        /// The fold.
+        fold: usize,
+        /// The number of folds.
+        folds: usize,
+    },
+    /// Folds are asked for where the data says itself which images validate.
+    #[error("`{}` has validation images of its own, so its training images are not divided into folds: leave out `data.folds`", path.display())]
+    FoldsBesideValidation {
+        /// What was opened.
+        path: PathBuf,
+    },
+    /// The groups are such that a fold holds all images of a class.
+    #[error(
+        "fold {fold} of {folds} would hold every image of {}, with none left to train on, since groups are kept whole: use fewer folds, or \
+         smaller groups",
+        first_ten(classes)
+    )]
+    FoldWithoutClasses {
+        /// The fold, from 1.
+        fold: usize,
+        /// The number of folds.
+        folds: usize,
+        /// The classes.
+        classes: Vec<String>,
+    },
+    /// A limit on the number of images leaves too few of a class.
+    #[error(
+        "{limit} images are too few for this data: at least {least} are needed, for 2 training images and 1 validation image of each class"
+    )]
+    LimitTooSmall {
+        /// The limit.
+        limit: usize,
+        /// The least that would do.
+        least: usize,
     },
     /// The split file could not be read.
     #[error("the split file `{}` cannot be read", path.display())]

@@ -1,16 +1,17 @@
-//! What is known of an image folder after it was listed: classes, samples, and what was left out.
+//! What is known of an image folder after it was listed: classes and samples.
 //!
-//! The listing itself is `scan.rs`'s; this file owns the types that the rest of the data side works on.
+//! The listing itself is that of `scan.rs`, `manifest.rs` or `shards.rs`; this file owns the types that the rest of the data side works on. What was
+//! odd or left out is `findings.rs`'s.
 
 use std::{
-    collections::BTreeMap,
     fmt::{self, Display, Formatter},
-    path::{Path, PathBuf},
+    path::PathBuf,
+    sync::Arc,
 };
 
 use serde::{Deserialize, Serialize};
 
-use super::{ClassIndex, error::first_ten};
+use super::{ClassIndex, DataError, ScanWarning, SkippedFiles, TarMember};
 
 /// One of the parts of a data set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -58,15 +59,30 @@ impl Display for SplitName {
 /// One labelled image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sample {
-    /// Path relative to the folder's root.
+    /// Path relative to the folder's root; of a member of a tar file, the tar file's path followed by the member's.
     pub path: PathBuf,
     /// Index into the folder's [`ClassIndex`].
     pub class: usize,
-    /// The split whose folder it lies in, or `None` where the root holds the class folders themselves.
+    /// The split that the data says it is of, or `None` where the data has no splits.
     pub split: Option<SplitName>,
+    /// Index into the folder's [`groups`](ImageFolder::groups), where it is of one.
+    pub group: Option<u32>,
+    /// Index into the folder's [`members`](ImageFolder::members), where it lies in a tar file.
+    pub member: Option<u32>,
 }
 
 impl Sample {
+    /// A file of its own, of no group.
+    pub fn file(path: PathBuf, class: usize, split: Option<SplitName>) -> Self {
+        Self {
+            path,
+            class,
+            split,
+            group: None,
+            member: None,
+        }
+    }
+
     /// Whether it is one of a split's images; without a split it is a training image.
     pub fn belongs_to(&self, split: SplitName) -> bool {
         self.split.unwrap_or(SplitName::Train) == split
@@ -79,21 +95,48 @@ impl Sample {
             .iter()
             .map(|part| part.to_string_lossy())
             .collect();
-        parts.join("/")
+        let key = parts.join("/");
+        // The root of an absolute path is a part of its own.
+        match key.strip_prefix("//") {
+            Some(rest) => format!("/{rest}"),
+            None => key,
+        }
     }
 }
 
-/// A folder of labelled images, as [`scan_folder`](super::scan_folder) found it.
+/// What labelled images were read from.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SourceKind {
+    /// A folder with class folders.
+    #[default]
+    Folder,
+    /// A list of paths and labels.
+    Manifest,
+    /// Tar files with images and labels.
+    Shards,
+}
+
+/// Labelled images, as [`open_data`](super::open_data) found them in a folder, a manifest or tar shards.
 ///
-/// Samples are ordered by split (train, validation, test), then class, then path, whatever order the system lists files in.
-#[derive(Debug, Clone)]
+/// Samples are ordered by split (train, validation, test), then class, then path, whatever order the system or the manifest lists them
+/// in.
+#[derive(Debug, Clone, Default)]
 pub struct ImageFolder {
+    /// What was opened: the folder itself, the manifest, or the tar file or folder of them.
+    pub source: PathBuf,
+    /// What that is.
+    pub kind: SourceKind,
     /// The folder that the samples' paths are relative to.
     pub root: PathBuf,
     /// The classes, from the training images' folders.
     pub classes: ClassIndex,
     /// Every image.
     pub samples: Vec<Sample>,
+    /// Names of the groups: images of one group (one patient, one video, one burst) are never divided between training and validation.
+    pub groups: Vec<Arc<str>>,
+    /// Where the images of tar files lie.
+    pub members: Vec<TarMember>,
     /// The fewest usable training images a class may have: 2 where validation images are taken from them, 1 where they have their own
     /// folder, 0 for a folder that is only evaluated.
     pub least_per_class: usize,
@@ -109,19 +152,11 @@ impl ImageFolder {
     /// The paths are those that [`list_images`](super::list_images) gives.
     pub fn unlabelled(paths: Vec<PathBuf>) -> Self {
         Self {
-            root: PathBuf::new(),
-            classes: ClassIndex::default(),
             samples: paths
                 .into_iter()
-                .map(|path| Sample {
-                    path,
-                    class: 0,
-                    split: None,
-                })
+                .map(|path| Sample::file(path, 0, None))
                 .collect(),
-            least_per_class: 0,
-            warnings: Vec::new(),
-            skipped: SkippedFiles::default(),
+            ..Self::default()
         }
     }
 
@@ -148,183 +183,34 @@ impl ImageFolder {
             .counts(indices.iter().map(|&index| self.samples[index].class))
     }
 
-    /// The full path of a sample.
+    /// The full path of a sample; of a member of a tar file, the tar file's followed by the member's.
     pub fn path_of(&self, sample: &Sample) -> PathBuf {
         self.root.join(&sample.path)
     }
 }
 
-/// Files that were left out of an [`ImageFolder`], counted.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct SkippedFiles {
-    /// Names that begin with a dot and names that systems leave behind (`Thumbs.db`); a hidden folder counts once.
-    pub hidden: usize,
-    /// Images that lie beside the class folders and so have no class.
-    pub unclassified: usize,
-    /// Images in formats that cannot be decoded, by extension.
-    pub unsupported: BTreeMap<String, usize>,
-    /// Files that are no images by their extension, by extension.
-    pub other: BTreeMap<String, usize>,
-}
-
-impl SkippedFiles {
-    /// How many entries were left out in all.
-    pub fn total(&self) -> usize {
-        self.hidden
-            + self.unclassified
-            + self.unsupported.values().sum::<usize>()
-            + self.other.values().sum::<usize>()
+/// Checks that each class has at least [`least_per_class`](ImageFolder::least_per_class) training images among those usable.
+pub(super) fn check_class_counts(folder: &ImageFolder, usable: &[usize]) -> Result<(), DataError> {
+    let least = folder.least_per_class;
+    if least == 0 {
+        return Ok(());
     }
-}
-
-impl Display for SkippedFiles {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let mut parts = Vec::new();
-        if self.unclassified > 0 {
-            parts.push(format!(
-                "{} images outside the class folders",
-                self.unclassified
-            ));
-        }
-        for (extension, count) in &self.unsupported {
-            parts.push(format!(
-                "{count} {extension} (not supported: convert to JPEG, PNG or WebP)"
-            ));
-        }
-        for (extension, count) in &self.other {
-            parts.push(format!("{count} {extension}"));
-        }
-        if self.hidden > 0 {
-            parts.push(format!("{} hidden", self.hidden));
-        }
-        if parts.is_empty() {
-            return f.write_str("none");
-        }
-        f.write_str(&first_ten(parts))
-    }
-}
-
-/// Something odd about a folder that does not stop the work.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum ScanWarning {
-    /// Classes without images in a split, or in a folder that is only evaluated.
-    MissingClasses {
-        /// The split, or `None` where the folder has no splits.
-        split: Option<SplitName>,
-        /// Their names.
-        classes: Vec<String>,
-    },
-    /// A split's folder has no images in class folders, so it is as if it were not there.
-    EmptySplit {
-        /// The split.
-        split: SplitName,
-        /// Its folder, relative to the root.
-        folder: PathBuf,
-    },
-    /// Folders beside `train` that stand for no split.
-    IgnoredFolders {
-        /// Their names.
-        folders: Vec<String>,
-    },
-    /// Images beside the class folders, which have no class.
-    UnclassifiedImages {
-        /// The folder they lie in, relative to the root; empty for the root itself.
-        folder: PathBuf,
-        /// How many there are.
-        count: usize,
-    },
-    /// Images in formats that cannot be decoded.
-    UnsupportedFormats {
-        /// How many there are, by extension.
-        counts: BTreeMap<String, usize>,
-    },
-    /// All images lie in folders inside the class folders, and these have the same names in every class: the folder that was given is
-    /// probably one level too high.
-    RepeatedSubfolders {
-        /// The names they share.
-        folders: Vec<String>,
-    },
-    /// A link that leads back to a folder it lies in; it was not followed.
-    LinkCycle {
-        /// The link, relative to the root.
-        path: PathBuf,
-    },
-}
-
-impl Display for ScanWarning {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::MissingClasses {
-                split: Some(split),
-                classes,
-            } => {
-                write!(
-                    f,
-                    "classes without {split} images: {}; their {split} figures cannot be computed",
-                    first_ten(classes)
-                )
-            }
-            Self::MissingClasses {
-                split: None,
-                classes,
-            } => {
-                write!(
-                    f,
-                    "classes without images: {}; their figures cannot be computed",
-                    first_ten(classes)
-                )
-            }
-            Self::EmptySplit { split, folder } => {
-                write!(
-                    f,
-                    "`{}` has no images in class folders: there are no {split} images",
-                    folder.display()
-                )
-            }
-            Self::IgnoredFolders { folders } => {
-                write!(
-                    f,
-                    "folders beside `train` that are not used: {}",
-                    first_ten(folders)
-                )
-            }
-            Self::UnclassifiedImages { folder, count } => {
-                let place = if folder == Path::new("") {
-                    "the top folder".into()
-                } else {
-                    format!("`{}`", folder.display())
-                };
-                write!(
-                    f,
-                    "{count} images lie in {place} outside any class folder and are not used"
-                )
-            }
-            Self::UnsupportedFormats { counts } => {
-                let counts = first_ten(
-                    counts
-                        .iter()
-                        .map(|(extension, count)| format!("{count} {extension}")),
-                );
-                write!(
-                    f,
-                    "images in formats that cannot be read ({counts}) are not used: convert them to JPEG, PNG or WebP"
-                )
-            }
-            Self::RepeatedSubfolders { folders } => write!(
-                f,
-                "the class folders hold no images themselves but folders with the same names ({}): if those are the classes, give the \
-                 folder that holds them",
-                first_ten(folders)
-            ),
-            Self::LinkCycle { path } => {
-                write!(
-                    f,
-                    "the link `{}` leads back to a folder it lies in and was not followed",
-                    path.display()
-                )
-            }
-        }
+    let training: Vec<_> = usable
+        .iter()
+        .copied()
+        .filter(|&index| folder.samples[index].belongs_to(SplitName::Train))
+        .collect();
+    let counts = folder
+        .classes
+        .names()
+        .iter()
+        .cloned()
+        .zip(folder.class_counts(&training));
+    let counts: Vec<_> = counts.filter(|&(_, count)| count < least).collect();
+    if counts.is_empty() {
+        Ok(())
+    } else {
+        Err(DataError::ClassesTooSmall { least, counts })
     }
 }
 
@@ -345,36 +231,13 @@ mod tests {
     #[test]
     fn keys_use_slashes_on_every_system() {
         let path = ["cat", "inner", "a.png"].iter().collect();
-        assert_eq!(
-            Sample {
-                path,
-                class: 0,
-                split: None
-            }
-            .key(),
-            "cat/inner/a.png"
-        );
+        assert_eq!(Sample::file(path, 0, None).key(), "cat/inner/a.png");
     }
 
+    #[cfg(unix)]
     #[test]
-    fn skipped_files_are_counted_and_told() {
-        let mut skipped = SkippedFiles {
-            hidden: 2,
-            unclassified: 1,
-            ..SkippedFiles::default()
-        };
-        skipped.unsupported.insert(".heic".into(), 3);
-        skipped.other.insert(".txt".into(), 4);
-        assert_eq!(skipped.total(), 10);
-        let text = skipped.to_string();
-        for part in [
-            "1 images outside",
-            "3 .heic (not supported",
-            "4 .txt",
-            "2 hidden",
-        ] {
-            assert!(text.contains(part), "{text}");
-        }
-        assert_eq!(SkippedFiles::default().to_string(), "none");
+    fn the_key_of_an_absolute_path_is_the_path() {
+        let sample = Sample::file("/far/a.png".into(), 0, None);
+        assert_eq!(sample.key(), "/far/a.png");
     }
 }

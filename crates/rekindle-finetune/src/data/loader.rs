@@ -11,9 +11,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rekindle_augment::{Pipeline, RgbBatch, RgbImage, SampleRng};
+use rekindle_augment::{Pipeline, RgbBatch, RgbImage};
 
-use super::{DataError, Dataset};
+use super::{DataError, Dataset, Draw};
 
 /// Images ready to be rescaled and uploaded, with their labels.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,7 +48,7 @@ impl Default for LoaderOptions {
 
 /// An iterator over the batches of one epoch, prepared ahead by worker threads.
 ///
-/// Each image is read (or taken from the cache), decoded, and run through the pipeline with `SampleRng::new(seed, epoch, index)`. Batches
+/// Each image is read (or taken from the cache), decoded, and run through the pipeline with the generator of its [`Draw::rng`]. Batches
 /// come in the order given, and neither the number of workers nor their timing changes them. After an error the iterator ends; the error
 /// is that of the first failing image in the order of the batch. Dropping the loader stops the workers.
 ///
@@ -70,7 +70,7 @@ type Outcome = thread::Result<Result<RgbImage, DataError>>;
 struct Shared {
     dataset: Arc<Dataset>,
     pipeline: Arc<Pipeline>,
-    batches: Vec<Vec<usize>>,
+    batches: Vec<Vec<Draw>>,
     seed: u64,
     epoch: u64,
     prefetch: usize,
@@ -99,26 +99,30 @@ struct OpenBatch {
 }
 
 impl Loader {
-    /// Starts the workers on `batches`, lists of sample indices of `dataset`. Empty lists are left out.
+    /// Starts the workers on `batches`, lists of sample indices of `dataset`, or of [`Draw`]s. Empty lists are left out.
     ///
     /// # Errors
     /// [`DataError::StartWorker`].
     ///
     /// # Panics
     /// When a batch holds an index that is not one of `dataset`'s.
-    pub fn new(
+    pub fn new<D: Copy + Into<Draw>>(
         dataset: Arc<Dataset>,
         pipeline: Arc<Pipeline>,
-        mut batches: Vec<Vec<usize>>,
+        batches: Vec<Vec<D>>,
         seed: u64,
         epoch: u64,
         options: LoaderOptions,
     ) -> Result<Self, DataError> {
-        batches.retain(|batch| !batch.is_empty());
+        let batches: Vec<Vec<Draw>> = batches
+            .into_iter()
+            .filter(|batch| !batch.is_empty())
+            .map(|batch| batch.into_iter().map(Into::into).collect())
+            .collect();
         let images: usize = batches.iter().map(Vec::len).sum();
-        let largest = batches.iter().flatten().max();
+        let largest = batches.iter().flatten().map(|draw| draw.sample).max();
         assert!(
-            largest.is_none_or(|&index| index < dataset.len()),
+            largest.is_none_or(|sample| sample < dataset.len()),
             "a batch holds an index outside the data set"
         );
         let shared = Arc::new(Shared {
@@ -160,11 +164,10 @@ impl Loader {
         let number = self.taken;
         self.taken += 1;
         if self.workers.is_empty() {
-            let indices = &self.shared.batches[number];
-            return self.shared.assemble(
-                number,
-                indices.iter().map(|&index| self.shared.prepare(index)),
-            );
+            let draws = &self.shared.batches[number];
+            return self
+                .shared
+                .assemble(number, draws.iter().map(|&draw| self.shared.prepare(draw)));
         }
         let mut state = self.shared.lock();
         while state.open.front().is_none_or(|batch| batch.missing > 0) {
@@ -271,12 +274,10 @@ impl Shared {
         }
     }
 
-    fn prepare(&self, index: usize) -> Result<RgbImage, DataError> {
-        let image = self.dataset.image(index)?;
-        Ok(self.pipeline.apply(
-            &image,
-            &mut SampleRng::new(self.seed, self.epoch, index as u64),
-        ))
+    fn prepare(&self, draw: Draw) -> Result<RgbImage, DataError> {
+        let image = self.dataset.image(draw.sample)?;
+        let mut rng = draw.rng(self.seed, self.epoch);
+        Ok(self.pipeline.apply(&image, &mut rng))
     }
 
     fn assemble(
@@ -284,7 +285,8 @@ impl Shared {
         number: usize,
         images: impl Iterator<Item = Result<RgbImage, DataError>>,
     ) -> Result<Batch, DataError> {
-        let indices = self.batches[number].clone();
+        let draws = self.batches[number].iter();
+        let indices: Vec<usize> = draws.map(|draw| draw.sample).collect();
         let samples = &self.dataset.folder().samples;
         let targets = indices.iter().map(|&index| samples[index].class).collect();
         let (width, height) = self.pipeline.size();
@@ -316,7 +318,7 @@ impl Shared {
 mod tests {
     use std::fs;
 
-    use rekindle_augment::{DecodeLimits, Preprocessing, Transform};
+    use rekindle_augment::{DecodeLimits, Preprocessing, SampleRng, Transform};
 
     use super::*;
     use crate::data::{LastBatch, batches, epoch_order, scan_folder};
@@ -417,7 +419,7 @@ mod tests {
     #[test]
     fn batches_hold_the_images_of_their_samples_in_order() {
         let (_folder, dataset) = photos();
-        let lists = vec![vec![12, 3], vec![], vec![0, 19, 12]];
+        let lists: Vec<Vec<usize>> = vec![vec![12, 3], vec![], vec![0, 19, 12]];
         let loader = Loader::new(dataset, pipeline(Noise), lists, 0, 0, OPTIONS[2]).unwrap();
         let batches: Vec<_> = loader.map(Result::unwrap).collect();
         assert_eq!(batches.len(), 2);

@@ -1,10 +1,10 @@
-//! From a folder of images to batches of pixels on the host.
+//! From labelled images to batches of pixels on the host.
 //!
-//! This module owns: listing a folder ([`scan_folder`]), naming its classes ([`ClassIndex`]), splitting it ([`Split`]), reading and
-//! decoding its images ([`Dataset`]), and putting them into batches in an order that only the seed and the epoch decide ([`Loader`]).
+//! This module owns: opening a folder, a manifest or tar shards ([`open_data`]), naming the classes ([`ClassIndex`]), splitting them ([`Split`]), reading and
+//! decoding the images ([`Dataset`]), and putting them into batches in an order that only the seed and the epoch decide ([`Loader`]).
 //! It does not own what is done to the pixels (`rekindle-augment`) nor their upload to a device.
 //!
-//! The user's folder is only ever read. Every file that is left out is counted, every image that cannot be read is an error that names
+//! The user's data is only ever read. Every file that is left out is counted, every image that cannot be read is an error that names
 //! it, unless skipping was asked for.
 //!
 //! ```no_run
@@ -33,14 +33,21 @@
 //! # }
 //! ```
 
+mod bytes;
 mod cache;
 mod classes;
 mod dataset;
 mod error;
+mod findings;
 mod folder;
+mod limit;
 mod loader;
+mod manifest;
 mod order;
+mod rows;
 mod scan;
+mod shards;
+mod source;
 mod split;
 mod walk;
 
@@ -50,9 +57,14 @@ pub use cache::DecodedCache;
 pub use classes::ClassIndex;
 pub use dataset::{BadImages, Dataset, Verified, read_image};
 pub use error::{BadImage, DataError, ImageProblem, UnknownClass};
-pub use folder::{ImageFolder, Sample, ScanWarning, SkippedFiles, SplitName};
+pub use findings::{ScanWarning, SkippedFiles};
+pub use folder::{ImageFolder, Sample, SourceKind, SplitName};
+pub use limit::limited;
 pub use loader::{Batch, Loader, LoaderOptions};
-pub use order::{LastBatch, batches, epoch_order};
+pub use manifest::{ColumnNames, ManifestError};
+pub use order::{Draw, LastBatch, Sampling, balanced_epoch, batches, epoch_order};
 pub use scan::{list_images, scan_folder, scan_folder_as};
-pub use split::{Split, stratified_split};
+pub use shards::{ShardError, TarMember};
+pub use source::{GroupBy, NameGrouping, SourceOptions, open_data, open_data_as};
+pub use split::{HoldOut, Split, stratified_split};
 pub use walk::{IMAGE_EXTENSIONS, UNSUPPORTED_EXTENSIONS};

@@ -1,0 +1,256 @@
+//! What is odd about a folder of images, and what was left out of it, in figures and words.
+//!
+//! The listing that finds it is `scan.rs`'s.
+
+use std::{
+    collections::BTreeMap,
+    fmt::{self, Display, Formatter},
+    path::{Path, PathBuf},
+};
+
+use serde::Serialize;
+
+use super::{SplitName, error::first_ten};
+
+/// Files that were left out of an [`ImageFolder`], counted.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct SkippedFiles {
+    /// Names that begin with a dot and names that systems leave behind (`Thumbs.db`); a hidden folder counts once.
+    pub hidden: usize,
+    /// Images that lie beside the class folders and so have no class.
+    pub unclassified: usize,
+    /// Images in formats that cannot be decoded, by extension.
+    pub unsupported: BTreeMap<String, usize>,
+    /// Files that are no images by their extension, by extension.
+    pub other: BTreeMap<String, usize>,
+}
+
+impl SkippedFiles {
+    /// How many entries were left out in all.
+    pub fn total(&self) -> usize {
+        self.hidden
+            + self.unclassified
+            + self.unsupported.values().sum::<usize>()
+            + self.other.values().sum::<usize>()
+    }
+}
+
+impl SkippedFiles {
+    /// Adds the counts of another part of the same data.
+    pub(super) fn add(&mut self, other: Self) {
+        self.hidden += other.hidden;
+        self.unclassified += other.unclassified;
+        for (counts, more) in [
+            (&mut self.unsupported, other.unsupported),
+            (&mut self.other, other.other),
+        ] {
+            for (extension, count) in more {
+                *counts.entry(extension).or_default() += count;
+            }
+        }
+    }
+}
+
+impl Display for SkippedFiles {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let mut parts = Vec::new();
+        if self.unclassified > 0 {
+            parts.push(format!(
+                "{} images outside the class folders",
+                self.unclassified
+            ));
+        }
+        for (extension, count) in &self.unsupported {
+            parts.push(format!(
+                "{count} {extension} (not supported: convert to JPEG, PNG or WebP)"
+            ));
+        }
+        for (extension, count) in &self.other {
+            parts.push(format!("{count} {extension}"));
+        }
+        if self.hidden > 0 {
+            parts.push(format!("{} hidden", self.hidden));
+        }
+        if parts.is_empty() {
+            return f.write_str("none");
+        }
+        f.write_str(&first_ten(parts))
+    }
+}
+
+/// Something odd about a folder that does not stop the work.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ScanWarning {
+    /// Classes without images in a split, or in a folder that is only evaluated.
+    MissingClasses {
+        /// The split, or `None` where the folder has no splits.
+        split: Option<SplitName>,
+        /// Their names.
+        classes: Vec<String>,
+    },
+    /// A split's folder has no images in class folders, so it is as if it were not there.
+    EmptySplit {
+        /// The split.
+        split: SplitName,
+        /// Its folder, relative to the root.
+        folder: PathBuf,
+    },
+    /// Folders beside `train` that stand for no split.
+    IgnoredFolders {
+        /// Their names.
+        folders: Vec<String>,
+    },
+    /// Images beside the class folders, which have no class.
+    UnclassifiedImages {
+        /// The folder they lie in, relative to the root; empty for the root itself.
+        folder: PathBuf,
+        /// How many there are.
+        count: usize,
+    },
+    /// Images in formats that cannot be decoded.
+    UnsupportedFormats {
+        /// How many there are, by extension.
+        counts: BTreeMap<String, usize>,
+    },
+    /// All images lie in folders inside the class folders, and these have the same names in every class: the folder that was given is
+    /// probably one level too high.
+    RepeatedSubfolders {
+        /// The names they share.
+        folders: Vec<String>,
+    },
+    /// Rows that say again what another row says; they are left out.
+    RepeatedRows {
+        /// How many there are.
+        count: usize,
+    },
+    /// Columns of a manifest that are not used.
+    UnusedColumns {
+        /// Their names.
+        columns: Vec<String>,
+    },
+    /// Groups whose images the data itself puts into more than one split.
+    GroupsAcrossSplits {
+        /// Their names.
+        groups: Vec<String>,
+    },
+    /// A link that leads back to a folder it lies in; it was not followed.
+    LinkCycle {
+        /// The link, relative to the root.
+        path: PathBuf,
+    },
+}
+
+impl Display for ScanWarning {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::MissingClasses {
+                split: Some(split),
+                classes,
+            } => {
+                write!(
+                    f,
+                    "classes without {split} images: {}; their {split} figures cannot be computed",
+                    first_ten(classes)
+                )
+            }
+            Self::MissingClasses {
+                split: None,
+                classes,
+            } => {
+                write!(
+                    f,
+                    "classes without images: {}; their figures cannot be computed",
+                    first_ten(classes)
+                )
+            }
+            Self::EmptySplit { split, folder } => {
+                write!(
+                    f,
+                    "`{}` has no images in class folders: there are no {split} images",
+                    folder.display()
+                )
+            }
+            Self::IgnoredFolders { folders } => {
+                write!(
+                    f,
+                    "folders beside `train` that are not used: {}",
+                    first_ten(folders)
+                )
+            }
+            Self::UnclassifiedImages { folder, count } => {
+                let place = if folder == Path::new("") {
+                    "the top folder".into()
+                } else {
+                    format!("`{}`", folder.display())
+                };
+                write!(
+                    f,
+                    "{count} images lie in {place} outside any class folder and are not used"
+                )
+            }
+            Self::UnsupportedFormats { counts } => {
+                let counts = first_ten(
+                    counts
+                        .iter()
+                        .map(|(extension, count)| format!("{count} {extension}")),
+                );
+                write!(
+                    f,
+                    "images in formats that cannot be read ({counts}) are not used: convert them to JPEG, PNG or WebP"
+                )
+            }
+            Self::RepeatedSubfolders { folders } => write!(
+                f,
+                "the class folders hold no images themselves but folders with the same names ({}): if those are the classes, give the \
+                 folder that holds them",
+                first_ten(folders)
+            ),
+            Self::RepeatedRows { count } => {
+                write!(f, "rows that repeat another one and are left out: {count}")
+            }
+            Self::UnusedColumns { columns } => {
+                write!(f, "columns that are not used: {}", first_ten(columns))
+            }
+            Self::GroupsAcrossSplits { groups } => write!(
+                f,
+                "groups with images in more than one of train, validation and test: {}; figures will be better than on new groups",
+                first_ten(groups)
+            ),
+            Self::LinkCycle { path } => {
+                write!(
+                    f,
+                    "the link `{}` leads back to a folder it lies in and was not followed",
+                    path.display()
+                )
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn skipped_files_are_counted_and_told() {
+        let mut skipped = SkippedFiles {
+            hidden: 2,
+            unclassified: 1,
+            ..SkippedFiles::default()
+        };
+        skipped.unsupported.insert(".heic".into(), 3);
+        skipped.other.insert(".txt".into(), 4);
+        assert_eq!(skipped.total(), 10);
+        let text = skipped.to_string();
+        for part in [
+            "1 images outside",
+            "3 .heic (not supported",
+            "4 .txt",
+            "2 hidden",
+        ] {
+            assert!(text.contains(part), "{text}");
+        }
+        assert_eq!(SkippedFiles::default().to_string(), "none");
+    }
+}

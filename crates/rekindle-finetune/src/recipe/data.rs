@@ -1,0 +1,173 @@
+//! The settings under `data`: how images and labels are read, divided and drawn.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::data::{
+    BadImages, ColumnNames, GroupBy, HoldOut, NameGrouping, Sampling, SourceOptions,
+};
+use crate::setting::SettingError;
+
+/// Reading, splitting and drawing.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DataRecipe {
+    /// Where the relative paths of a manifest start. Default: the manifest's folder.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub root: Option<PathBuf>,
+    /// The column of the paths in a manifest. Default: the one called `path`, `file`, `image` or the like.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path_column: Option<String>,
+    /// The column of the labels in a manifest, or the key in the JSON objects of tar shards. Default: `label`, `class` or `category`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub label_column: Option<String>,
+    /// The column that says `train`, `val` or `test`. Default: `split`, where there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub split_column: Option<String>,
+    /// The column of the groups that are never divided. Default: `group`, where there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub group_column: Option<String>,
+    /// `none` (default), or `prefix`: images whose file names agree up to `group_separator` are a group, in place of a group column.
+    pub group_by: GroupBy,
+    /// Ends the group's part of a file name. Default `_`.
+    pub group_separator: String,
+    /// Share of each class that is held out for validation where the data has no validation images. Default 0.2.
+    pub validation_share: f64,
+    /// Parts for cross-validation in place of a share; 0 (default) for none.
+    pub folds: usize,
+    /// Which part is held out, from 1 to `folds`. Default 1.
+    pub fold: usize,
+    /// `shuffle` (default): every training image once an epoch; `balanced`: every class equally often, as many images in all.
+    pub sampling: Sampling,
+    /// Images in all, for a smoke run. Default: all of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limit: Option<usize>,
+    /// What to do with images that cannot be decoded: `fail` (default) or `skip`.
+    pub bad_images: BadImages,
+    /// Most images whose headers are read before the start, spread evenly over all; what is wrong with another one is found when it is
+    /// needed. Default 50000. With `bad_images = "skip"` all images are decoded, however many.
+    pub checked_headers: usize,
+    /// Megabytes of decoded images kept in memory. Default 512; 256 pictures of 800 x 800 pixels.
+    pub image_cache_mb: usize,
+    /// Megabytes of frozen features kept in memory; beyond that they are computed anew each epoch. Default 512.
+    pub feature_cache_mb: usize,
+}
+
+impl Default for DataRecipe {
+    fn default() -> Self {
+        Self {
+            root: None,
+            path_column: None,
+            label_column: None,
+            split_column: None,
+            group_column: None,
+            group_by: GroupBy::None,
+            group_separator: "_".into(),
+            validation_share: 0.2,
+            folds: 0,
+            fold: 1,
+            sampling: Sampling::Shuffle,
+            limit: None,
+            bad_images: BadImages::Fail,
+            checked_headers: 50_000,
+            image_cache_mb: 512,
+            feature_cache_mb: 512,
+        }
+    }
+}
+
+impl DataRecipe {
+    /// How the data is to be opened.
+    pub fn source_options(&self) -> SourceOptions {
+        let grouping = NameGrouping {
+            separator: self.group_separator.clone(),
+        };
+        SourceOptions {
+            root: self.root.clone(),
+            columns: ColumnNames {
+                path: self.path_column.clone(),
+                label: self.label_column.clone(),
+                split: self.split_column.clone(),
+                group: self.group_column.clone(),
+            },
+            grouping: (self.group_by == GroupBy::Prefix).then_some(grouping),
+        }
+    }
+
+    /// What is held out for validation.
+    pub fn hold_out(&self) -> HoldOut {
+        match self.folds {
+            0 => HoldOut::Share(self.validation_share),
+            folds => HoldOut::Fold {
+                fold: self.fold,
+                folds,
+            },
+        }
+    }
+
+    /// The settings of [`source_options`](Self::source_options) that are not the defaults, as `key=value`: what another command needs to
+    /// open the same data.
+    pub fn source_settings(&self) -> Vec<String> {
+        let text = |key: &str, value: &Option<String>| {
+            let value = value.as_ref()?;
+            Some(format!("data.{key}={}", toml::Value::from(value.as_str())))
+        };
+        let root = self.root.as_ref().map(|root| root.display().to_string());
+        [
+            text("root", &root),
+            text("path_column", &self.path_column),
+            text("label_column", &self.label_column),
+            text("split_column", &self.split_column),
+            text("group_column", &self.group_column),
+        ]
+        .into_iter()
+        .flatten()
+        .collect()
+    }
+
+    /// Checks what can be known without the data.
+    ///
+    /// # Errors
+    /// A setting out of range, or one that has no use beside the others.
+    pub fn check(&self) -> Result<(), SettingError> {
+        if self.folds == 0 && self.fold != 1 {
+            let expected = "1 where `data.folds` is 0; set `data.folds` too";
+            return Err(SettingError::new("data.fold", self.fold, expected));
+        }
+        if self.group_by == GroupBy::Prefix && self.group_separator.is_empty() {
+            let expected = "at least one character, such as `_`";
+            return Err(SettingError::new("data.group_separator", "empty", expected));
+        }
+        if self.checked_headers == 0 {
+            return Err(SettingError::new("data.checked_headers", 0, "at least 1"));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Recipe;
+
+    #[test]
+    fn source_settings_open_the_same_data() {
+        let data = DataRecipe {
+            root: Some("my \"photos\"".into()),
+            label_column: Some("7".into()),
+            ..DataRecipe::default()
+        };
+        let recipe = Recipe::load(None, &data.source_settings()).unwrap();
+        assert_eq!(recipe.data.source_options(), data.source_options());
+    }
+
+    #[test]
+    fn a_fold_without_folds_is_refused() {
+        let data = DataRecipe {
+            fold: 2,
+            ..DataRecipe::default()
+        };
+        assert_eq!(data.check().unwrap_err().key, "data.fold");
+    }
+}
