@@ -2,6 +2,7 @@
 
 use burn::module::{Module, ModuleMapper, Param, ParamGroup, ParamId};
 use burn::tensor::{Device, Tensor};
+use rekindle_augment::Mix;
 use rekindle_backbone::{Backbone, Named, StateDict, StateVisitor};
 use rekindle_head::{Head, HeadConfig};
 
@@ -30,6 +31,17 @@ impl Features {
             Self::Maps { maps, taps } => Self::Maps {
                 maps: Tensor::from_inner(maps),
                 taps: taps.map(Tensor::from_inner),
+            },
+        }
+    }
+
+    /// The features between those of each sample and of its neighbour in the batch: manifold mixup.
+    pub fn mixed(self, mix: &Mix) -> Self {
+        match self {
+            Self::Joined(features) => Self::Joined(mix.rows(features)),
+            Self::Maps { maps, taps } => Self::Maps {
+                maps: mix.rows(maps),
+                taps: taps.map(|taps| mix.rows(taps)),
             },
         }
     }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use burn::module::Module;
 use burn::tensor::Bytes;
-use rekindle_augment::Pipeline;
+use rekindle_augment::{MixAt, Pipeline};
 use rekindle_backbone::{Backbone, StateDict};
 use rekindle_head::Head;
 use serde::Serialize;
@@ -335,7 +335,10 @@ impl Sources {
             fits
         };
         let head_fits = images.map(|count| fits(count * head_bytes));
-        let boundary_fits = images.map(|count| phase2 && fits(count * boundary_bytes));
+        // Features of mixed images are never needed twice.
+        let mixes = (recipe.augment.mix).is_some_and(|mix| mix.at == MixAt::Images);
+        let boundary_fits = [(!mixes, images[0]), (true, images[1])]
+            .map(|(kept, count)| kept && phase2 && fits(count * boundary_bytes));
         let cache = |samples: &[usize], augmented, keep| {
             FeatureCache::new(
                 plan.dataset.clone(),

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use anyhow::Result;
+use rekindle_augment::{MixAt, MixSpec};
 use rekindle_finetune::{Facts, Plan};
 
 use super::words;
@@ -43,6 +44,13 @@ fn summary(plan: &Plan, directory: &Path) -> Result<String> {
         facts.backbone, recipe.device
     )?;
     writeln!(text, "# Weights   {}", facts.weights)?;
+    if let Some(spec) = (recipe.input.rescale).filter(|spec| spec.fixed().is_none()) {
+        let name = spec.name();
+        writeln!(text, "# Rescaling {name}, fitted on the training images")?;
+    }
+    if let Some(mix) = recipe.augment.mix {
+        writeln!(text, "# Mixing    {}", mixing(&mix))?;
+    }
     match recipe.phase1.epochs {
         0 => writeln!(text, "# Phase 1   left out")?,
         epochs => writeln!(
@@ -61,6 +69,21 @@ fn summary(plan: &Plan, directory: &Path) -> Result<String> {
         )?,
     }
     Ok(text)
+}
+
+/// Which methods mix what, and when.
+fn mixing(mix: &MixSpec) -> String {
+    let methods = [("mixup", mix.mixup_alpha), ("CutMix", mix.cutmix_alpha)];
+    let methods: Vec<String> = methods
+        .into_iter()
+        .filter(|(_, alpha)| *alpha > 0.0)
+        .map(|(name, alpha)| format!("{name} (alpha {alpha})"))
+        .collect();
+    let what = match mix.at {
+        MixAt::Images => "images of phase 2, whose frozen stages run anew each epoch",
+        MixAt::Features => "features that a phase starts from",
+    };
+    format!("{} of the {what}", methods.join(" or "))
 }
 
 fn images(facts: &Facts) -> String {
