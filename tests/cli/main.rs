@@ -10,6 +10,8 @@ mod determinism;
 mod figures;
 mod full_disk;
 mod interrupt;
+mod mix;
 mod output;
+mod rescale;
 mod support;
 mod whole_run;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use burn::module::{Module, ParamGroup};
 use burn::optim::ModuleOptimizer;
-use burn::tensor::{Bytes, Tensor};
+use burn::tensor::Bytes;
 use rekindle_augment::{Mix, MixAt, Pipeline, SampleRng};
 use rekindle_head::one_hot;
 
@@ -485,20 +485,4 @@ pub fn monitored(monitor: Monitor, report: &MetricsReport) -> f64 {
         Monitor::ValidationBalancedAccuracy => report.balanced_accuracy - tie_break,
         Monitor::ValidationMacroF1 => report.macro_f1 - tie_break,
     }
-}
-
-/// A tail on the training device with nothing frozen but what the caller froze.
-pub fn trainable_parameters(tail: &Tail) -> usize {
-    struct Count(usize);
-    impl burn::module::ModuleVisitor for Count {
-        fn visit_float<const D: usize>(&mut self, param: &burn::module::Param<Tensor<D>>) {
-            let value = param.val();
-            if value.is_require_grad() {
-                self.0 += value.shape().num_elements();
-            }
-        }
-    }
-    let mut count = Count(0);
-    tail.visit(&mut count);
-    count.0
 }

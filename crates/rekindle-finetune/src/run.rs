@@ -21,7 +21,7 @@ use crate::files::{create_directory, write_whole};
 use crate::metrics::MetricsReport;
 use crate::model_file::{ModelInfo, save_model};
 use crate::observer::{EpochRecord, Observer};
-use crate::phase::{Inputs, Phase, PhaseEnd, RunState, monitored, trainable_parameters};
+use crate::phase::{Inputs, Phase, PhaseEnd, RunState, monitored};
 use crate::recipe::Recipe;
 use crate::stopping::EarlyStopping;
 use crate::weights::load_backbone;
@@ -135,7 +135,7 @@ pub fn run(
             tail = tail.load_state(&current, "the checkpoint")?;
         }
         if recipe.phase1.epochs > 0 {
-            observer.phase_started(phase1.name, trainable_parameters(&tail), all);
+            observer.phase_started(phase1.name, tail.trainable_parameters(), all);
         }
         let (mut train, mut validation) = sources.inputs(Tap::Head);
         let end = phase1.run(
@@ -166,7 +166,7 @@ pub fn run(
             rates: stage_rates(&tail, recipe),
             ..phase1
         };
-        observer.phase_started(phase2.name, trainable_parameters(&tail), all);
+        observer.phase_started(phase2.name, tail.trainable_parameters(), all);
         let (mut train, mut validation) = sources.inputs(Tap::Boundary);
         let end = phase2.run(
             tail,

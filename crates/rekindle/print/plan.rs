@@ -72,7 +72,7 @@ fn summary(plan: &Plan, directory: &Path) -> Result<String> {
 }
 
 /// Which methods mix what, and when.
-fn mixing(mix: &MixSpec) -> String {
+pub fn mixing(mix: &MixSpec) -> String {
     let methods = [("mixup", mix.mixup_alpha), ("CutMix", mix.cutmix_alpha)];
     let methods: Vec<String> = methods
         .into_iter()
@@ -80,10 +80,10 @@ fn mixing(mix: &MixSpec) -> String {
         .map(|(name, alpha)| format!("{name} (alpha {alpha})"))
         .collect();
     let what = match mix.at {
-        MixAt::Images => "images of phase 2, whose frozen stages run anew each epoch",
-        MixAt::Features => "features that a phase starts from",
+        MixAt::Images => "phase 2's images",
+        MixAt::Features => "the features that phases start from",
     };
-    format!("{} of the {what}", methods.join(" or "))
+    format!("{} of {what}", methods.join(" or "))
 }
 
 fn images(facts: &Facts) -> String {
