@@ -6,6 +6,26 @@
 //!
 //! The folder is examples/emoji where none is given, the directory runs/rescalings, and there is one seed, 0. A run is written for
 //! each line of the table; a run that is there already is an error.
+//!
+//! On examples/emoji with seed 0, 60 validation images (the same as `rekindle train examples/emoji --seed 0 --set phase2.epochs=0
+//! --set input.rescale=..`):
+//!
+//! | `input.rescale` | accuracy | loss |
+//! |---|---|---|
+//! | not set: the weights' own mean and std, 0.5 and 0.5 | 80.0 % | 0.717 |
+//! | `dataset` | 83.3 % | 0.697 |
+//! | `centre` | 85.0 % | 0.768 |
+//! | `per_image` | 83.3 % | 0.708 |
+//! | `{ per_image = { per_channel = true } }` | 81.7 % | 0.739 |
+//! | `{ zca = { epsilon = 1e-5 } }` | 81.7 % | 0.738 |
+//! | `{ zca = { epsilon = 1e-2 } }` | 83.3 % | 0.702 |
+//! | `{ pca = { epsilon = 1e-5 } }` | 83.3 % | 0.744 |
+//! | `unit` | 76.7 % | 0.806 |
+//! | `symmetric`, here the same as the weights' own | 80.0 % | 0.717 |
+//! | `none` | 73.3 % | 0.912 |
+//!
+//! One image is 1.7 %, so only `unit` and `none` stand out: a scale far from the one that the weights were trained
+//! with costs accuracy, the others are alike within chance.
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
