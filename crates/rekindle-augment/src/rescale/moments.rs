@@ -173,14 +173,13 @@ mod tests {
             let mut moments = ChannelMoments::new();
             moments.add(&pixels);
             let (mean, covariance) = (moments.mean().unwrap(), moments.covariance().unwrap());
-            for row in 0..3 {
-                for column in 0..3 {
-                    let value = |pixel: &[u8; 3], channel: usize| f64::from(pixel[channel]) / 255.0 - mean[channel];
-                    let sum: f64 = pixels.iter().map(|pixel| value(pixel, row) * value(pixel, column)).sum();
-                    let expected = sum / (pixels.len() - 1) as f64;
-                    prop_assert!((covariance[row][column] - expected).abs() < 1e-12);
-                    prop_assert_eq!(covariance[row][column], covariance[column][row]);
-                }
+            for (place, found) in covariance.iter().flatten().enumerate() {
+                let (row, column) = (place / 3, place % 3);
+                let value = |pixel: &[u8; 3], channel: usize| f64::from(pixel[channel]) / 255.0 - mean[channel];
+                let sum: f64 = pixels.iter().map(|pixel| value(pixel, row) * value(pixel, column)).sum();
+                let expected = sum / (pixels.len() - 1) as f64;
+                prop_assert!((found - expected).abs() < 1e-12);
+                prop_assert_eq!(*found, covariance[column][row]);
             }
         }
     }

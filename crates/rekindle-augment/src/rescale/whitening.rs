@@ -159,11 +159,9 @@ mod tests {
             (0..5).for_each(|index| covariance[index][index] += ridge);
             for matrix in [pca_whitening(&covariance, 0.0), zca_whitening(&covariance, 0.0)] {
                 let whitened = product(&product(&matrix, &covariance), &transposed(&matrix));
-                for row in 0..5 {
-                    for column in 0..5 {
-                        let expected = f64::from(row == column);
-                        prop_assert!((whitened[row][column] - expected).abs() < 1e-9, "{:?}", whitened);
-                    }
+                for (place, found) in whitened.iter().flatten().enumerate() {
+                    let expected = f64::from(place % 6 == 0);
+                    prop_assert!((found - expected).abs() < 1e-9, "{:?}", whitened);
                 }
             }
             let zca = zca_whitening(&covariance, 0.0);
