@@ -21,6 +21,9 @@ fn unknown_names_suggest_the_nearest() {
         .train("a", &["--device", "cpuu"])
         .error(&["`cpuu`", "did you mean `cpu`"]);
     place
+        .train("a", &["--set", "input.rescale=datasett"])
+        .error(&["`datasett`", "did you mean `dataset`"]);
+    place
         .train("a", &["--set", "unfreeze.from=blocks.66"])
         .error(&["unfreeze.from", "blocks.6"]);
     assert!(!place.path("runs").exists());
@@ -51,6 +54,22 @@ fn values_out_of_range_name_their_key() {
         ("augment.views=0", "augment.views"),
         ("unfreeze.from=99", "unfreeze.from"),
         ("input.size=[0,0]", "0"),
+        ("input.rescale.zca.epsilon=0", "input.rescale.zca.epsilon"),
+        (
+            "input.rescale={standardise={mean=[123,117,104],std=[58,57,57]}}",
+            "divided by 255",
+        ),
+        ("augment.mix.probability=2", "augment.mix.probability"),
+        ("augment.mix.mixup_alpha=-1", "augment.mix.mixup_alpha"),
+        (
+            "augment.mix={mixup_alpha=0,cutmix_alpha=0}",
+            "leave `augment.mix` out",
+        ),
+        ("augment.mix.at=features", "augment.mix.cutmix_alpha"),
+        (
+            "augment.mix.off_last_epochs=2",
+            "augment.mix.off_last_epochs",
+        ),
     ] {
         place.train("a", &["--set", setting]).error(&[key]);
     }

@@ -132,6 +132,38 @@ fn an_interrupted_run_with_balanced_drawing_goes_on_with_the_same_images() {
 }
 
 #[test]
+fn batches_are_mixed_alike_after_an_interruption() {
+    let place = Place::with_photos();
+    let settings = [
+        "--set",
+        "input.size=[32,32]",
+        "--set",
+        "phase1.epochs=2",
+        "--set",
+        "phase2.epochs=8",
+        "--set",
+        "phase2.batch_size=3",
+        "--set",
+        "phase2.stopping.patience=1000",
+        "--set",
+        "augment.mix={mixup_alpha=0.5, probability=0.8, off_last_epochs=1}",
+    ];
+    let start = |name| [&["train", "photos", "--name", name], &settings[..]].concat();
+    let first = interrupted_at(&place, &start("a"), "phase 2");
+    assert_eq!(first.code, Some(1), "{first:?}");
+    place.rekindle(&["train", "--resume", "runs/a"]).success();
+    place.rekindle(&start("b")).success();
+    let csv =
+        |name: &str| String::from_utf8(place.read(&format!("runs/{name}/metrics.csv"))).unwrap();
+    assert_same_metrics(&csv("a"), &csv("b"));
+    assert!(
+        !gives_the_same_bytes()
+            || place.read("runs/a/model.safetensors") == place.read("runs/b/model.safetensors"),
+        "the models differ"
+    );
+}
+
+#[test]
 fn a_run_whose_images_changed_is_not_resumed() {
     let place = Place::with_photos();
     let start = [&["train", "photos", "--name", "a"], SETTINGS].concat();

@@ -120,6 +120,17 @@ pub enum AugmentError {
         expected: &'static str,
     },
 
+    /// A scale that cannot be fitted on the training images.
+    #[error(
+        "`input.rescale` is `{rescale}`, which cannot be fitted on the training images: {reason}"
+    )]
+    RescaleFit {
+        /// Name of the scale in a recipe.
+        rescale: &'static str,
+        /// What is wrong with the images, and what to do.
+        reason: &'static str,
+    },
+
     /// A batch of pixels whose length contradicts its shape.
     #[error(
         "a batch of shape {shape:?} needs {} bytes, found {found}",

@@ -7,7 +7,8 @@
 //! - [`decode`] reads JPEG, PNG, WebP, BMP, GIF and TIFF by content, turns pictures upright, and refuses what is damaged.
 //! - [`Pipeline`] runs transforms; [`Pipeline::evaluation`] is timm's evaluation view, [`Pipeline::training`] adds the
 //!   transforms of a recipe, and any type that implements [`Transform`] can be pushed.
-//! - [`rescale`] is the only normalisation in rekindle.
+//! - [`rescale`] is the only normalisation in rekindle; [`RescaleSpec`] fits it on training images where that is asked for.
+//! - [`MixSpec`] draws a [`Mix`] for a batch: mixup or CutMix of its images and targets.
 //!
 //! Randomness comes from [`SampleRng`] alone, so the number of threads never changes a result. Nothing here reads a file,
 //! starts a thread or prints.
@@ -25,6 +26,7 @@
 
 mod decode;
 mod error;
+mod mix;
 pub mod ops;
 mod pipeline;
 mod preprocessing;
@@ -38,10 +40,13 @@ mod transform;
 pub use decode::{DecodeLimits, Decoded, Format, ImageHeader, SourceMode, decode, read_header};
 pub use error::AugmentError;
 pub use image::RgbImage;
+pub use mix::{Mix, MixAt, MixSpec};
 pub use ops::TransformSpec;
 pub use pipeline::Pipeline;
 pub use preprocessing::{Preprocessing, ResizePolicy};
-pub use rescale::{Rescale, RgbBatch, rescale};
+pub use rescale::{
+    ChannelMoments, Rescale, RescaleSpec, RgbBatch, pca_whitening, rescale, zca_whitening,
+};
 pub use resize::{Interpolation, PixelBox, resize, resize_crop};
 pub use rng::SampleRng;
 pub use transform::Transform;

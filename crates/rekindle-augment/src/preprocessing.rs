@@ -107,16 +107,17 @@ impl Preprocessing {
         (width, height)
     }
 
-    /// The colour nearest to what rescaling turns into zero: the mean where there is one, mid-grey for -1..1, else black.
+    /// The colour nearest to what rescaling turns into zero: the mean where there is one, mid-grey for -1..1 and where each
+    /// image has its own, else black.
     ///
     /// It fills what padding and rotation leave empty, so that a border says nothing to the network.
     pub fn fill(&self) -> [u8; 3] {
         match self.rescale {
-            Rescale::Unit | Rescale::None => [0; 3],
-            Rescale::Symmetric => [128; 3],
-            Rescale::Standardise { mean, .. } => {
-                mean.map(|value| (value * 255.0).round_ties_even() as u8)
-            }
+            Rescale::Symmetric | Rescale::PerImage { .. } => [128; 3],
+            other => other
+                .mean()
+                .unwrap_or_default()
+                .map(|value| (value * 255.0).round_ties_even() as u8),
         }
     }
 

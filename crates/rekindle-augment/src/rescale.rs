@@ -1,14 +1,25 @@
 //! Bytes to the floating-point input of a network: the only normalisation in rekindle.
 //!
 //! Owns: the scale of the values and the change from interleaved pixels to colour planes. It does not own sizes.
+//!
+//! [`RescaleSpec`] is what a recipe asks for; it becomes a [`Rescale`], with [`ChannelMoments`] of the training images where
+//! it is to be fitted on them. A model file holds the [`Rescale`], numbers included, so prediction fits nothing.
+
+mod batch;
+mod moments;
+mod spec;
+mod whitening;
 
 use burn::tensor::{Device, Tensor, TensorData};
-use image::RgbImage;
 use serde::{Deserialize, Serialize};
 
+pub use self::batch::RgbBatch;
+pub use self::moments::ChannelMoments;
+pub use self::spec::RescaleSpec;
+pub use self::whitening::{pca_whitening, zca_whitening};
 use crate::error::AugmentError;
 
-/// The scale that a backbone expects of its input.
+/// The scale of a network's input.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Rescale {
@@ -23,8 +34,50 @@ pub enum Rescale {
         /// Standard deviation of each channel, on the same scale.
         std: [f32; 3],
     },
+    /// `x / 255 - mean`, for each of red, green and blue.
+    Centre {
+        /// Mean of each channel, on the scale from 0 to 1.
+        mean: [f32; 3],
+    },
+    /// `(x - mean) / max(std, 1 / sqrt(N))` with mean and standard deviation of the image's own `N` values, bytes as they are.
+    ///
+    /// The bound keeps an image of one colour finite: it becomes zero. It is TensorFlow's formula
+    /// (`tf.image.per_image_standardization` of a `uint8` image), which the numbers were checked against.
+    PerImage {
+        /// Whether each channel has a mean and a standard deviation of its own, with `N` its number of pixels.
+        per_channel: bool,
+    },
+    /// `matrix * (x / 255 - mean)` with the three channels of a pixel as `x`: colour whitening.
+    ///
+    /// What is whitened are the colours of single pixels, by a matrix of 3 by 3. Neighbouring pixels stay as correlated as
+    /// they were: whitening those too would take a matrix of 150528 by 150528 at 224 pixels.
+    Whiten {
+        /// Mean of each channel, on the scale from 0 to 1.
+        mean: [f32; 3],
+        /// The rows are the output channels.
+        matrix: [[f32; 3]; 3],
+    },
     /// The bytes as they are, from 0 to 255.
     None,
+}
+
+/// How the bytes of one image become values.
+enum Conversion {
+    /// The value of each byte, channel by channel.
+    Tables(Box<[[f32; 256]; 3]>),
+    /// `matrix * bytes + offset`.
+    Matrix {
+        matrix: [[f32; 3]; 3],
+        offset: [f32; 3],
+    },
+}
+
+impl Conversion {
+    fn tables(value: impl Fn(usize, f32) -> f32) -> Self {
+        Self::Tables(Box::new(std::array::from_fn(|channel| {
+            std::array::from_fn(|byte| value(channel, byte as f32))
+        })))
+    }
 }
 
 impl Rescale {
@@ -34,44 +87,60 @@ impl Rescale {
         std: [0.229, 0.224, 0.225],
     };
 
-    /// Checks that means are finite and standard deviations positive.
+    /// Checks that means are from 0 to 1, standard deviations positive and matrices finite.
     ///
     /// # Errors
     ///
     /// [`AugmentError::InvalidSetting`] that names the key.
     pub fn check(&self) -> Result<(), AugmentError> {
-        let Self::Standardise { mean, std } = self else {
-            return Ok(());
-        };
-        if mean.iter().any(|value| !(0.0..=1.0).contains(value)) {
-            return Err(AugmentError::InvalidSetting {
-                key: "preprocessing.rescale.mean",
-                value: format!("{mean:?}"),
-                expected: "three numbers from 0 to 1 (means of 0..255 must be divided by 255)",
-            });
+        if let Some(mean) = self.mean() {
+            check_mean("preprocessing.rescale.mean", &mean)?;
         }
-        if std.iter().any(|value| !(value.is_finite() && *value > 0.0)) {
-            return Err(AugmentError::InvalidSetting {
-                key: "preprocessing.rescale.std",
-                value: format!("{std:?}"),
-                expected: "three numbers over 0 (on the scale from 0 to 1)",
-            });
+        match self {
+            Self::Standardise { std, .. } => check_std("preprocessing.rescale.std", std),
+            Self::Whiten { matrix, .. } if matrix.iter().flatten().any(|x| !x.is_finite()) => {
+                Err(AugmentError::InvalidSetting {
+                    key: "preprocessing.rescale.matrix",
+                    value: format!("{matrix:?}"),
+                    expected: "three rows of three finite numbers",
+                })
+            }
+            _ => Ok(()),
         }
-        Ok(())
     }
 
-    /// What one byte of one channel (0 red, 1 green, 2 blue) becomes.
-    ///
-    /// # Panics
-    ///
-    /// For a channel above 2.
-    pub fn value(&self, channel: usize, byte: u8) -> f32 {
-        let byte = f32::from(byte);
-        match self {
-            Self::Unit => byte / 255.0,
-            Self::Symmetric => byte / 127.5 - 1.0,
-            Self::Standardise { mean, std } => (byte / 255.0 - mean[channel]) / std[channel],
-            Self::None => byte,
+    /// The mean that is subtracted, on the scale from 0 to 1, where every image has the same.
+    pub fn mean(&self) -> Option<[f32; 3]> {
+        match *self {
+            Self::Standardise { mean, .. } | Self::Centre { mean } | Self::Whiten { mean, .. } => {
+                Some(mean)
+            }
+            Self::Unit | Self::Symmetric | Self::PerImage { .. } | Self::None => None,
+        }
+    }
+
+    /// What the bytes of an image with these pixels become.
+    fn conversion(&self, pixels: &[[u8; 3]]) -> Conversion {
+        match *self {
+            Self::Unit => Conversion::tables(|_, byte| byte / 255.0),
+            Self::Symmetric => Conversion::tables(|_, byte| byte / 127.5 - 1.0),
+            Self::Standardise { mean, std } => {
+                Conversion::tables(|channel, byte| (byte / 255.0 - mean[channel]) / std[channel])
+            }
+            Self::Centre { mean } => {
+                Conversion::tables(|channel, byte| byte / 255.0 - mean[channel])
+            }
+            Self::PerImage { per_channel } => {
+                let (mean, std) = image_moments(pixels, per_channel);
+                Conversion::tables(|channel, byte| {
+                    ((f64::from(byte) - mean[channel]) / std[channel]) as f32
+                })
+            }
+            Self::Whiten { mean, matrix } => Conversion::Matrix {
+                matrix: matrix.map(|row| row.map(|entry| entry / 255.0)),
+                offset: matrix.map(|row| -row.iter().zip(mean).map(|(a, b)| a * b).sum::<f32>()),
+            },
+            Self::None => Conversion::tables(|_, byte| byte),
         }
     }
 }
@@ -82,100 +151,46 @@ impl Default for Rescale {
     }
 }
 
-/// Pixels of several images of one size, on the host.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RgbBatch {
-    pixels: Vec<u8>,
-    batch: usize,
-    height: usize,
-    width: usize,
+/// Mean and adjusted standard deviation of an image's bytes, for each channel or alike for all.
+fn image_moments(pixels: &[[u8; 3]], per_channel: bool) -> ([f64; 3], [f64; 3]) {
+    let mut moments = ChannelMoments::new();
+    moments.add(pixels);
+    let (mean, std, count) = match per_channel {
+        true => (moments.mean(), moments.std(), moments.pixels()),
+        false => {
+            let pooled = moments.pooled();
+            let all = |value: Option<[f64; 1]>| value.map(|[value]| [value; 3]);
+            (all(pooled.mean()), all(pooled.std()), pooled.pixels())
+        }
+    };
+    let least = 1.0 / (count.max(1) as f64).sqrt();
+    (
+        mean.unwrap_or_default().map(|value| value * 255.0),
+        std.unwrap_or_default()
+            .map(|value| (value * 255.0).max(least)),
+    )
 }
 
-impl RgbBatch {
-    /// A batch from interleaved RGB bytes.
-    ///
-    /// # Shapes
-    ///
-    /// `pixels` is `[batch, height, width, 3]`, row by row.
-    ///
-    /// # Errors
-    ///
-    /// [`AugmentError::BatchLength`] where the number of bytes is another one.
-    pub fn new(
-        pixels: Vec<u8>,
-        batch: usize,
-        height: usize,
-        width: usize,
-    ) -> Result<Self, AugmentError> {
-        let shape = [batch, height, width, 3];
-        let needed = shape
-            .iter()
-            .try_fold(1usize, |product, side| product.checked_mul(*side));
-        if needed != Some(pixels.len()) {
-            return Err(AugmentError::BatchLength {
-                shape,
-                found: pixels.len(),
-            });
-        }
-        Ok(Self {
-            pixels,
-            batch,
-            height,
-            width,
-        })
+fn check_mean(key: &'static str, mean: &[f32]) -> Result<(), AugmentError> {
+    if mean.iter().all(|value| (0.0..=1.0).contains(value)) {
+        return Ok(());
     }
+    Err(AugmentError::InvalidSetting {
+        key,
+        value: format!("{mean:?}"),
+        expected: "three numbers from 0 to 1 (means of 0..255 must be divided by 255)",
+    })
+}
 
-    /// A batch of one image.
-    pub fn from_image(image: RgbImage) -> Self {
-        let (width, height) = image.dimensions();
-        Self {
-            pixels: image.into_raw(),
-            batch: 1,
-            height: height as usize,
-            width: width as usize,
-        }
+fn check_std(key: &'static str, std: &[f32]) -> Result<(), AugmentError> {
+    if std.iter().all(|value| value.is_finite() && *value > 0.0) {
+        return Ok(());
     }
-
-    /// `[batch, height, width, 3]`.
-    pub fn shape(&self) -> [usize; 4] {
-        [self.batch, self.height, self.width, 3]
-    }
-
-    /// The interleaved bytes.
-    pub fn pixels(&self) -> &[u8] {
-        &self.pixels
-    }
-
-    /// The batch as rescaled colour planes, on the host.
-    ///
-    /// # Shapes
-    ///
-    /// `[batch, 3, height, width]`, row by row.
-    pub fn planes(&self, rescale: &Rescale) -> Vec<f32> {
-        let tables: [[f32; 256]; 3] = std::array::from_fn(|channel| {
-            std::array::from_fn(|byte| rescale.value(channel, byte as u8))
-        });
-        let area = self.height * self.width;
-        let mut planes = vec![0.0; self.pixels.len()];
-        if area == 0 {
-            return planes;
-        }
-        for (image, output) in self
-            .pixels
-            .chunks_exact(3 * area)
-            .zip(planes.chunks_exact_mut(3 * area))
-        {
-            let (red, rest) = output.split_at_mut(area);
-            let (green, blue) = rest.split_at_mut(area);
-            for (((pixel, red), green), blue) in image.chunks_exact(3).zip(red).zip(green).zip(blue)
-            {
-                *red = tables[0][usize::from(pixel[0])];
-                *green = tables[1][usize::from(pixel[1])];
-                *blue = tables[2][usize::from(pixel[2])];
-            }
-        }
-        planes
-    }
+    Err(AugmentError::InvalidSetting {
+        key,
+        value: format!("{std:?}"),
+        expected: "three numbers over 0 (on the scale from 0 to 1)",
+    })
 }
 
 /// Uploads a batch as the floating-point input of a backbone.
@@ -184,7 +199,7 @@ impl RgbBatch {
 ///
 /// From `[batch, height, width, 3]` bytes to `[batch, 3, height, width]`, f32, on the scale of `rescale`.
 ///
-/// The conversion runs on the host through a table of 256 values for each channel, and ends in one upload.
+/// The conversion runs on the host, through a table of 256 values for each channel or a matrix, and ends in one upload.
 ///
 /// ```
 /// use burn::tensor::Device;
@@ -197,7 +212,8 @@ impl RgbBatch {
 /// # Ok::<(), rekindle_augment::AugmentError>(())
 /// ```
 pub fn rescale(batch: &RgbBatch, rescale: &Rescale, device: &Device) -> Tensor<4> {
-    let shape = [batch.batch, 3, batch.height, batch.width];
+    let [images, height, width, channels] = batch.shape();
+    let shape = [images, channels, height, width];
     Tensor::from_data(TensorData::new(batch.planes(rescale), shape), device)
 }
 
@@ -205,42 +221,89 @@ pub fn rescale(batch: &RgbBatch, rescale: &Rescale, device: &Device) -> Tensor<4
 mod tests {
     use super::*;
 
+    /// The three values of one pixel among others.
+    fn values(rescale: Rescale, pixel: [u8; 3], others: &[u8]) -> [f32; 3] {
+        let bytes = [&pixel, others].concat();
+        let area = bytes.len() / 3;
+        let planes = RgbBatch::new(bytes, 1, 1, area).unwrap().planes(&rescale);
+        std::array::from_fn(|channel| planes[channel * area])
+    }
+
     #[test]
-    fn bytes_become_planes_in_the_order_of_red_green_blue() {
-        let pixels = vec![1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12];
-        let batch = RgbBatch::new(pixels, 2, 1, 2).unwrap();
-        let planes = batch.planes(&Rescale::None);
-        assert_eq!(
-            planes,
-            [
-                1.0, 4.0, 2.0, 5.0, 3.0, 6.0, 7.0, 10.0, 8.0, 11.0, 9.0, 12.0
-            ]
-        );
+    fn the_tensor_holds_the_planes() {
+        let batch = RgbBatch::new((1..=12).collect(), 2, 1, 2).unwrap();
         let tensor = rescale(&batch, &Rescale::None, &Device::flex());
         assert_eq!(tensor.dims(), [2, 3, 1, 2]);
-        assert_eq!(tensor.into_data().try_to_vec::<f32>().unwrap(), planes);
+        assert_eq!(
+            tensor.into_data().try_to_vec::<f32>().unwrap(),
+            batch.planes(&Rescale::None)
+        );
     }
 
     #[test]
     fn each_scale_has_its_range() {
-        assert_eq!(
-            [Rescale::Unit.value(0, 0), Rescale::Unit.value(2, 255)],
-            [0.0, 1.0]
-        );
-        assert_eq!(
-            [
-                Rescale::Symmetric.value(0, 0),
-                Rescale::Symmetric.value(1, 255)
-            ],
-            [-1.0, 1.0]
-        );
+        assert_eq!(values(Rescale::Unit, [0, 128, 255], &[])[2], 1.0);
+        assert_eq!(values(Rescale::Symmetric, [0, 1, 255], &[])[0], -1.0);
+        assert_eq!(values(Rescale::Symmetric, [0, 1, 255], &[])[2], 1.0);
         // torchvision 0.29.2: Normalize(mean, std)(to_tensor(image)) of the colours (0, 0, 0) and (255, 255, 255).
         let black = [-2.117_904, -2.035_714_1, -1.804_444_4];
         let white = [2.248_908_3, 2.428_571_5, 2.64];
-        for channel in 0..3 {
-            assert!((Rescale::IMAGENET.value(channel, 0) - black[channel]).abs() < 1e-6);
-            assert!((Rescale::IMAGENET.value(channel, 255) - white[channel]).abs() < 1e-6);
+        for (colour, expected) in [([0; 3], black), ([255; 3], white)] {
+            let found = values(Rescale::IMAGENET, colour, &[]);
+            for channel in 0..3 {
+                assert!((found[channel] - expected[channel]).abs() < 1e-6);
+            }
         }
+    }
+
+    #[test]
+    fn an_image_of_one_colour_becomes_zero_by_its_own_mean_and_stays_finite() {
+        for per_channel in [false, true] {
+            let rescale = Rescale::PerImage { per_channel };
+            assert_eq!(values(rescale, [77; 3], &[77; 9]), [0.0; 3]);
+        }
+        let tinted = values(Rescale::PerImage { per_channel: true }, [9, 0, 255], &[]);
+        assert_eq!(tinted, [0.0; 3]);
+    }
+
+    #[test]
+    fn each_image_of_a_batch_is_standardised_by_itself() {
+        let (dark, light) = (vec![0, 1, 2, 3, 4, 5], vec![240, 241, 242, 243, 244, 245]);
+        let rescale = Rescale::PerImage { per_channel: false };
+        let alone = RgbBatch::new(dark.clone(), 1, 1, 2)
+            .unwrap()
+            .planes(&rescale);
+        let both = RgbBatch::new([dark, light].concat(), 2, 1, 2)
+            .unwrap()
+            .planes(&rescale);
+        assert_eq!(both[..6], alone);
+        assert!(
+            both[6..]
+                .iter()
+                .zip(&alone)
+                .all(|(a, b)| (a - b).abs() < 1e-6)
+        );
+    }
+
+    #[test]
+    fn whitening_with_the_identity_is_centring() {
+        let mean = [0.25, 0.5, 0.75];
+        let identity = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]];
+        let whitened = values(
+            Rescale::Whiten {
+                mean,
+                matrix: identity,
+            },
+            [200, 3, 90],
+            &[],
+        );
+        let centred = values(Rescale::Centre { mean }, [200, 3, 90], &[]);
+        assert!(
+            whitened
+                .iter()
+                .zip(centred)
+                .all(|(a, b)| (a - b).abs() < 1e-6)
+        );
     }
 
     #[test]
@@ -257,21 +320,38 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_number_of_bytes_is_an_error_with_both_numbers() {
-        let message = RgbBatch::new(vec![0; 11], 1, 2, 2).unwrap_err().to_string();
+    fn a_matrix_that_is_not_finite_is_refused() {
+        let rescale = Rescale::Whiten {
+            mean: [0.5; 3],
+            matrix: [[1.0, f32::NAN, 0.0]; 3],
+        };
         assert!(
-            message.contains("12 bytes") && message.contains("found 11"),
-            "{message}"
+            rescale
+                .check()
+                .unwrap_err()
+                .to_string()
+                .contains("rescale.matrix")
         );
-        assert!(RgbBatch::new(vec![], usize::MAX, usize::MAX, 2).is_err());
     }
 
     #[test]
     fn scales_have_short_names_in_files() {
-        assert_eq!(
-            serde_json::to_string(&Rescale::Symmetric).unwrap(),
-            "\"symmetric\""
-        );
+        let text = |rescale: Rescale| serde_json::to_string(&rescale).unwrap();
+        assert_eq!(text(Rescale::Symmetric), "\"symmetric\"");
+        let whiten = Rescale::Whiten {
+            mean: [0.1, 0.2, 0.7],
+            matrix: [[3.1, -0.2, 1e-3], [0.5, 7.7, 0.3], [1.0 / 3.0, 0.0, 2.0]],
+        };
+        for rescale in [
+            whiten,
+            Rescale::PerImage { per_channel: true },
+            Rescale::IMAGENET,
+        ] {
+            assert_eq!(
+                serde_json::from_str::<Rescale>(&text(rescale)).unwrap(),
+                rescale
+            );
+        }
         let text = r#"{"standardise":{"mean":[0.5,0.5,0.5],"std":[0.25,0.25,0.25]}}"#;
         let rescale: Rescale = serde_json::from_str(text).unwrap();
         assert_eq!(

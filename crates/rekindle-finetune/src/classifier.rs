@@ -1,7 +1,8 @@
 //! The part of a network that a phase trains: unfrozen stages, if any, and the head.
 
-use burn::module::{Module, ModuleMapper, Param, ParamGroup, ParamId};
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamGroup, ParamId};
 use burn::tensor::{Device, Tensor};
+use rekindle_augment::Mix;
 use rekindle_backbone::{Backbone, Named, StateDict, StateVisitor};
 use rekindle_head::{Head, HeadConfig};
 
@@ -30,6 +31,17 @@ impl Features {
             Self::Maps { maps, taps } => Self::Maps {
                 maps: Tensor::from_inner(maps),
                 taps: taps.map(Tensor::from_inner),
+            },
+        }
+    }
+
+    /// The features between those of each sample and of its neighbour in the batch: manifold mixup.
+    pub fn mixed(self, mix: &Mix) -> Self {
+        match self {
+            Self::Joined(features) => Self::Joined(mix.rows(features)),
+            Self::Maps { maps, taps } => Self::Maps {
+                maps: mix.rows(maps),
+                taps: taps.map(|taps| mix.rows(taps)),
             },
         }
     }
@@ -185,6 +197,22 @@ impl Tail {
             head: self.head.load_state(&state.head)?,
             joint: self.joint,
         })
+    }
+
+    /// How many values an optimiser will change.
+    pub fn trainable_parameters(&self) -> usize {
+        struct Count(usize);
+        impl ModuleVisitor for Count {
+            fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+                let value = param.val();
+                if value.is_require_grad() {
+                    self.0 += value.shape().num_elements();
+                }
+            }
+        }
+        let mut count = Count(0);
+        self.visit(&mut count);
+        count.0
     }
 
     /// The parameters of each stage with its distance from the head (1 for the last stage), for discriminative learning rates.

@@ -57,9 +57,13 @@ impl FrozenNetwork {
         }
     }
 
+    /// Pixels as the network's input, `[batch, 3, height, width]`.
+    pub fn images(&self, pixels: &RgbBatch) -> Tensor<4> {
+        rescale(pixels, &self.rescale, &self.device)
+    }
+
     /// The output of the stages before the boundary, with their taps.
-    pub fn lower(&self, images: &RgbBatch) -> Features {
-        let images = rescale(images, &self.rescale, &self.device);
+    pub fn lower(&self, images: Tensor<4>) -> Features {
         let (maps, kept) = run(&self.lower, images, &self.joints[0].taps);
         Features::Maps {
             maps,
@@ -68,7 +72,7 @@ impl FrozenNetwork {
     }
 
     /// The features at a tap, computed from images.
-    pub fn features(&self, images: &RgbBatch, tap: Tap) -> Features {
+    pub fn features(&self, images: Tensor<4>, tap: Tap) -> Features {
         let lower = self.lower(images);
         match tap {
             Tap::Boundary => lower,
@@ -288,8 +292,8 @@ impl FeatureCache {
         missing
     }
 
-    fn compute(&mut self, network: &FrozenNetwork, key: (usize, usize), images: &RgbBatch) {
-        let lower = network.lower(images);
+    fn compute(&mut self, network: &FrozenNetwork, key: (usize, usize), pixels: &RgbBatch) {
+        let lower = network.lower(network.images(pixels));
         if self.keep_boundary {
             self.boundary.insert(key, rows(lower.clone()));
         }

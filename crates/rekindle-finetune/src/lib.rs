@@ -36,6 +36,7 @@ mod device;
 mod error;
 pub mod features;
 mod files;
+mod fit;
 mod machine;
 pub mod metrics;
 mod model_file;

@@ -159,6 +159,7 @@ impl ModelFile {
             .filter_map(|key| Some((key[prefix.len()..].to_owned(), state.remove(key)?)))
             .collect();
         let backbone = backbone.load_state(&state, &origin)?;
+        info.preprocessing.check()?;
         info.head.check()?;
         if info.classes.is_empty() {
             return Err(FinetuneError::NotAModel {

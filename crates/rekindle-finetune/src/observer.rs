@@ -13,7 +13,7 @@ pub struct EpochRecord {
     pub epoch: usize,
     /// The head's learning rate in the last step.
     pub lr: f64,
-    /// Mean training loss, as trained on (with smoothing, weights and augmentation).
+    /// Mean training loss, as trained on: with smoothing, weights and augmentation, and against mixed targets where batches are mixed.
     pub train_loss: f64,
     /// Mean norm of the gradients before clipping.
     pub gradient_norm: f64,

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use burn::module::{Module, ParamGroup};
 use burn::optim::ModuleOptimizer;
-use burn::tensor::{Bytes, Tensor};
-use rekindle_augment::{Pipeline, SampleRng};
+use burn::tensor::Bytes;
+use rekindle_augment::{Mix, MixAt, Pipeline, SampleRng};
 use rekindle_head::one_hot;
 
 use crate::checkpoint::{Checkpoint, Progress, restore_optimizer};
@@ -36,9 +36,10 @@ pub(crate) fn epoch_id(phase: u64, epoch: usize) -> u64 {
     phase * EPOCHS_APART + epoch as u64
 }
 
-/// Keeps the random numbers that choose views and seed dropout apart from those of the augmentation.
+/// Keeps the random numbers that choose views, seed dropout and mix batches apart from those of the augmentation.
 const VIEWS: u64 = 0x5649_4557;
 const DROPOUT: u64 = 0x4452_4F50;
+const MIX: u64 = 0x4D49_5855;
 
 /// Where a phase's inputs come from.
 #[derive(Debug)]
@@ -140,13 +141,20 @@ impl Phase<'_> {
                 self.recipe.lr * factor
             };
             for (step, batch) in batches.iter().enumerate().skip(state.progress.step) {
-                let Some(features) = self.features(&mut feed, epoch, batch, observer)? else {
+                let mix = self.mix(&feed, epoch, step);
+                let Some(features) =
+                    self.features(&mut feed, epoch, batch, mix.as_ref(), observer)?
+                else {
                     self.save(&tail, &optimizer, state)?;
                     return Ok(PhaseEnd::Interrupted);
                 };
                 let classes = self.plan.facts.classes.len();
                 let samples = batch.iter().map(|draw| draw.sample);
                 let targets = one_hot(&self.targets(samples), classes, &self.plan.device)?;
+                let targets = match &mix {
+                    Some(mix) => mix.rows(targets),
+                    None => targets,
+                };
                 let mut dropout =
                     SampleRng::new(recipe.seed ^ DROPOUT, self.epoch_id(epoch), step as u64);
                 tail.head.seed_dropout(dropout.next_u64());
@@ -294,12 +302,29 @@ impl Phase<'_> {
                     LoaderOptions::default(),
                 )? {
                     let batch = batch?;
-                    let features = self.network.features(&batch.images, self.tap);
-                    add(features, &batch.targets)?;
+                    let images = self.network.images(&batch.images);
+                    add(self.network.features(images, self.tap), &batch.targets)?;
                 }
             }
         }
         Ok(metrics.report()?)
+    }
+
+    /// How a step's batch is mixed, if it is. It depends on seed, epoch and step alone, so a resumed run mixes alike.
+    fn mix(&self, feed: &Feed, epoch: usize, step: usize) -> Option<Mix> {
+        let recipe = &self.plan.recipe;
+        let spec = recipe.augment.mix.as_ref()?;
+        let mixes = match (spec.at, feed) {
+            (MixAt::Features, _) => true,
+            // Phase 1 does not see mixed images, whether its features fit the cache or not.
+            (MixAt::Images, Feed::Streamed(_)) => self.number == 2,
+            (MixAt::Images, Feed::Cached { .. }) => false,
+        };
+        let mut rng = SampleRng::new(recipe.seed ^ MIX, self.epoch_id(epoch), step as u64);
+        let size = self.plan.preprocessing.input_size;
+        mixes
+            .then(|| spec.draw(epoch, self.recipe.epochs, size, &mut rng))
+            .flatten()
     }
 
     fn epoch_id(&self, epoch: usize) -> u64 {
@@ -375,15 +400,17 @@ impl Phase<'_> {
         })
     }
 
-    /// The features of a batch; none when the user interrupted while they were computed.
+    /// The features of a batch, mixed or of mixed images; none when the user interrupted while they were computed.
     fn features(
         &self,
         feed: &mut Feed,
         epoch: usize,
         batch: &[Draw],
+        mix: Option<&Mix>,
         observer: &mut dyn Observer,
     ) -> Result<Option<Features>, FinetuneError> {
-        match feed {
+        let at = self.plan.recipe.augment.mix.map(|spec| spec.at);
+        let features = match feed {
             Feed::Cached { cache, rest, steps } => {
                 *steps += 1;
                 // The first step waits for its own images alone; behind it, what the epoch lacks is computed in one go, while
@@ -400,19 +427,24 @@ impl Phase<'_> {
                         return Ok(None);
                     }
                 }
-                Ok(Some(cache.get(
-                    self.network,
-                    self.tap,
-                    &self.views(epoch, batch),
-                )?))
+                cache.get(self.network, self.tap, &self.views(epoch, batch))?
             }
             Feed::Streamed(loader) => {
                 let Some(next) = loader.next() else {
                     unreachable!("the loader has a batch for every step");
                 };
-                Ok(Some(self.network.features(&next?.images, self.tap)))
+                let images = self.network.images(&next?.images);
+                let images = match mix {
+                    Some(mix) if at == Some(MixAt::Images) => mix.images(images),
+                    _ => images,
+                };
+                self.network.features(images, self.tap)
             }
-        }
+        };
+        Ok(Some(match mix {
+            Some(mix) if at == Some(MixAt::Features) => features.mixed(mix),
+            _ => features,
+        }))
     }
 
     fn failed(&self, failure: StepFailure, epoch: usize, step: usize) -> FinetuneError {
@@ -468,20 +500,4 @@ pub fn monitored(monitor: Monitor, report: &MetricsReport) -> f64 {
         Monitor::ValidationBalancedAccuracy => report.balanced_accuracy - tie_break,
         Monitor::ValidationMacroF1 => report.macro_f1 - tie_break,
     }
-}
-
-/// A tail on the training device with nothing frozen but what the caller froze.
-pub fn trainable_parameters(tail: &Tail) -> usize {
-    struct Count(usize);
-    impl burn::module::ModuleVisitor for Count {
-        fn visit_float<const D: usize>(&mut self, param: &burn::module::Param<Tensor<D>>) {
-            let value = param.val();
-            if value.is_require_grad() {
-                self.0 += value.shape().num_elements();
-            }
-        }
-    }
-    let mut count = Count(0);
-    tail.visit(&mut count);
-    count.0
 }

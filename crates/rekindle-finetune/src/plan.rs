@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use burn::tensor::Device;
-use rekindle_augment::{DecodeLimits, Pipeline, Preprocessing};
+use rekindle_augment::{DecodeLimits, MixAt, Pipeline, Preprocessing};
 use rekindle_backbone::{Architecture, Card};
 use serde::Serialize;
 
@@ -16,6 +16,7 @@ use crate::data::{
     limited, open_data,
 };
 use crate::device::device_from_name;
+use crate::fit::fit_rescale;
 use crate::recipe::{DataRecipe, PhaseRecipe, Recipe, UnfreezeFrom};
 use crate::setting::SettingError;
 use crate::suggest::did_you_mean;
@@ -81,7 +82,8 @@ pub struct Facts {
 
 impl Plan {
     /// Checks a recipe against a folder, a manifest or tar shards. Reads the data's names and labels and the headers of its images (of many,
-    /// of some; see [`DataRecipe::checked_headers`](crate::DataRecipe::checked_headers)); writes nothing.
+    /// of some; see [`DataRecipe::checked_headers`](crate::DataRecipe::checked_headers)), and decodes the training images where
+    /// `input.rescale` is fitted on them; writes nothing.
     ///
     /// # Errors
     ///
@@ -91,7 +93,7 @@ impl Plan {
         recipe.precision.check(&recipe.device)?;
         let card = weights::card_from_name(&recipe.backbone.name)?;
         let origin = weights::origin(&card, &recipe.backbone)?;
-        let preprocessing = weights::preprocessing(&card, &recipe.input)?;
+        let mut preprocessing = weights::preprocessing(&card, &recipe.input)?;
         Pipeline::training(&preprocessing, &recipe.augment.transforms)?;
         let architecture = Architecture::from_name(&card.architecture)?;
         let network = architecture.init(&device);
@@ -103,6 +105,7 @@ impl Plan {
         let first_unfrozen_stage = first_unfrozen(&recipe, &stages)?;
         let taps = taps(recipe.features.taps, stages.len())?;
         check_settings(&recipe)?;
+        check_mix(&recipe)?;
 
         if let Some(root) = &mut recipe.data.root {
             // A run that goes on may be started from another directory.
@@ -135,6 +138,10 @@ impl Plan {
         if split.validation.is_empty() {
             let path = folder.source.clone();
             return Err(DataError::NoValidation { path }.into());
+        }
+        if let Some(spec) = &recipe.input.rescale {
+            preprocessing.rescale = fit_rescale(spec, &preprocessing, &dataset, &split.train)?;
+            preprocessing.check()?;
         }
         let facts = Facts {
             rekindle: env!("CARGO_PKG_VERSION"),
@@ -282,6 +289,35 @@ fn check_settings(recipe: &Recipe) -> Result<(), SettingError> {
     }
     crate::setting::positive("unfreeze.lr_decay", recipe.unfreeze.lr_decay)?;
     crate::setting::positive("unfreeze.lr_ratio", recipe.unfreeze.lr_ratio)
+}
+
+fn check_mix(recipe: &Recipe) -> Result<(), FinetuneError> {
+    let Some(mix) = &recipe.augment.mix else {
+        return Ok(());
+    };
+    mix.check()?;
+    let (first, second) = (recipe.phase1.epochs, recipe.phase2.epochs);
+    let epochs = match mix.at {
+        MixAt::Images if second == 0 => {
+            return Err(SettingError::new(
+                "augment.mix.at",
+                "\"images\"",
+                "\"features\" where `phase2.epochs` is 0: phase 1 sees features of unmixed images, computed once",
+            )
+            .into());
+        }
+        MixAt::Images => second,
+        MixAt::Features => first.max(second),
+    };
+    if mix.off_last_epochs >= epochs {
+        return Err(SettingError::new(
+            "augment.mix.off_last_epochs",
+            mix.off_last_epochs,
+            "fewer than the epochs of the phase that mixes, or nothing is ever mixed",
+        )
+        .into());
+    }
+    Ok(())
 }
 
 fn check_phase(

@@ -5,7 +5,7 @@ mod data;
 use std::path::{Path, PathBuf};
 
 use rekindle_augment::ops::{HorizontalFlip, RandomResizedCrop};
-use rekindle_augment::{Interpolation, Rescale, ResizePolicy, TransformSpec};
+use rekindle_augment::{Interpolation, MixSpec, RescaleSpec, ResizePolicy, TransformSpec};
 use rekindle_head::{CrossEntropy, HeadConfig, LossConfig};
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
@@ -91,9 +91,12 @@ pub struct InputRecipe {
     /// `crop`, `squash` or `pad`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub policy: Option<ResizePolicy>,
-    /// `unit` ([0, 1]), `symmetric` ([-1, 1]), `{ standardise = { mean = [..], std = [..] } }` or `none`.
+    /// `unit` ([0, 1]), `symmetric` ([-1, 1]), `{ standardise = { mean = [..], std = [..] } }` or `none`; for each image by itself
+    /// `per_image` or `{ per_image = { per_channel = true } }`; fitted on the training images `dataset` (their mean and standard
+    /// deviation), `centre` (their mean alone), `{ zca = { epsilon = 1e-5 } }` and `{ pca = { epsilon = 1e-5 } }` (colour whitening).
+    /// Fitted numbers are in plan.toml and in the model file.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub rescale: Option<Rescale>,
+    pub rescale: Option<RescaleSpec>,
 }
 
 /// Augmentation of the training images.
@@ -105,6 +108,14 @@ pub struct AugmentRecipe {
     pub views: usize,
     /// The transforms, in order.
     pub transforms: Vec<TransformSpec>,
+    /// Mixup and CutMix, `{ mixup_alpha = 0.2, cutmix_alpha = 1.0, probability = 1.0, switch_probability = 0.5, off_last_epochs = 0 }`.
+    /// Default none.
+    ///
+    /// It mixes the images of phase 2, whose frozen stages then run anew each epoch; phase 1 trains the head on features of unmixed
+    /// images, computed once. With `at = "features"` and `cutmix_alpha = 0` both phases mix the features that they start from, which
+    /// stay cached (with every stage unfrozen, phase 2 starts from the images).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mix: Option<MixSpec>,
 }
 
 /// One phase of training.
@@ -179,6 +190,7 @@ impl Default for Recipe {
             augment: AugmentRecipe {
                 views: 2,
                 transforms: default_transforms(),
+                mix: None,
             },
             features: FeaturesRecipe {
                 taps: 3,
@@ -289,11 +301,14 @@ fn parse(table: &Table, origin: &str) -> Result<Recipe, FinetuneError> {
         })
 }
 
-/// Puts the written settings over the base. Tables are merged key by key, unless they are of different kinds (`name` or `op`).
+/// Puts the written settings over the base. Tables are merged key by key, unless they are of different kinds (`name`, `op`, or the
+/// only key of `rescale`).
 fn merge(base: &mut Table, written: Table) {
     for (key, value) in written {
         match (base.get_mut(&key), value) {
-            (Some(Value::Table(old)), Value::Table(new)) if same_kind(old, &new) => merge(old, new),
+            (Some(Value::Table(old)), Value::Table(new)) if same_kind(&key, old, &new) => {
+                merge(old, new);
+            }
             (_, value) => {
                 base.insert(key, value);
             }
@@ -301,7 +316,10 @@ fn merge(base: &mut Table, written: Table) {
     }
 }
 
-fn same_kind(old: &Table, new: &Table) -> bool {
+fn same_kind(key: &str, old: &Table, new: &Table) -> bool {
+    if key == "rescale" {
+        return old.keys().eq(new.keys());
+    }
     ["name", "op"]
         .into_iter()
         .all(|tag| match (old.get(tag), new.get(tag)) {
@@ -422,6 +440,38 @@ mod tests {
         .unwrap();
         assert_eq!(recipe.phase2.optim.name(), "sgd");
         assert!(matches!(recipe.phase2.schedule, ScheduleSpec::Step { .. }));
+    }
+
+    #[test]
+    fn another_scale_replaces_the_old_ones_settings() {
+        let written = "input.rescale={standardise={mean=[0.5,0.5,0.5],std=[0.2,0.2,0.2]}}";
+        let rescale = |overrides: &[&str]| with(overrides).unwrap().input.rescale;
+        assert_eq!(
+            rescale(&[written, "input.rescale.zca.epsilon=1e-3"]),
+            Some(RescaleSpec::Zca { epsilon: 1e-3 })
+        );
+        assert_eq!(
+            rescale(&[written, "input.rescale=dataset"]),
+            Some(RescaleSpec::Dataset)
+        );
+        let recipe = rescale(&[written, "input.rescale.standardise.mean=[0.1,0.1,0.1]"]);
+        let (mean, std) = ([0.1; 3], [0.2; 3]);
+        assert_eq!(recipe, Some(RescaleSpec::Standardise { mean, std }));
+        let error = with(&["input.rescale=zcaa"]).unwrap_err().to_string();
+        assert!(error.contains("did you mean `zca`"), "{error}");
+    }
+
+    #[test]
+    fn one_key_turns_mixing_on() {
+        assert_eq!(with(&[]).unwrap().augment.mix, None);
+        let mix = with(&["augment.mix.mixup_alpha=0.4"]).unwrap().augment.mix;
+        let expected = MixSpec {
+            mixup_alpha: 0.4,
+            ..MixSpec::default()
+        };
+        assert_eq!(mix, Some(expected));
+        let error = with(&["augment.mix.alpha=1"]).unwrap_err().to_string();
+        assert!(error.contains("unknown field `alpha`"), "{error}");
     }
 
     #[test]

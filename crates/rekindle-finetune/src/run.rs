@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use burn::module::Module;
 use burn::tensor::Bytes;
-use rekindle_augment::Pipeline;
+use rekindle_augment::{MixAt, Pipeline};
 use rekindle_backbone::{Backbone, StateDict};
 use rekindle_head::Head;
 use serde::Serialize;
@@ -21,9 +21,7 @@ use crate::files::{create_directory, write_whole};
 use crate::metrics::MetricsReport;
 use crate::model_file::{ModelInfo, save_model};
 use crate::observer::{EpochRecord, Observer};
-use crate::phase::{
-    Inputs, Phase, PhaseEnd, RunState, balanced_draws, monitored, trainable_parameters,
-};
+use crate::phase::{Inputs, Phase, PhaseEnd, RunState, balanced_draws, monitored};
 use crate::recipe::Recipe;
 use crate::stopping::EarlyStopping;
 use crate::weights::load_backbone;
@@ -138,7 +136,7 @@ pub fn run(
             tail = tail.load_state(&current, "the checkpoint")?;
         }
         if recipe.phase1.epochs > 0 {
-            observer.phase_started(phase1.name, trainable_parameters(&tail), all);
+            observer.phase_started(phase1.name, tail.trainable_parameters(), all);
         }
         let (mut train, mut validation) = sources.inputs(Tap::Head);
         let end = phase1.run(
@@ -169,7 +167,7 @@ pub fn run(
             rates: stage_rates(&tail, recipe),
             ..phase1
         };
-        observer.phase_started(phase2.name, trainable_parameters(&tail), all);
+        observer.phase_started(phase2.name, tail.trainable_parameters(), all);
         let (mut train, mut validation) = sources.inputs(Tap::Boundary);
         let end = phase2.run(
             tail,
@@ -347,7 +345,10 @@ impl Sources {
             fits
         };
         let head_fits = images.map(|count| fits(count * head_bytes));
-        let boundary_fits = images.map(|count| phase2 && fits(count * boundary_bytes));
+        // Features of mixed images are never needed twice.
+        let mixes = (recipe.augment.mix).is_some_and(|mix| mix.at == MixAt::Images);
+        let boundary_fits = [(!mixes, images[0]), (true, images[1])]
+            .map(|(kept, count)| kept && phase2 && fits(count * boundary_bytes));
         let cache = |samples: &[usize], augmented, keep| {
             FeatureCache::new(
                 plan.dataset.clone(),

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use burn::tensor::Device;
-use rekindle_augment::{Interpolation, Preprocessing, Rescale, ResizePolicy};
+use rekindle_augment::{Interpolation, Preprocessing, Rescale, RescaleSpec, ResizePolicy};
 use rekindle_backbone::{Architecture, Backbone, BackboneError, Card, read_safetensors};
 use sha2::{Digest, Sha256};
 
@@ -59,7 +59,7 @@ pub fn architecture_from_name(name: &str) -> Result<Architecture, FinetuneError>
     }
 }
 
-/// The preprocessing of a card, with the user's overrides.
+/// The preprocessing of a card, with the user's overrides. A scale that is to be fitted is left as the card has it.
 ///
 /// # Errors
 ///
@@ -72,12 +72,16 @@ pub fn preprocessing(card: &Card, input: &InputRecipe) -> Result<Preprocessing, 
         "lanczos" => Interpolation::Lanczos,
         _ => Interpolation::Bicubic,
     };
+    if let Some(spec) = &input.rescale {
+        spec.check()?;
+    }
+    let fixed = input.rescale.as_ref().and_then(RescaleSpec::fixed);
     let preprocessing = Preprocessing {
         input_size: input.size.unwrap_or(own.input_size),
         crop_ratio: input.crop_ratio.unwrap_or(own.crop_ratio),
         interpolation: input.interpolation.unwrap_or(interpolation),
         policy: input.policy.unwrap_or(ResizePolicy::Crop),
-        rescale: input.rescale.unwrap_or(Rescale::Standardise {
+        rescale: fixed.unwrap_or(Rescale::Standardise {
             mean: own.mean,
             std: own.std,
         }),

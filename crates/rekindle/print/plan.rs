@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use anyhow::Result;
+use rekindle_augment::{MixAt, MixSpec};
 use rekindle_finetune::data::Sampling;
 use rekindle_finetune::{Facts, Plan};
 
@@ -58,6 +59,13 @@ fn summary(plan: &Plan, directory: &Path) -> Result<String> {
         recipe.precision.name()
     )?;
     writeln!(text, "# Weights   {}", facts.weights)?;
+    if let Some(spec) = (recipe.input.rescale).filter(|spec| spec.fixed().is_none()) {
+        let name = spec.name();
+        writeln!(text, "# Rescaling {name}, fitted on the training images")?;
+    }
+    if let Some(mix) = recipe.augment.mix {
+        writeln!(text, "# Mixing    {}", mixing(&mix))?;
+    }
     match recipe.phase1.epochs {
         0 => writeln!(text, "# Phase 1   left out")?,
         epochs => writeln!(
@@ -99,6 +107,21 @@ fn split(facts: &Facts) -> String {
         ));
     }
     text
+}
+
+/// Which methods mix what, and when.
+pub fn mixing(mix: &MixSpec) -> String {
+    let methods = [("mixup", mix.mixup_alpha), ("CutMix", mix.cutmix_alpha)];
+    let methods: Vec<String> = methods
+        .into_iter()
+        .filter(|(_, alpha)| *alpha > 0.0)
+        .map(|(name, alpha)| format!("{name} (alpha {alpha})"))
+        .collect();
+    let what = match mix.at {
+        MixAt::Images => "phase 2's images",
+        MixAt::Features => "the features that phases start from",
+    };
+    format!("{} of {what}", methods.join(" or "))
 }
 
 fn images(facts: &Facts) -> String {

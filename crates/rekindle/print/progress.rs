@@ -10,6 +10,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use rekindle_finetune::{EpochRecord, Observer, Plan, StepProgress};
 
 use super::closing::phase_words;
+use super::plan::mixing;
 use super::words;
 
 /// Names, a short bar, images done and their rate, time left: below 80 columns.
@@ -161,6 +162,9 @@ impl Observer for Progress {
             facts.classes.len()
         ));
         self.line(&format!("{} on {}", facts.backbone, plan.recipe.device));
+        if let Some(mix) = plan.recipe.augment.mix {
+            self.line(&mixing(&mix));
+        }
     }
 
     fn phase_started(&mut self, phase: &'static str, trainable: usize, all: usize) {
