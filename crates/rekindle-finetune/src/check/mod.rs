@@ -2,7 +2,7 @@
 //!
 //! Owns: the order of the work. Every file is read and decoded, in parallel, and a few hundred bytes of it are kept (`examine.rs`); all
 //! else is computed from those, in the order of the samples, so that the number of threads changes nothing. Only files that look the
-//! same are decoded once more, to compare every pixel. Nothing is written. [`contact_sheet`] shows the findings as a picture.
+//! same are decoded once more, to compare every pixel. Nothing is written. [`contact_sheet()`] shows the findings as a picture.
 
 mod contact_sheet;
 mod duplicates;

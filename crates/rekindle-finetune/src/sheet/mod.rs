@@ -257,7 +257,7 @@ mod tests {
                 let inside = (20..164).contains(&x) && (30..174).contains(&y);
                 assert_eq!(pixel.0 != [1, 2, 3], inside, "{width} {height} at {x} {y}");
             }
-            assert_eq!(canvas.get_pixel(92, 102).0, [200, 0, 0], "{width} {height}");
+            assert_eq!(canvas.get_pixel(91, 101).0, [200, 0, 0], "{width} {height}");
         }
     }
 
