@@ -108,9 +108,14 @@ impl Framing {
 /// the edges that it looks beyond.
 fn seen(mode: PaddingMode, corner: i64, length: u32, limit: u32) -> Option<(u32, u32)> {
     let end = corner.saturating_add(i64::from(length));
+    let limit_px = i64::from(limit);
+    let (before, after) = (corner < 0, end > limit_px);
+    // What is seen from far away, or in an image that repeats, hangs on both edges.
+    let far = corner < 1 - limit_px || end > 2 * limit_px - 1;
+    let whole = (before || after) && (far || mode == PaddingMode::Wrap);
     let edges = [
-        (corner < 0).then_some(0),
-        (end > i64::from(limit)).then_some(i64::from(limit) - 1),
+        (before || whole).then_some(0),
+        (after || whole).then_some(limit_px - 1),
     ];
     let edges = edges.into_iter().flatten();
     let edges = edges.filter(|_| mode != PaddingMode::Constant);
