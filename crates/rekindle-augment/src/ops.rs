@@ -5,9 +5,18 @@
 
 mod affine;
 mod brightness;
+mod centre_crop;
 mod contrast;
+mod elastic;
+mod five_crop;
+mod framing;
 mod greyscale;
+mod grid_distortion;
 mod horizontal_flip;
+mod pad;
+mod perspective;
+mod random_crop;
+mod random_erasing;
 mod random_resized_crop;
 mod rotation;
 mod saturation;
@@ -20,9 +29,17 @@ use serde::{Deserialize, Serialize};
 
 pub use self::affine::{Affine, AffineParameters, affine};
 pub use self::brightness::{Brightness, adjust_brightness};
+pub use self::centre_crop::{CentreCrop, centre_crop};
 pub use self::contrast::{Contrast, adjust_contrast};
+pub use self::elastic::{Elastic, elastic};
+pub use self::five_crop::{FiveCrop, five_crop};
 pub use self::greyscale::{Greyscale, greyscale};
+pub use self::grid_distortion::{GridDistortion, grid_distortion};
 pub use self::horizontal_flip::HorizontalFlip;
+pub use self::pad::{Pad, PaddingMode, pad};
+pub use self::perspective::{Perspective, perspective};
+pub use self::random_crop::RandomCrop;
+pub use self::random_erasing::{ErasedContent, RandomErasing, erase};
 pub use self::random_resized_crop::RandomResizedCrop;
 pub use self::rotation::{Rotation, rotate};
 pub use self::saturation::{Saturation, adjust_saturation};
@@ -65,6 +82,17 @@ macro_rules! transform_specs {
         }
 
         impl TransformSpec {
+            /// Every transform with its default settings, in the order of this list.
+            ///
+            /// ```
+            /// use rekindle_augment::TransformSpec;
+            ///
+            /// assert!(TransformSpec::all().iter().all(|spec| spec.check().is_ok()));
+            /// ```
+            pub fn all() -> Vec<Self> {
+                vec![$(Self::$name($name::default()),)+]
+            }
+
             fn operation(&self) -> &dyn Operation {
                 match self {
                     $(Self::$name(operation) => operation,)+
@@ -83,8 +111,24 @@ transform_specs! {
     VerticalFlip,
     /// A turn about the centre.
     Rotation,
-    /// A shift, zoom and shear about the centre.
+    /// A shift, zoom, shear and turn about the centre.
     Affine,
+    /// The middle of the image, of the input size.
+    CentreCrop,
+    /// Pixels moved by a smooth random field.
+    Elastic,
+    /// One of the four corners or the middle of the image, of the input size.
+    FiveCrop,
+    /// Columns and rows made wider and narrower.
+    GridDistortion,
+    /// A border around the image, which grows by it.
+    Pad,
+    /// The image seen from an angle.
+    Perspective,
+    /// A random part of the image, of the input size and at one scale.
+    RandomCrop,
+    /// Random boxes erased.
+    RandomErasing,
     /// Every value times a factor.
     Brightness,
     /// The distance of every value from the mean grey times a factor.
@@ -176,19 +220,8 @@ mod tests {
     use crate::testing::gradient;
     use proptest::prelude::*;
 
-    /// Every transform with its defaults.
     fn every_spec() -> Vec<TransformSpec> {
-        vec![
-            TransformSpec::RandomResizedCrop(RandomResizedCrop::default()),
-            TransformSpec::HorizontalFlip(HorizontalFlip::default()),
-            TransformSpec::VerticalFlip(VerticalFlip::default()),
-            TransformSpec::Rotation(Rotation::default()),
-            TransformSpec::Affine(Affine::default()),
-            TransformSpec::Brightness(Brightness::default()),
-            TransformSpec::Contrast(Contrast::default()),
-            TransformSpec::Saturation(Saturation::default()),
-            TransformSpec::Greyscale(Greyscale::default()),
-        ]
+        TransformSpec::all()
     }
 
     fn preprocessing() -> Preprocessing {
@@ -239,10 +272,8 @@ mod tests {
         for spec in every_spec() {
             let mut value = serde_json::to_value(&spec).unwrap();
             if value.get("probability").is_none() {
-                assert!(
-                    matches!(spec, TransformSpec::RandomResizedCrop(_)),
-                    "{spec:?} has no probability"
-                );
+                // A crop of the final size has to be made in every case.
+                assert!(spec.yields_final_size(), "{spec:?} has no probability");
                 continue;
             }
             value["probability"] = 0.0.into();
@@ -287,10 +318,27 @@ mod tests {
         }
     }
 
+    #[test]
+    fn every_picture_is_small_and_shown_by_the_page_of_its_transform() {
+        let crate_folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+        for picture in std::fs::read_dir(crate_folder.join("docs/ops")).unwrap() {
+            let path = picture.unwrap().path();
+            let name = path.file_stem().unwrap().to_str().unwrap();
+            let bytes = std::fs::metadata(&path).unwrap().len();
+            assert!(bytes < 25_000, "{name}: {bytes} bytes");
+            let page = crate_folder.join("src/ops").join(format!("{name}.rs"));
+            let page = std::fs::read_to_string(&page).unwrap();
+            assert!(
+                page.contains(&format!("docs/ops/{name}.png)")),
+                "src/ops/{name}.rs does not show docs/ops/{name}.png"
+            );
+        }
+    }
+
     proptest! {
         #[test]
         fn every_transform_keeps_its_promise_of_size_and_repeats_itself(
-            which in 0usize..9, width in 1u32..50, height in 1u32..50,
+            which in 0..every_spec().len(), width in 1u32..50, height in 1u32..50,
             seed in any::<u64>(), epoch in any::<u64>(), sample in any::<u64>(),
         ) {
             let spec = &every_spec()[which];
@@ -299,7 +347,11 @@ mod tests {
             let key = SampleRng::new(seed, epoch, sample);
             let output = transform.apply(image.clone(), &mut key.clone());
             let expected = if spec.yields_final_size() { (30, 20) } else { (width, height) };
-            prop_assert_eq!(output.dimensions(), expected);
+            if matches!(spec, TransformSpec::Pad(_)) {
+                prop_assert!(output.width() >= width && output.height() >= height);
+            } else {
+                prop_assert_eq!(output.dimensions(), expected);
+            }
             prop_assert_eq!(&transform.apply(image.clone(), &mut key.clone()), &output);
             prop_assert_eq!(&transform.apply_borrowed(&image, &mut key.clone()), &output);
         }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::AugmentError;
 use crate::rescale::Rescale;
-use crate::resize::{Interpolation, Region, resize, resize_region};
+use crate::resize::{Interpolation, PixelBox, resize_part};
 
 /// How an image of another shape becomes the input size, in evaluation.
 ///
@@ -137,19 +137,14 @@ impl Preprocessing {
         let (resized_width, resized_height) = self.resized_size(source_width, source_height);
         let across = centre(width, resized_width);
         let down = centre(height, resized_height);
-        let x_scale = f64::from(source_width) / f64::from(resized_width);
-        let y_scale = f64::from(source_height) / f64::from(resized_height);
-        let region = Region {
-            left: f64::from(across.skip) * x_scale,
-            top: f64::from(down.skip) * y_scale,
-            width: f64::from(across.keep) * x_scale,
-            height: f64::from(down.keep) * y_scale,
+        let part = PixelBox {
+            left: across.skip,
+            top: down.skip,
+            width: across.keep,
+            height: down.keep,
         };
-        let kept = if (across.keep, down.keep) == (resized_width, resized_height) {
-            resize(image, across.keep, down.keep, self.interpolation)
-        } else {
-            resize_region(image, region, across.keep, down.keep, self.interpolation)
-        };
+        let resized = (resized_width, resized_height);
+        let kept = resize_part(image, resized, part, self.interpolation);
         if kept.dimensions() == (width, height) {
             return kept;
         }
@@ -170,7 +165,7 @@ impl Preprocessing {
     }
 
     /// Width and height after the resize and before the centre crop.
-    fn resized_size(&self, width: u32, height: u32) -> (u32, u32) {
+    pub(crate) fn resized_size(&self, width: u32, height: u32) -> (u32, u32) {
         let (input_width, input_height) = self.size();
         let target_width = self.scaled(input_width);
         let target_height = self.scaled(input_height);
@@ -208,17 +203,17 @@ impl Preprocessing {
 }
 
 /// Which pixels of one resized side are kept, and where they go.
-struct Centre {
+pub(crate) struct Centre {
     /// Pixels left out in front.
-    skip: u32,
+    pub(crate) skip: u32,
     /// Pixels kept.
-    keep: u32,
+    pub(crate) keep: u32,
     /// Pixels filled in front of the kept ones.
-    pad: u32,
+    pub(crate) pad: u32,
 }
 
 /// Centres `wanted` pixels on `available` ones, with torchvision's rounding.
-fn centre(wanted: u32, available: u32) -> Centre {
+pub(crate) fn centre(wanted: u32, available: u32) -> Centre {
     if wanted > available {
         return Centre {
             skip: 0,

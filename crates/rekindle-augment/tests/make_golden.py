@@ -22,6 +22,7 @@ from PIL import Image, ImageCms, ImageEnhance, ImageOps
 from timm.data.transforms_factory import transforms_imagenet_eval
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms import functional as F
+from torchvision.transforms.v2 import functional as F2
 
 DATA = pathlib.Path(__file__).parent / "data"
 FILTERS = {
@@ -225,6 +226,100 @@ def decode_cases():
     return cases
 
 
+def padded(image, border, mode):
+    """numpy's `pad`, with `[left, top, right, bottom]` pixels."""
+    left, top, right, bottom = border
+    return Image.fromarray(np.pad(np.asarray(image), ((top, bottom), (left, right), (0, 0)), mode))
+
+
+def sampled(image, x, y, mode, padding):
+    """The image at places in pixels, whose whole numbers are edges of pixels, by PyTorch's `grid_sample`."""
+    grid = np.stack([2 * x / image.width - 1, 2 * y / image.height - 1], -1).astype(np.float32)
+    pixels = F.pil_to_tensor(image).to(torch.float32)[None]
+    output = torch.nn.functional.grid_sample(
+        pixels, torch.from_numpy(grid)[None], mode=mode, padding_mode=padding, align_corners=False
+    )
+    return output[0].round().clamp(0, 255).to(torch.uint8)
+
+
+def cells(widths, count):
+    """Where the pixels of an axis come from, if its equal cells show cells of these relative widths."""
+    edges = np.concatenate([[0], np.cumsum(widths) / np.sum(widths)]) * count
+    return np.interp(np.arange(count) + 0.5, np.linspace(0, count, len(widths) + 1), edges)
+
+
+def geometric_cases(case, inputs, fill):
+    smooth, noisy = inputs["smooth"], inputs["noisy"]
+    width, height = smooth.size
+
+    for mode in ["constant", "edge", "reflect", "symmetric"]:
+        border = [5, 0, 9, 13]
+        case("pad", "noisy", F2.pad(noisy, border, fill, mode), border=border, padding_mode=mode, fill=fill)
+    for mode in ["reflect", "symmetric", "wrap"]:
+        border = [70, 101, 3, 0]
+        case("pad", "noisy", padded(noisy, border, mode), border=border, padding_mode=mode, fill=fill)
+
+    for to_width, to_height in [(33, 31), (20, 60), (80, 77)]:
+        output = F2.center_crop(noisy, [to_height, to_width])
+        case("centre_crop", "noisy", output, width=to_width, height=to_height, fill=(0, 0, 0))
+    for which, output in enumerate(F2.five_crop(noisy, [21, 30])):
+        case("five_crop", "noisy", output, width=30, height=21, which=which)
+
+    start = [[0, 0], [width - 1, 0], [width - 1, height - 1], [0, height - 1]]
+    ends = [
+        ([[3, 7], [60, 2], [52, 40], [9, 44]], "bilinear"),
+        ([[12, 1], [50, 11], [63, 47], [1, 38]], "bicubic"),
+        ([[0, 0], [58, 9], [60, 41], [14, 36]], "nearest"),
+        ([[-9, -6], [70, -3], [75, 60], [-4, 50]], "bilinear"),
+    ]
+    for end, name in ends:
+        output = F2.perspective(smooth, start, end, InterpolationMode(name), fill)
+        case("perspective", "smooth", output, start=start, end=end, interpolation=name, fill=fill)
+
+    y, x = np.mgrid[0:height, 0:width].astype(np.float64)
+    for amplitude, period, name in [(1.5, 9.0, "bilinear"), (4.0, 20.0, "bilinear"), (3.0, 15.0, "nearest")]:
+        across, down = amplitude * np.sin(y / period), amplitude * np.cos(x / period)
+        parameters = dict(amplitude=amplitude, period=period, interpolation=name)
+        shifts = np.stack([2 * across / width, 2 * down / height], -1).astype(np.float32)
+        output = F2.elastic(smooth, torch.from_numpy(shifts)[None], InterpolationMode(name))
+        case("elastic", "smooth", output, padding_mode="constant", **parameters)
+        for ours, theirs in [("edge", "border"), ("symmetric", "reflection")]:
+            output = sampled(smooth, x + 0.5 + across, y + 0.5 + down, name, theirs)
+            case("elastic", "smooth", output, padding_mode=ours, **parameters)
+
+    for columns, rows, name in [
+        ([1.2, 0.7, 1.3, 1.0, 0.8], [0.75, 1.1, 1.25, 0.9, 0.7], "bilinear"),
+        ([0.4, 1.7], [1.0, 1.6, 0.3], "bilinear"),
+        ([1.1, 0.7, 1.2], [1.0], "nearest"),
+    ]:
+        places = np.meshgrid(cells(columns, width), cells(rows, height))
+        output = sampled(noisy, *places, name, "border")
+        case("grid_distortion", "noisy", output, columns=columns, rows=rows, interpolation=name)
+
+    for box in [(10, 5, 41, 30), (60, 40, 4, 8)]:
+        left, top, box_width, box_height = box
+        pixels = F.pil_to_tensor(noisy)
+        colour = torch.tensor(fill, dtype=torch.uint8)[:, None, None]
+        output = F2.erase(pixels, top, left, box_height, box_width, colour)
+        case("erase", "noisy", output, box=box, fill=fill)
+
+    # An affine change of an image that goes on beyond its edge is that of a padded image, cropped.
+    border = 96
+    affines = [
+        (0.0, (11, 0), 1.0, (0.0, 0.0), "nearest", "edge"),
+        (0.0, (0, -7), 1.0, (0.0, 0.0), "bilinear", "symmetric"),
+        (35.0, (4, -3), 0.7, (8.0, 0.0), "bilinear", "reflect"),
+        (-20.0, (9, 2), 0.8, (0.0, -5.0), "bicubic", "wrap"),
+        (140.0, (-12, 5), 1.1, (0.0, 10.0), "bilinear", "edge"),
+    ]
+    for degrees, shift, scale, shear, name, mode in affines:
+        large = padded(smooth, [border] * 4, mode)
+        output = F2.affine(large, degrees, shift, scale, shear, InterpolationMode(name))
+        output = output.crop((border, border, border + width, border + height))
+        parameters = dict(degrees=degrees, shift_px=shift, scale=scale, shear_degrees=shear)
+        case("affine", "smooth", output, interpolation=name, padding_mode=mode, fill=fill, **parameters)
+
+
 def transform_cases():
     smooth, noisy = picture(64, 48, 3), picture(64, 48, 60)
     tall = picture(33, 70, 10)
@@ -289,6 +384,8 @@ def transform_cases():
         output = F.affine(smooth, degrees, shift, scale, shear, InterpolationMode(name), fill)
         parameters = dict(degrees=degrees, shift_px=shift, scale=scale, shear_degrees=shear)
         case("affine", "smooth", output, interpolation=name, fill=fill, **parameters)
+
+    geometric_cases(case, inputs, fill)
 
     for factor in [0.3, 1.7]:
         case("brightness", "noisy", ImageEnhance.Brightness(noisy).enhance(factor), factor=factor)

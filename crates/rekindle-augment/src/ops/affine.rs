@@ -1,9 +1,10 @@
-//! A shift, zoom and shear about the centre.
+//! A shift, zoom, shear and turn about the centre.
 
 use image::RgbImage;
 use serde::{Deserialize, Serialize};
 
-use super::warp::{check_interpolation, warp};
+use super::pad::PaddingMode;
+use super::warp::{Border, check_interpolation, warp_affine};
 use super::{Operation, check_pair, check_probability, check_range};
 use crate::error::AugmentError;
 use crate::preprocessing::Preprocessing;
@@ -11,9 +12,22 @@ use crate::resize::Interpolation;
 use crate::rng::SampleRng;
 use crate::transform::Transform;
 
-/// A shift, zoom and shear about the centre, each drawn evenly from its range; the size stays.
+/// A shift, zoom, shear and turn about the centre, each drawn evenly from its range; the size stays.
 ///
-/// Reference: torchvision's `RandomAffine` without its rotation, which has its own transform here.
+/// One of them alone, under the name that other libraries give it:
+///
+/// | elsewhere | settings |
+/// |---|---|
+/// | width shift (Keras' `width_shift_range=0.2`) | `shift = [0.2, 0.0], scale = [1.0, 1.0]` |
+/// | height shift (Keras' `height_shift_range=0.2`) | `shift = [0.0, 0.2], scale = [1.0, 1.0]` |
+/// | zoom, scale (Keras' `zoom_range=0.2`) | `shift = [0.0, 0.0], scale = [0.8, 1.2]` |
+/// | shear (torchvision's `shear=10`) | `shift = [0.0, 0.0], scale = [1.0, 1.0], shear_degrees = [10.0, 0.0]` |
+/// | shift, scale, rotate (Albumentations) | `shift = [0.06, 0.06], scale = [0.9, 1.1], degrees = 45.0` |
+/// | Keras' `fill_mode` `nearest`, `constant`, `reflect`, `wrap` | `padding_mode` edge, constant, symmetric, wrap |
+///
+/// ![original and samples](https://raw.githubusercontent.com/rekindle-rs/rekindle/main/crates/rekindle-augment/docs/ops/affine.png)
+///
+/// Reference: torchvision's `RandomAffine`, whose turn is clockwise too.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Affine {
@@ -23,10 +37,14 @@ pub struct Affine {
     pub scale: [f32; 2],
     /// Largest shear across and down in degrees, in both directions, under 90. Default 0 each.
     pub shear_degrees: [f32; 2],
+    /// Largest turn in degrees, in both directions, from 0 to 180. Default 0; `rotation` turns and does nothing else.
+    pub degrees: f32,
     /// Probability of a change. Default 1.
     pub probability: f32,
     /// The filter: nearest, bilinear (default) or bicubic. Zooming out is not antialiased.
     pub interpolation: Interpolation,
+    /// What lies outside the image: constant (default), edge, reflect, symmetric or wrap.
+    pub padding_mode: PaddingMode,
     /// Colour of what lies outside the image; where it is left out, [`Preprocessing::fill`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fill: Option<[u8; 3]>,
@@ -38,8 +56,10 @@ impl Default for Affine {
             shift: [0.1; 2],
             scale: [0.9, 1.1],
             shear_degrees: [0.0; 2],
+            degrees: 0.0,
             probability: 1.0,
             interpolation: Interpolation::Bilinear,
+            padding_mode: PaddingMode::Constant,
             fill: None,
         }
     }
@@ -66,6 +86,13 @@ impl Operation for Affine {
                 "two angles from 0 to 89",
             )?;
         }
+        check_range(
+            "affine.degrees",
+            self.degrees,
+            0.0,
+            180.0,
+            "an angle from 0 to 180",
+        )?;
         check_probability("affine.probability", self.probability)?;
         check_interpolation("affine.interpolation", self.interpolation)
     }
@@ -91,8 +118,14 @@ impl Transform for Affine {
         ];
         let shear_degrees = self.shear_degrees.map(&mut around_zero);
         let scale = rng.uniform(self.scale[0], self.scale[1]);
+        // No number is drawn for no turn: a recipe without one goes on as it did before there were turns.
+        let degrees = if self.degrees > 0.0 {
+            rng.uniform(-self.degrees, self.degrees)
+        } else {
+            0.0
+        };
         let parameters = AffineParameters {
-            degrees: 0.0,
+            degrees,
             shift_px,
             scale,
             shear_degrees,
@@ -101,6 +134,7 @@ impl Transform for Affine {
             &image,
             &parameters,
             self.interpolation,
+            self.padding_mode,
             self.fill.unwrap_or_default(),
         )
     }
@@ -132,11 +166,13 @@ impl Default for AffineParameters {
 
 /// The image after an affine change, at its own size.
 ///
-/// Turn, zoom and shear combine as in torchvision's `affine`, within one grey level of it for Pillow images.
+/// Turn, zoom and shear combine as in torchvision's `affine`, within one grey level of it for Pillow images. With a padding
+/// mode other than constant, the image goes on beyond its edge, as if numpy's `pad` had been called before.
 pub fn affine(
     image: &RgbImage,
     parameters: &AffineParameters,
     interpolation: Interpolation,
+    padding_mode: PaddingMode,
     fill: [u8; 3],
 ) -> RgbImage {
     let turn = f64::from(parameters.degrees).to_radians();
@@ -164,7 +200,8 @@ pub fn affine(
         d,
         y - c * (x + shift_x) - d * (y + shift_y),
     ];
-    warp(image, map, interpolation, fill)
+    let border = Border::cut_or_extend(padding_mode, fill);
+    warp_affine(image, map, interpolation, border)
 }
 
 #[cfg(test)]
@@ -179,7 +216,13 @@ mod tests {
             shift_px: [2.0, 1.0],
             ..AffineParameters::default()
         };
-        let moved = affine(&image, &parameters, Interpolation::Nearest, [9; 3]);
+        let moved = affine(
+            &image,
+            &parameters,
+            Interpolation::Nearest,
+            PaddingMode::Constant,
+            [9; 3],
+        );
         assert_eq!(moved.get_pixel(2, 1), image.get_pixel(0, 0));
         assert_eq!(moved.get_pixel(1, 3).0, [9; 3]);
     }
@@ -194,7 +237,13 @@ mod tests {
             scale: 2.0,
             ..AffineParameters::default()
         };
-        let grown = affine(&image, &parameters, Interpolation::Nearest, [0; 3]);
+        let grown = affine(
+            &image,
+            &parameters,
+            Interpolation::Nearest,
+            PaddingMode::Constant,
+            [0; 3],
+        );
         assert_eq!(
             grown.pixels().filter(|pixel| pixel.0 == [255; 3]).count(),
             16
@@ -233,6 +282,13 @@ mod tests {
                 },
             ),
             (
+                "affine.degrees",
+                Affine {
+                    degrees: 181.0,
+                    ..Affine::default()
+                },
+            ),
+            (
                 "affine.interpolation",
                 Affine {
                     interpolation: Interpolation::Lanczos,
@@ -244,5 +300,51 @@ mod tests {
             let message = affine.check().unwrap_err().to_string();
             assert!(message.contains(key), "{message}");
         }
+    }
+
+    #[test]
+    fn a_width_shift_alone_moves_columns_and_shows_the_edge_again() {
+        let transform = Affine {
+            shift: [0.5, 0.0],
+            scale: [1.0, 1.0],
+            interpolation: Interpolation::Nearest,
+            padding_mode: PaddingMode::Edge,
+            ..Affine::default()
+        }
+        .build(&Preprocessing::default());
+        let image = gradient(12, 7);
+        let mut shifts = std::collections::BTreeSet::new();
+        for sample in 0..200 {
+            let moved = transform.apply(image.clone(), &mut SampleRng::new(0, 0, sample));
+            let shift = (-6i64..=6).find(|shift| {
+                moved.enumerate_pixels().all(|(x, y, pixel)| {
+                    let from = (i64::from(x) - shift).clamp(0, 11) as u32;
+                    image.get_pixel(from, y) == pixel
+                })
+            });
+            shifts.insert(shift.unwrap());
+        }
+        assert_eq!(shifts.len(), 13, "{shifts:?}");
+    }
+
+    #[test]
+    fn degrees_turn_by_no_more_than_they_say() {
+        let only_turn = |degrees| {
+            let settings = Affine {
+                shift: [0.0; 2],
+                scale: [1.0; 2],
+                degrees,
+                ..Affine::default()
+            };
+            settings.build(&Preprocessing::default())
+        };
+        let image = gradient(24, 24);
+        let key = SampleRng::new(4, 0, 0);
+        let still = only_turn(0.0).apply(image.clone(), &mut key.clone());
+        assert_eq!(still, image);
+        let turned = only_turn(30.0).apply(image.clone(), &mut key.clone());
+        assert_ne!(turned, image);
+        // The middle of the image is inside a circle, which no turn leaves.
+        assert_ne!(turned.get_pixel(12, 12).0, [124, 116, 104]);
     }
 }

@@ -13,6 +13,8 @@ use crate::transform::Transform;
 ///
 /// `value * factor`, with a factor drawn evenly from `1 - strength` (at least 0) to `1 + strength`.
 ///
+/// ![original and samples](https://raw.githubusercontent.com/rekindle-rs/rekindle/main/crates/rekindle-augment/docs/ops/brightness.png)
+///
 /// Reference: torchvision's `ColorJitter(brightness=strength)`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]

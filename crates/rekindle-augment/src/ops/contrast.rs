@@ -14,6 +14,8 @@ use crate::transform::Transform;
 ///
 /// `mean + (value - mean) * factor`, with a factor drawn evenly from `1 - strength` (at least 0) to `1 + strength`.
 ///
+/// ![original and samples](https://raw.githubusercontent.com/rekindle-rs/rekindle/main/crates/rekindle-augment/docs/ops/contrast.png)
+///
 /// Reference: torchvision's `ColorJitter(contrast=strength)`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]

@@ -11,6 +11,8 @@ use crate::transform::Transform;
 
 /// All three channels replaced by the grey of the pixel, with a probability.
 ///
+/// ![original and samples](https://raw.githubusercontent.com/rekindle-rs/rekindle/main/crates/rekindle-augment/docs/ops/greyscale.png)
+///
 /// Reference: torchvision's `RandomGrayscale`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]

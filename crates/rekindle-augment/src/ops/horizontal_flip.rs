@@ -11,6 +11,8 @@ use crate::transform::Transform;
 
 /// Left and right exchanged, with a probability. Not for classes that differ by side, such as letters or arrows.
 ///
+/// ![original and samples](https://raw.githubusercontent.com/rekindle-rs/rekindle/main/crates/rekindle-augment/docs/ops/horizontal_flip.png)
+///
 /// Reference: torchvision's `RandomHorizontalFlip`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]

@@ -15,6 +15,8 @@ use crate::transform::Transform;
 /// The area is drawn evenly from `scale` times the image's, the aspect ratio evenly in its logarithm from `ratio`; a box
 /// that does not fit is drawn again, ten times at most, and then the largest centred box of an allowed ratio is taken.
 ///
+/// ![original and samples](https://raw.githubusercontent.com/rekindle-rs/rekindle/main/crates/rekindle-augment/docs/ops/random_resized_crop.png)
+///
 /// Source: Szegedy et al., "Going deeper with convolutions" (2015). Reference: torchvision's `RandomResizedCrop`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -95,8 +97,6 @@ impl Transform for Crop {
     }
 }
 
-const ATTEMPTS: usize = 10;
-
 /// A random box inside an image of this size, by the rule of [`RandomResizedCrop`].
 fn draw_box(
     width: u32,
@@ -105,6 +105,20 @@ fn draw_box(
     ratio: [f32; 2],
     rng: &mut SampleRng,
 ) -> PixelBox {
+    draw_fitting_box(width, height, scale, ratio, rng)
+        .unwrap_or_else(|| largest_centred_box(width, height, ratio))
+}
+
+const ATTEMPTS: usize = 10;
+
+/// A random box of a share `scale` of the area and of a ratio of width to height; nothing where ten did not fit.
+pub(super) fn draw_fitting_box(
+    width: u32,
+    height: u32,
+    scale: [f32; 2],
+    ratio: [f32; 2],
+    rng: &mut SampleRng,
+) -> Option<PixelBox> {
     let area = f64::from(width) * f64::from(height);
     for _ in 0..ATTEMPTS {
         let target_area = area * f64::from(rng.uniform(scale[0], scale[1]));
@@ -114,15 +128,15 @@ fn draw_box(
         if (1..=width).contains(&box_width) && (1..=height).contains(&box_height) {
             let top = rng.below(height - box_height + 1);
             let left = rng.below(width - box_width + 1);
-            return PixelBox {
+            return Some(PixelBox {
                 left,
                 top,
                 width: box_width,
                 height: box_height,
-            };
+            });
         }
     }
-    largest_centred_box(width, height, ratio)
+    None
 }
 
 fn largest_centred_box(width: u32, height: u32, ratio: [f32; 2]) -> PixelBox {

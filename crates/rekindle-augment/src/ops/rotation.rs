@@ -3,7 +3,7 @@
 use image::RgbImage;
 use serde::{Deserialize, Serialize};
 
-use super::warp::{check_interpolation, warp};
+use super::warp::{Border, check_interpolation, warp_affine};
 use super::{Operation, check_probability, check_range};
 use crate::error::AugmentError;
 use crate::preprocessing::Preprocessing;
@@ -12,6 +12,8 @@ use crate::rng::SampleRng;
 use crate::transform::Transform;
 
 /// A turn about the centre by an angle drawn evenly from minus to plus `degrees`; the size stays, corners are lost.
+///
+/// ![original and samples](https://raw.githubusercontent.com/rekindle-rs/rekindle/main/crates/rekindle-augment/docs/ops/rotation.png)
 ///
 /// Reference: torchvision's `RandomRotation`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -98,7 +100,7 @@ pub fn rotate(
         cosine,
         y + sine * x - cosine * y,
     ];
-    warp(image, map, interpolation, fill)
+    warp_affine(image, map, interpolation, Border::Cut(fill))
 }
 
 #[cfg(test)]

@@ -11,6 +11,8 @@ use crate::transform::Transform;
 
 /// Top and bottom exchanged, with a probability. For pictures without an up, such as tissue or the sky; not for everyday photographs.
 ///
+/// ![original and samples](https://raw.githubusercontent.com/rekindle-rs/rekindle/main/crates/rekindle-augment/docs/ops/vertical_flip.png)
+///
 /// Reference: torchvision's `RandomVerticalFlip`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]

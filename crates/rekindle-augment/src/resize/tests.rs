@@ -1,0 +1,150 @@
+use super::*;
+use crate::testing::gradient;
+use proptest::prelude::*;
+
+#[test]
+fn the_same_size_is_the_same_image() {
+    let image = gradient(13, 7);
+    for interpolation in [
+        Interpolation::Nearest,
+        Interpolation::Bilinear,
+        Interpolation::Bicubic,
+    ] {
+        assert_eq!(resize(&image, 13, 7, interpolation), image);
+    }
+}
+
+#[test]
+fn a_crop_does_not_see_the_pixels_around_it() {
+    let mut image = RgbImage::from_pixel(20, 20, image::Rgb([255; 3]));
+    for y in 5..15 {
+        for x in 5..15 {
+            image.put_pixel(x, y, image::Rgb([40, 50, 60]));
+        }
+    }
+    let crop = PixelBox {
+        left: 5,
+        top: 5,
+        width: 10,
+        height: 10,
+    };
+    let resized = resize_crop(&image, crop, 23, 4, Interpolation::Lanczos);
+    assert!(resized.pixels().all(|pixel| pixel.0 == [40, 50, 60]));
+}
+
+#[test]
+fn a_box_over_the_edge_is_cut_and_nothing_panics() {
+    let image = gradient(5, 5);
+    let crop = PixelBox {
+        left: 3,
+        top: 9,
+        width: 100,
+        height: 100,
+    };
+    assert_eq!(
+        resize_crop(&image, crop, 4, 4, Interpolation::Bicubic).dimensions(),
+        (4, 4)
+    );
+    assert_eq!(
+        resize(&RgbImage::new(0, 3), 4, 4, Interpolation::Bicubic).dimensions(),
+        (4, 4)
+    );
+    assert_eq!(
+        resize(&image, 0, 4, Interpolation::Bicubic).dimensions(),
+        (0, 4)
+    );
+}
+
+/// A part of a resize, and the same part of the whole.
+struct Part {
+    image: RgbImage,
+    whole: RgbImage,
+    part: RgbImage,
+    left: u32,
+    top: u32,
+}
+
+impl Part {
+    fn new(
+        from: (u32, u32),
+        to: (u32, u32),
+        (left, top): (u32, u32),
+        size: (u32, u32),
+        interpolation: Interpolation,
+    ) -> Self {
+        let image = gradient(from.0, from.1);
+        let whole = resize(&image, to.0, to.1, interpolation);
+        let (left, top) = (left % to.0, top % to.1);
+        let (width, height) = (size.0.min(to.0 - left), size.1.min(to.1 - top));
+        let part_box = PixelBox {
+            left,
+            top,
+            width,
+            height,
+        };
+        let part = resize_part(&image, to, part_box, interpolation);
+        assert_eq!(part.dimensions(), (width, height));
+        Self {
+            image,
+            whole,
+            part,
+            left,
+            top,
+        }
+    }
+}
+
+const CONVOLUTIONS: [Interpolation; 3] = [
+    Interpolation::Bilinear,
+    Interpolation::Bicubic,
+    Interpolation::Lanczos,
+];
+
+#[test]
+fn the_bounds_of_the_reference_are_tight() {
+    for interpolation in CONVOLUTIONS {
+        let (mut values, mut loose, mut looser) = (0, 0, 0);
+        for (from, to) in [
+            ((40, 30), (17, 23)),
+            ((13, 21), (39, 31)),
+            ((39, 9), (8, 38)),
+        ] {
+            let image = gradient(from.0, from.1);
+            let bounds = reference::bounds(&image, to.0, to.1, interpolation);
+            values += bounds.low.len();
+            loose += bounds.count_wider(0);
+            looser += bounds.count_wider(1);
+        }
+        assert!(loose * 8 < values, "{interpolation:?}: {loose} of {values}");
+        assert!(
+            looser * 80 < values,
+            "{interpolation:?}: {looser} of {values}"
+        );
+    }
+}
+
+proptest! {
+    /// The part may differ from the whole by one grey level, and by more only where a value between the two passes is a
+    /// tie that the fixed-point weights of the part, which can be finer than those of the whole, round the other way.
+    #[test]
+    fn a_region_equals_the_same_part_of_the_whole(
+        from in (1u32..40, 1u32..40), to in (1u32..40, 1u32..40), place in (0u32..40, 0u32..40),
+        size in (1u32..40, 1u32..40), filter in 0usize..3,
+    ) {
+        let interpolation = CONVOLUTIONS[filter];
+        let Part { image, whole, part, left, top } = Part::new(from, to, place, size, interpolation);
+        let bounds = reference::bounds(&image, to.0, to.1, interpolation);
+        prop_assert_eq!(bounds.count_outside(&whole, 0, 0), 0);
+        prop_assert_eq!(bounds.count_outside(&part, left, top), 0);
+    }
+
+    #[test]
+    fn a_region_by_the_nearest_pixel_has_its_size(
+        from in (1u32..40, 1u32..40), to in (1u32..40, 1u32..40), place in (0u32..40, 0u32..40),
+        size in (1u32..40, 1u32..40),
+    ) {
+        let found = Part::new(from, to, place, size, Interpolation::Nearest);
+        let expected = (size.0.min(to.0 - found.left), size.1.min(to.1 - found.top));
+        prop_assert_eq!(found.part.dimensions(), expected);
+    }
+}
