@@ -6,7 +6,8 @@
 //!
 //! - [`decode`] reads JPEG, PNG, WebP, BMP, GIF and TIFF by content, turns pictures upright, and refuses what is damaged.
 //! - [`Pipeline`] runs transforms; [`Pipeline::evaluation`] is timm's evaluation view, [`Pipeline::training`] adds the
-//!   transforms of a recipe, and any type that implements [`Transform`] can be pushed.
+//!   transforms of a recipe. Any type that implements [`Transform`] can be pushed, or registered in a [`TransformRegistry`] for
+//!   recipes to name.
 //! - [`rescale`] is the only normalisation in rekindle.
 //!
 //! Randomness comes from [`SampleRng`] alone, so the number of threads never changes a result. Nothing here reads a file,
@@ -28,6 +29,7 @@ mod error;
 pub mod ops;
 mod pipeline;
 mod preprocessing;
+mod registry;
 mod rescale;
 mod resize;
 mod rng;
@@ -41,6 +43,7 @@ pub use image::RgbImage;
 pub use ops::TransformSpec;
 pub use pipeline::Pipeline;
 pub use preprocessing::{Preprocessing, ResizePolicy};
+pub use registry::TransformRegistry;
 pub use rescale::{Rescale, RgbBatch, rescale};
 pub use resize::{Interpolation, PixelBox, resize, resize_crop};
 pub use rng::SampleRng;

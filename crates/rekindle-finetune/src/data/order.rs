@@ -11,10 +11,7 @@ const ORDER: u64 = u64::MAX;
 pub fn epoch_order(len: usize, seed: u64, epoch: u64) -> Vec<usize> {
     let mut rng = SampleRng::new(seed, epoch, ORDER);
     let mut order: Vec<_> = (0..len).collect();
-    for last in (1..len).rev() {
-        // No list of samples in memory reaches 2^32 entries.
-        order.swap(last, rng.below(last as u32 + 1) as usize);
-    }
+    rng.shuffle(&mut order);
     order
 }
 
