@@ -147,7 +147,8 @@ impl PolicySpace {
     /// Magnitude number `bin` of `bins`, from the weakest on, of an operation on an image of this width and height.
     ///
     /// Shears are tangents, shifts pixels, turns degrees, enhancements the distance of the factor from 1, posterisation bits,
-    /// solarisation a share of 255; 0 for operations without magnitude. Equal to torchvision's tables.
+    /// solarisation a share of 255; 0 for operations without magnitude. Within a rounding of torchvision's
+    /// tables, which decides about a pixel where a shift is a whole number of them.
     pub fn magnitude(
         self,
         operation: PolicyOperation,

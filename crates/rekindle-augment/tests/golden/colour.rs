@@ -155,9 +155,6 @@ fn magnitudes_and_signs_are_those_of_torchvision() {
             let ours = space.magnitude(operation, bin, bins, tables.size);
             let close = (ours - theirs).abs() <= 1e-5 * theirs.abs().max(1.0);
             assert!(close, "{space:?} {operation:?} {bin}: {ours} and {theirs}");
-            let shift = [PolicyOperation::TranslateX, PolicyOperation::TranslateY];
-            // Whole pixels are cut off.
-            assert!(!shift.contains(&operation) || ours.trunc() == theirs.trunc());
         }
     }
 }
