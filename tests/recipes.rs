@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
+use rekindle_augment::{RgbImage, SampleRng, Transform, TransformRegistry};
 use rekindle_finetune::{Plan, Recipe};
+use serde::Deserialize;
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -49,4 +51,79 @@ fn the_recipes_differ_in_what_they_train() {
     };
     assert_eq!(load("linear-probe.toml").phase2.epochs, 0);
     assert!(load("finetune-last-stages.toml").phase2.epochs > 0);
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Darken {
+    by: u8,
+}
+
+impl Transform for Darken {
+    fn apply(&self, mut image: RgbImage, _: &mut SampleRng) -> RgbImage {
+        for value in image.iter_mut() {
+            *value = value.saturating_sub(self.by);
+        }
+        image
+    }
+}
+
+fn planned(transforms: &str) -> Result<Plan, String> {
+    let mut registry = TransformRegistry::default();
+    registry.register::<Darken>("darken");
+    let setting = format!("augment.transforms={transforms}");
+    let recipe = Recipe::load(None, &[setting]).map_err(|error| error.to_string())?;
+    let folder = root().join("examples/emoji");
+    Plan::with_transforms(recipe, &folder, registry).map_err(|error| error.to_string())
+}
+
+#[test]
+fn transforms_inside_transforms_survive_the_plans_toml() {
+    let plan = planned(
+        r#"[{ op = "one_of", weights = [3, 1], transforms = [
+            { op = "sequence", transforms = [{ op = "hue" }, { op = "custom", name = "darken", settings = { by = 9 } }] },
+            { op = "rand_augment", magnitude = 5 },
+        ] }]"#,
+    )
+    .unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("recipe.toml");
+    std::fs::write(&file, plan.recipe.to_toml()).unwrap();
+    assert_eq!(Recipe::load(Some(&file), &[]).unwrap(), plan.recipe);
+
+    let pipeline = plan.training_pipeline().unwrap();
+    let (width, height) = pipeline.size();
+    let white = RgbImage::from_pixel(width, height, [255; 3].into());
+    // White has no hue to turn, so that the first choice leaves it darker by 9.
+    let darkened = (0..40).filter(|&sample| {
+        let view = pipeline.apply(&white, &mut SampleRng::new(0, 0, sample));
+        view.iter().all(|value| *value == 246)
+    });
+    assert!((20..40).contains(&darkened.count()));
+}
+
+#[test]
+fn wrong_transforms_inside_transforms_are_named_by_their_path() {
+    for (inside, expected) in [
+        (
+            r#"{ op = "posterise", bits = 9 }"#,
+            "in `one_of.transforms[0]`: `posterise.bits` is 9",
+        ),
+        (r#"{ op = "posterise", bit = 3 }"#, "did you mean `bits`?"),
+        (r#"{ op = "posterize" }"#, "did you mean `posterise`?"),
+        (
+            r#"{ op = "custom", name = "darken", settings = { by = 3, to = 4 } }"#,
+            "in `one_of.transforms[0]`: `custom.settings` of `darken`: unknown field `to`",
+        ),
+        (
+            r#"{ op = "custom", name = "darker" }"#,
+            "no custom transform is named `darker`; registered are `darken`",
+        ),
+    ] {
+        let message = planned(&format!(
+            r#"[{{ op = "one_of", transforms = [{inside}] }}]"#
+        ))
+        .unwrap_err();
+        assert!(message.contains(expected), "{message}");
+    }
 }

@@ -77,6 +77,37 @@ fn values_out_of_range_name_their_key() {
 }
 
 #[test]
+fn wrong_transforms_name_their_place() {
+    let place = Place::with_photos();
+    let transforms = |list: &str| format!("augment.transforms=[{list}]");
+    place
+        .train(
+            "a",
+            &[
+                "--set",
+                &transforms("{op='one_of', transforms=[{op='hue', strength=2}]}"),
+            ],
+        )
+        .error(&["in `one_of.transforms[0]`", "`hue.strength` is 2"]);
+    place
+        .train(
+            "a",
+            &[
+                "--set",
+                &transforms("{op='sequence', transforms=[{op='hue', strenth=0.1}]}"),
+            ],
+        )
+        .error(&["did you mean `strength`"]);
+    place
+        .train(
+            "a",
+            &["--set", &transforms("{op='custom', name='film_grain'}")],
+        )
+        .error(&["`film_grain`", "none is registered", "TransformRegistry"]);
+    assert!(!place.path("runs").exists());
+}
+
+#[test]
 fn a_broken_recipe_names_its_file() {
     let place = Place::with_photos();
     place.write("a.toml", "seed = = 3");

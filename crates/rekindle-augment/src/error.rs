@@ -131,6 +131,36 @@ pub enum AugmentError {
         reason: &'static str,
     },
 
+    /// A transform inside another one is wrong.
+    #[error("in `{path}`: {error}")]
+    InTransform {
+        /// Where it is in the recipe, from the outermost transform on, such as `one_of.transforms[1].sequence.transforms[0]`.
+        path: String,
+        /// What is wrong with it.
+        error: Box<AugmentError>,
+    },
+
+    /// A recipe names a transform that nobody has registered.
+    #[error(
+        "no custom transform is named `{name}`; {}; a program registers one with `TransformRegistry::register`",
+        registered_names(registered)
+    )]
+    UnknownCustomTransform {
+        /// The name that was found.
+        name: String,
+        /// The names there are, in alphabetical order.
+        registered: Vec<String>,
+    },
+
+    /// A transform of the user's own cannot be made from its settings.
+    #[error("`custom.settings` of `{name}`: {reason}")]
+    CustomTransform {
+        /// Name of the transform.
+        name: String,
+        /// What its maker said.
+        reason: String,
+    },
+
     /// A batch of pixels whose length contradicts its shape.
     #[error(
         "a batch of shape {shape:?} needs {} bytes, found {found}",
@@ -151,6 +181,29 @@ fn converter(format: &str) -> &'static str {
         "AVIF" => ", such as with libavif's `avifdec IMAGE.avif IMAGE.png`",
         "JPEG XL" => ", such as with libjxl's `djxl IMAGE.jxl IMAGE.png`",
         _ => "",
+    }
+}
+
+impl AugmentError {
+    /// The error of a transform inside another one, whose place there is `outer`.
+    pub(crate) fn inside(self, outer: &str) -> Self {
+        match self {
+            Self::InTransform { path, error } => Self::InTransform {
+                path: format!("{outer}.{path}"),
+                error,
+            },
+            other => Self::InTransform {
+                path: outer.to_owned(),
+                error: Box::new(other),
+            },
+        }
+    }
+}
+
+fn registered_names(names: &[String]) -> String {
+    match names {
+        [] => "none is registered".to_owned(),
+        names => format!("registered are `{}`", names.join("`, `")),
     }
 }
 

@@ -6,7 +6,8 @@
 //!
 //! - [`decode`] reads JPEG, PNG, WebP, BMP, GIF and TIFF by content, turns pictures upright, and refuses what is damaged.
 //! - [`Pipeline`] runs transforms; [`Pipeline::evaluation`] is timm's evaluation view, [`Pipeline::training`] adds the
-//!   transforms of a recipe, and any type that implements [`Transform`] can be pushed.
+//!   transforms of a recipe. Any type that implements [`Transform`] can be pushed, or registered in a [`TransformRegistry`] for
+//!   recipes to name.
 //! - [`rescale`] is the only normalisation in rekindle; [`RescaleSpec`] fits it on training images where that is asked for.
 //! - [`MixSpec`] draws a [`Mix`] for a batch: mixup or CutMix of its images and targets.
 //!
@@ -30,6 +31,7 @@ mod mix;
 pub mod ops;
 mod pipeline;
 mod preprocessing;
+mod registry;
 mod rescale;
 mod resize;
 mod rng;
@@ -44,6 +46,7 @@ pub use mix::{Mix, MixAt, MixSpec};
 pub use ops::TransformSpec;
 pub use pipeline::Pipeline;
 pub use preprocessing::{Preprocessing, ResizePolicy};
+pub use registry::TransformRegistry;
 pub use rescale::{
     ChannelMoments, Rescale, RescaleSpec, RgbBatch, pca_whitening, rescale, zca_whitening,
 };

@@ -4,22 +4,55 @@
 //! and one line in the list below.
 
 mod affine;
+mod aug_mix;
+mod auto_augment;
+mod auto_contrast;
+mod blend;
+mod box_blur;
 mod brightness;
 mod centre_crop;
+mod channel_drop;
+mod channel_shuffle;
+mod colour_jitter;
 mod contrast;
+mod convolve;
+mod custom;
+mod edges;
 mod elastic;
+mod equalise;
 mod five_crop;
 mod framing;
+mod gamma;
+mod gaussian_blur;
+mod gaussian_noise;
 mod greyscale;
 mod grid_distortion;
 mod horizontal_flip;
+mod hue;
+mod invert;
+mod jpeg_artefacts;
+mod lookup;
+mod motion_blur;
+mod nested;
+mod one_of;
 mod pad;
 mod perspective;
+mod policy;
+mod posterise;
+mod rand_augment;
 mod random_crop;
 mod random_erasing;
 mod random_resized_crop;
+mod repeat;
 mod rotation;
+mod salt_and_pepper;
 mod saturation;
+mod sequence;
+mod sharpen;
+mod solarise;
+mod some_of;
+mod trivial_augment;
+mod uniform_noise;
 mod vertical_flip;
 mod warp;
 
@@ -28,27 +61,57 @@ use std::fmt::Debug;
 use serde::{Deserialize, Serialize};
 
 pub use self::affine::{Affine, AffineParameters, affine};
+pub use self::aug_mix::AugMix;
+pub use self::auto_augment::{AutoAugment, IMAGENET_POLICY, PolicyStep};
+pub use self::auto_contrast::{AutoContrast, auto_contrast};
+pub use self::box_blur::{BoxBlur, box_blur};
 pub use self::brightness::{Brightness, adjust_brightness};
 pub use self::centre_crop::{CentreCrop, centre_crop};
+pub use self::channel_drop::ChannelDrop;
+pub use self::channel_shuffle::ChannelShuffle;
+pub use self::colour_jitter::ColourJitter;
 pub use self::contrast::{Contrast, adjust_contrast};
+pub use self::custom::Custom;
+pub use self::edges::{EdgeFilter, Edges, laplacian, sobel};
 pub use self::elastic::{Elastic, elastic};
+pub use self::equalise::{Equalise, equalise};
 pub use self::five_crop::{FiveCrop, five_crop};
+pub use self::gamma::{Gamma, adjust_gamma};
+pub use self::gaussian_blur::{GaussianBlur, gaussian_blur};
+pub use self::gaussian_noise::GaussianNoise;
 pub use self::greyscale::{Greyscale, greyscale};
 pub use self::grid_distortion::{GridDistortion, grid_distortion};
 pub use self::horizontal_flip::HorizontalFlip;
+pub use self::hue::{Hue, adjust_hue};
+pub use self::invert::{Invert, invert};
+pub use self::jpeg_artefacts::{JpegArtefacts, jpeg_artefacts};
+pub use self::motion_blur::{MotionBlur, motion_blur};
+pub use self::one_of::OneOf;
 pub use self::pad::{Pad, PaddingMode, pad};
 pub use self::perspective::{Perspective, perspective};
+pub use self::policy::{PolicyOperation, PolicySpace};
+pub use self::posterise::{Posterise, posterise};
+pub use self::rand_augment::RandAugment;
 pub use self::random_crop::RandomCrop;
 pub use self::random_erasing::{ErasedContent, RandomErasing, erase};
 pub use self::random_resized_crop::RandomResizedCrop;
+pub use self::repeat::Repeat;
 pub use self::rotation::{Rotation, rotate};
+pub use self::salt_and_pepper::SaltAndPepper;
 pub use self::saturation::{Saturation, adjust_saturation};
+pub use self::sequence::Sequence;
+pub use self::sharpen::{Sharpen, adjust_sharpness};
+pub use self::solarise::{Solarise, solarise};
+pub use self::some_of::SomeOf;
+pub use self::trivial_augment::TrivialAugment;
+pub use self::uniform_noise::UniformNoise;
 pub use self::vertical_flip::VerticalFlip;
 use crate::error::AugmentError;
 use crate::preprocessing::Preprocessing;
+use crate::registry::TransformRegistry;
 use crate::transform::Transform;
 
-/// What the settings of a built-in transform provide.
+/// What the settings of a built-in transform provide that holds no other transforms.
 trait Operation: Debug {
     /// Checks every setting; an error names the key as `operation.key`.
     fn check(&self) -> Result<(), AugmentError>;
@@ -62,8 +125,42 @@ trait Operation: Debug {
     }
 }
 
+/// What every entry of a recipe's list provides: an [`Operation`], or what holds other transforms.
+trait Entry: Debug {
+    /// Checks every setting, also of transforms inside.
+    fn check(&self) -> Result<(), AugmentError>;
+
+    /// The transform with these settings, which have passed the check.
+    fn build(
+        &self,
+        preprocessing: &Preprocessing,
+        registry: &TransformRegistry,
+    ) -> Result<Box<dyn Transform>, AugmentError>;
+
+    /// Whether the result has the input size of the backbone whatever comes in.
+    fn yields_final_size(&self) -> bool;
+}
+
+impl<T: Operation> Entry for T {
+    fn check(&self) -> Result<(), AugmentError> {
+        Operation::check(self)
+    }
+
+    fn build(
+        &self,
+        preprocessing: &Preprocessing,
+        _: &TransformRegistry,
+    ) -> Result<Box<dyn Transform>, AugmentError> {
+        Ok(Operation::build(self, preprocessing))
+    }
+
+    fn yields_final_size(&self) -> bool {
+        Operation::yields_final_size(self)
+    }
+}
+
 macro_rules! transform_specs {
-    ($($(#[$doc:meta])* $name:ident,)+) => {
+    ($($(#[$doc:meta])* $name:ident,)+ ; $($(#[$nested_doc:meta])* $nested:ident,)+) => {
         /// One transform of a recipe: its name under `op`, and its settings.
         ///
         /// ```
@@ -79,10 +176,11 @@ macro_rules! transform_specs {
         #[non_exhaustive]
         pub enum TransformSpec {
             $($(#[$doc])* $name($name),)+
+            $($(#[$nested_doc])* $nested($nested),)+
         }
 
         impl TransformSpec {
-            /// Every transform with its default settings, in the order of this list.
+            /// Every transform that needs no settings, with its defaults, in the order of this list.
             ///
             /// ```
             /// use rekindle_augment::TransformSpec;
@@ -93,9 +191,10 @@ macro_rules! transform_specs {
                 vec![$(Self::$name($name::default()),)+]
             }
 
-            fn operation(&self) -> &dyn Operation {
+            fn entry(&self) -> &dyn Entry {
                 match self {
-                    $(Self::$name(operation) => operation,)+
+                    $(Self::$name(entry) => entry,)+
+                    $(Self::$nested(entry) => entry,)+
                 }
             }
         }
@@ -137,6 +236,64 @@ transform_specs! {
     Saturation,
     /// Colour removed.
     Greyscale,
+    /// The colour circle turned.
+    Hue,
+    /// Brightness, contrast, saturation and hue in random order.
+    ColourJitter,
+    /// Every value to a power.
+    Gamma,
+    /// The negative.
+    Invert,
+    /// Fewer levels of each channel.
+    Posterise,
+    /// Bright values inverted.
+    Solarise,
+    /// An even histogram of each channel.
+    Equalise,
+    /// The whole range of each channel.
+    AutoContrast,
+    /// The channels in another order.
+    ChannelShuffle,
+    /// One channel lost.
+    ChannelDrop,
+    /// The distance of every pixel from its smoothed self times a factor.
+    Sharpen,
+    /// Neighbours mixed by a Gaussian.
+    GaussianBlur,
+    /// Neighbours mixed evenly.
+    BoxBlur,
+    /// Neighbours mixed along a line.
+    MotionBlur,
+    /// The image blended with its outlines.
+    Edges,
+    /// Noise of a bell curve.
+    GaussianNoise,
+    /// Noise that is even within its bounds.
+    UniformNoise,
+    /// Noise of dead pixels.
+    SaltAndPepper,
+    /// The blocks and ringing of strong compression.
+    JpegArtefacts,
+    /// The pairs of operations that AutoAugment found on ImageNet.
+    AutoAugment,
+    /// A number of random operations at one magnitude.
+    RandAugment,
+    /// One random operation at a random magnitude.
+    TrivialAugment,
+    /// The image mixed with changed versions of itself.
+    AugMix,
+    ;
+    // What means nothing without settings.
+    /// Several transforms, all or none.
+    Sequence,
+    /// One of several transforms.
+    OneOf,
+    /// Some of several transforms.
+    SomeOf,
+    /// The same transforms several times.
+    Repeat,
+    /// A transform of the user's own.
+    Custom,
 }
 
 impl TransformSpec {
@@ -146,7 +303,7 @@ impl TransformSpec {
     ///
     /// [`AugmentError::InvalidSetting`] that names the first wrong key.
     pub fn check(&self) -> Result<(), AugmentError> {
-        self.operation().check()
+        self.entry().check()
     }
 
     /// The transform, for a backbone with this preprocessing.
@@ -155,15 +312,29 @@ impl TransformSpec {
     ///
     /// # Errors
     ///
-    /// As [`Self::check`].
+    /// As [`Self::check`]; [`AugmentError::UnknownCustomTransform`] for a `custom` one, which needs [`Self::build_with`].
     pub fn build(&self, preprocessing: &Preprocessing) -> Result<Box<dyn Transform>, AugmentError> {
+        self.build_with(preprocessing, &TransformRegistry::default())
+    }
+
+    /// As [`Self::build`], with transforms of the program's own for those that are named `custom`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::check`]; [`AugmentError::UnknownCustomTransform`] for a name that is not registered, with those that are;
+    /// [`AugmentError::CustomTransform`] for settings that the registered transform does not take.
+    pub fn build_with(
+        &self,
+        preprocessing: &Preprocessing,
+        registry: &TransformRegistry,
+    ) -> Result<Box<dyn Transform>, AugmentError> {
         self.check()?;
-        Ok(self.operation().build(preprocessing))
+        self.entry().build(preprocessing, registry)
     }
 
     /// Whether the result has the input size of the backbone whatever comes in.
     pub fn yields_final_size(&self) -> bool {
-        self.operation().yields_final_size()
+        self.entry().yields_final_size()
     }
 }
 
@@ -221,7 +392,51 @@ mod tests {
     use proptest::prelude::*;
 
     fn every_spec() -> Vec<TransformSpec> {
+        let nested = ["sequence", "one_of", "some_of", "repeat", "custom"];
         TransformSpec::all()
+            .into_iter()
+            .chain(nested.map(with_required))
+            .collect()
+    }
+
+    /// The keys without which a transform means nothing, with values; none for most.
+    fn required(op: &str) -> serde_json::Map<String, serde_json::Value> {
+        let inside = r#"[{"op": "hue"}, {"op": "one_of", "transforms": [{"op": "vertical_flip"}, {"op": "gamma"}]}]"#;
+        let text = match op {
+            "sequence" | "one_of" => format!(r#"{{"transforms": {inside}}}"#),
+            "some_of" => format!(r#"{{"transforms": {inside}, "count": 1}}"#),
+            "repeat" => format!(r#"{{"transforms": {inside}, "times": 2}}"#),
+            "custom" => r#"{"name": "negative"}"#.to_owned(),
+            _ => "{}".to_owned(),
+        };
+        serde_json::from_str(&text).unwrap()
+    }
+
+    /// The transform of this name with nothing but its required keys.
+    fn with_required(op: &str) -> TransformSpec {
+        let mut table = required(op);
+        table.insert("op".to_owned(), op.into());
+        serde_json::from_value(table.into()).unwrap()
+    }
+
+    fn op_of(spec: &TransformSpec) -> String {
+        let value = serde_json::to_value(spec).unwrap();
+        value["op"].as_str().unwrap().to_owned()
+    }
+
+    fn build(spec: &TransformSpec) -> Box<dyn Transform> {
+        #[derive(Debug, Deserialize)]
+        struct Negative {}
+
+        impl Transform for Negative {
+            fn apply(&self, image: image::RgbImage, _: &mut SampleRng) -> image::RgbImage {
+                invert(image)
+            }
+        }
+
+        let mut registry = TransformRegistry::default();
+        registry.register::<Negative>("negative");
+        spec.build_with(&preprocessing(), &registry).unwrap()
     }
 
     fn preprocessing() -> Preprocessing {
@@ -245,24 +460,26 @@ mod tests {
     }
 
     #[test]
-    fn every_transform_needs_nothing_but_its_name() {
+    fn every_transform_needs_nothing_but_its_name_and_what_it_names_itself() {
         for spec in every_spec() {
-            let value = serde_json::to_value(&spec).unwrap();
-            let name = format!(r#"{{"op": {}}}"#, value["op"]);
-            assert_eq!(
-                serde_json::from_str::<TransformSpec>(&name).unwrap(),
-                spec,
-                "{name}"
-            );
+            let op = op_of(&spec);
+            assert_eq!(with_required(&op), spec, "{op}");
+            for key in required(&op).keys() {
+                let mut table = required(&op);
+                table.insert("op".to_owned(), op.as_str().into());
+                table.remove(key);
+                let error = serde_json::from_value::<TransformSpec>(table.into()).unwrap_err();
+                assert!(error.to_string().contains(key), "{error}");
+            }
         }
     }
 
     #[test]
     fn every_transform_refuses_an_unknown_key_by_name() {
         for spec in every_spec() {
-            let value = serde_json::to_value(&spec).unwrap();
-            let text = format!(r#"{{"op": {}, "probabilty": 0.5}}"#, value["op"]);
-            let error = serde_json::from_str::<TransformSpec>(&text).unwrap_err();
+            let mut value = serde_json::to_value(&spec).unwrap();
+            value["probabilty"] = 0.5.into();
+            let error = serde_json::from_value::<TransformSpec>(value).unwrap_err();
             assert!(error.to_string().contains("probabilty"), "{error}");
         }
     }
@@ -277,10 +494,7 @@ mod tests {
                 continue;
             }
             value["probability"] = 0.0.into();
-            let transform = serde_json::from_value::<TransformSpec>(value)
-                .unwrap()
-                .build(&preprocessing())
-                .unwrap();
+            let transform = build(&serde_json::from_value(value).unwrap());
             for sample in 0..20 {
                 let image = gradient(30, 20);
                 assert_eq!(
@@ -310,7 +524,7 @@ mod tests {
     #[test]
     fn every_transform_changes_some_sample() {
         for spec in every_spec() {
-            let transform = spec.build(&preprocessing()).unwrap();
+            let transform = build(&spec);
             let image = gradient(30, 20);
             let changes =
                 |sample| transform.apply(image.clone(), &mut SampleRng::new(1, 0, sample)) != image;
@@ -338,11 +552,12 @@ mod tests {
     proptest! {
         #[test]
         fn every_transform_keeps_its_promise_of_size_and_repeats_itself(
-            which in 0..every_spec().len(), width in 1u32..50, height in 1u32..50,
+            which in any::<prop::sample::Index>(), width in 1u32..50, height in 1u32..50,
             seed in any::<u64>(), epoch in any::<u64>(), sample in any::<u64>(),
         ) {
-            let spec = &every_spec()[which];
-            let transform = spec.build(&preprocessing()).unwrap();
+            let specs = every_spec();
+            let spec = which.get(&specs);
+            let transform = build(spec);
             let image = gradient(width, height);
             let key = SampleRng::new(seed, epoch, sample);
             let output = transform.apply(image.clone(), &mut key.clone());

@@ -10,9 +10,10 @@ use image::RgbImage;
 use crate::error::AugmentError;
 use crate::ops::TransformSpec;
 use crate::preprocessing::Preprocessing;
+use crate::registry::TransformRegistry;
 use crate::resize::resize;
 use crate::rng::SampleRng;
-use crate::transform::Transform;
+use crate::transform::{Transform, apply_in_order};
 
 /// Steps from a decoded image to the pixels of a batch.
 ///
@@ -70,10 +71,24 @@ impl Pipeline {
     ///
     /// # Errors
     ///
-    /// [`AugmentError::InvalidSetting`] that names the first wrong key of the preprocessing or of a transform.
+    /// [`AugmentError::InvalidSetting`] that names the first wrong key of the preprocessing or of a transform;
+    /// [`AugmentError::UnknownCustomTransform`] for a `custom` one, which needs [`Self::training_with`].
     pub fn training(
         preprocessing: &Preprocessing,
         transforms: &[TransformSpec],
+    ) -> Result<Self, AugmentError> {
+        Self::training_with(preprocessing, transforms, &TransformRegistry::default())
+    }
+
+    /// As [`Self::training`], with the transforms that a program has registered for recipes to name as `custom`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::training`]; [`AugmentError::UnknownCustomTransform`] for a name that is not registered, with those that are.
+    pub fn training_with(
+        preprocessing: &Preprocessing,
+        transforms: &[TransformSpec],
+        registry: &TransformRegistry,
     ) -> Result<Self, AugmentError> {
         preprocessing.check()?;
         let mut steps: Vec<Box<dyn Transform>> = Vec::with_capacity(transforms.len() + 1);
@@ -83,7 +98,7 @@ impl Pipeline {
             }));
         }
         for transform in transforms {
-            steps.push(transform.build(preprocessing)?);
+            steps.push(transform.build_with(preprocessing, registry)?);
         }
         Ok(Self {
             steps,
@@ -106,13 +121,7 @@ impl Pipeline {
     /// The result always has the final size: if the last step left another one, it is resized, without keeping its shape.
     /// The image itself is not copied where the first step is a crop or a resize.
     pub fn apply(&self, image: &RgbImage, rng: &mut SampleRng) -> RgbImage {
-        let mut image = Cow::Borrowed(image);
-        for step in &self.steps {
-            image = Cow::Owned(match image {
-                Cow::Borrowed(image) => step.apply_borrowed(image, rng),
-                Cow::Owned(image) => step.apply(image, rng),
-            });
-        }
+        let image = apply_in_order(&self.steps, Cow::Borrowed(image), rng);
         let (width, height) = self.size();
         if image.dimensions() != (width, height) {
             return resize(&image, width, height, self.preprocessing.interpolation);

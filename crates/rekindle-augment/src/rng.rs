@@ -72,6 +72,14 @@ impl SampleRng {
         }
     }
 
+    /// Brings the items into an order drawn evenly from all there are, by Fisher and Yates' exchanges from the last item on.
+    pub fn shuffle<T>(&mut self, items: &mut [T]) {
+        for last in (1..items.len()).rev() {
+            // No list in memory reaches 2^32 items.
+            items.swap(last, self.below(last as u32 + 1) as usize);
+        }
+    }
+
     /// True with probability `probability`: never at 0 or less, always at 1 or more. Draws one number in every case.
     pub fn chance(&mut self, probability: f32) -> bool {
         self.uniform(0.0, 1.0) < probability
@@ -169,6 +177,24 @@ mod tests {
         assert!((mean - 2.0).abs() < 0.1, "{mean}");
         assert!(values.iter().all(|value| (-2.0..6.0).contains(value)));
         assert_eq!(rng.uniform(3.0, 3.0), 3.0);
+    }
+
+    #[test]
+    fn every_order_of_three_items_is_as_likely() {
+        let mut rng = SampleRng::new(4, 5, 6);
+        let mut counts = std::collections::BTreeMap::new();
+        for _ in 0..6000 {
+            let mut items = [1, 2, 3];
+            rng.shuffle(&mut items);
+            *counts.entry(items).or_insert(0u32) += 1;
+        }
+        // Standard deviation of each count is 29.
+        assert_eq!(counts.len(), 6);
+        assert!(
+            counts.values().all(|count| count.abs_diff(1000) < 150),
+            "{counts:?}"
+        );
+        rng.shuffle::<u8>(&mut []);
     }
 
     #[test]

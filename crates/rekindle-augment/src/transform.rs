@@ -1,7 +1,8 @@
 //! The interface of one step of a pipeline.
 //!
-//! Owns: the trait that built-in and user-written transforms share. It does not own any transform.
+//! Owns: the trait that built-in and user-written transforms share, and running several. It does not own any transform.
 
+use std::borrow::Cow;
 use std::fmt::Debug;
 
 use image::RgbImage;
@@ -41,4 +42,18 @@ pub trait Transform: Send + Sync + Debug {
     fn apply_borrowed(&self, image: &RgbImage, rng: &mut SampleRng) -> RgbImage {
         self.apply(image.clone(), rng)
     }
+}
+
+/// The steps one after the other; the image is copied only where a step needs one of its own.
+pub(crate) fn apply_in_order<'a>(
+    steps: &[Box<dyn Transform>],
+    image: Cow<'a, RgbImage>,
+    rng: &mut SampleRng,
+) -> Cow<'a, RgbImage> {
+    steps.iter().fold(image, |image, step| {
+        Cow::Owned(match image {
+            Cow::Borrowed(image) => step.apply_borrowed(image, rng),
+            Cow::Owned(image) => step.apply(image, rng),
+        })
+    })
 }

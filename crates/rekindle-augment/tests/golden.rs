@@ -1,5 +1,9 @@
 //! Every transform against Pillow, torchvision and timm, through the pictures that `make_golden.py` wrote.
 
+#[path = "golden/colour.rs"]
+mod colour;
+
+use std::fmt::Debug;
 use std::path::PathBuf;
 
 use rekindle_augment::ops::{
@@ -14,16 +18,25 @@ use serde::Deserialize;
 
 #[derive(Deserialize)]
 struct Golden {
-    transform: Vec<Case>,
+    transform: Vec<Case<Operation>>,
+    colour: Vec<Case<colour::Operation>>,
+    policy: colour::PolicyTables,
     rescale: RescaleCase,
 }
 
 #[derive(Deserialize)]
-struct Case {
+struct Case<O> {
     input: String,
     expected: String,
+    /// Largest difference that is allowed, in grey levels.
+    #[serde(default = "one_grey_level")]
+    most: u8,
     #[serde(flatten)]
-    operation: Operation,
+    operation: O,
+}
+
+fn one_grey_level() -> u8 {
+    1
 }
 
 #[derive(Deserialize, Debug)]
@@ -239,10 +252,16 @@ fn run(operation: &Operation, image: &RgbImage) -> RgbImage {
 
 #[test]
 fn every_transform_is_within_one_grey_level_of_its_reference() {
-    let golden = golden();
-    assert!(golden.transform.len() > 80, "{}", golden.transform.len());
+    let cases = golden().transform;
+    assert!(cases.len() > 80, "{}", cases.len());
+    assert!(cases.iter().all(|case| case.most == 1));
+    compare(cases, run);
+}
+
+/// Runs every case and compares its output with the expected picture.
+fn compare<O: Debug>(cases: Vec<Case<O>>, run: impl Fn(&O, &RgbImage) -> RgbImage) {
     let mut failures = Vec::new();
-    for case in golden.transform {
+    for case in cases {
         let output = run(&case.operation, &picture(&case.input));
         let expected = picture(&case.expected);
         if output.dimensions() != expected.dimensions() {
@@ -257,9 +276,11 @@ fn every_transform_is_within_one_grey_level_of_its_reference() {
                 .map(|(a, b)| a.abs_diff(*b))
         };
         let most = differences().max().unwrap_or(0);
-        let wrong = differences().filter(|difference| *difference > 1).count();
+        let wrong = differences()
+            .filter(|difference| *difference > case.most)
+            .count();
         println!("{most} {wrong} {} {:?}", case.expected, case.operation);
-        if most > 1 {
+        if most > case.most {
             failures.push(format!(
                 "{:?}: {wrong} of {} values differ, by up to {most}",
                 case.operation,

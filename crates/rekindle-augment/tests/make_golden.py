@@ -2,7 +2,7 @@
 
     python tests/make_golden.py        (from crates/rekindle-augment; rewrites tests/data)
 
-Needs Pillow, numpy, torch, torchvision and timm; their versions are written into golden.json. The Rust tests need none of
+Needs Pillow, numpy, SciPy, torch, torchvision and timm; their versions are written into golden.json. The Rust tests need none of
 them: they read what this script wrote.
 """
 
@@ -15,9 +15,11 @@ import zlib
 
 import numpy as np
 import PIL
+import scipy
 import timm
 import torch
 import torchvision
+from golden_colour import colour_cases, policy_tables
 from PIL import Image, ImageCms, ImageEnhance, ImageOps
 from timm.data.transforms_factory import transforms_imagenet_eval
 from torchvision.transforms import InterpolationMode
@@ -395,6 +397,22 @@ def transform_cases():
     return cases
 
 
+def recorded_colour_cases():
+    inputs = dict(smooth=picture(40, 30, 3), noisy=picture(40, 30, 60))
+    inputs["dull"] = Image.fromarray((np.asarray(inputs["smooth"]) // 3 + 40).astype(np.uint8), "RGB")
+    for name, image in inputs.items():
+        save_png(f"colour_{name}.png", image)
+    cases = []
+
+    def record(operation, source, output, **parameters):
+        number = sum(c["operation"] == operation for c in cases)
+        name = save_png(f"colour_{operation}_{number:02}.png", output)
+        cases.append(dict(operation=operation, input=f"colour_{source}.png", expected=name, **parameters))
+
+    colour_cases(inputs, record)
+    return cases
+
+
 def rescale_case():
     image = picture(64, 48, 3).resize((3, 2))
     mean, std = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
@@ -410,12 +428,15 @@ def main():
         versions=dict(
             pillow=PIL.__version__,
             numpy=np.__version__,
+            scipy=scipy.__version__,
             torch=torch.__version__,
             torchvision=torchvision.__version__,
             timm=timm.__version__,
         ),
         decode=decode_cases(),
         transform=transform_cases(),
+        colour=recorded_colour_cases(),
+        policy=policy_tables(),
         rescale=rescale_case(),
     )
     lines = ["{"]

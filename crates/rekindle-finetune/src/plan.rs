@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use burn::tensor::Device;
-use rekindle_augment::{DecodeLimits, MixAt, Pipeline, Preprocessing};
+use rekindle_augment::{DecodeLimits, MixAt, Pipeline, Preprocessing, TransformRegistry};
 use rekindle_backbone::{Architecture, Card};
 use serde::Serialize;
 
@@ -41,6 +41,8 @@ pub struct Plan {
     pub bad_images: Vec<BadImage>,
     /// The device.
     pub device: Device,
+    /// The transforms that a recipe names as `custom`.
+    pub custom_transforms: TransformRegistry,
 }
 
 /// What a recipe meets on this machine; the part of a plan that is written down beside the recipe.
@@ -88,13 +90,27 @@ impl Plan {
     /// # Errors
     ///
     /// Anything that would stop the run later and can be known now.
-    pub fn new(mut recipe: Recipe, data: &Path) -> Result<Self, FinetuneError> {
+    pub fn new(recipe: Recipe, data: &Path) -> Result<Self, FinetuneError> {
+        Self::with_transforms(recipe, data, TransformRegistry::default())
+    }
+
+    /// As [`Self::new`], with transforms of the program's own, which the recipe names as `custom`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::new`]; the recipe names a transform that is not registered, or gives it settings that it does not take.
+    pub fn with_transforms(
+        mut recipe: Recipe,
+        data: &Path,
+        custom_transforms: TransformRegistry,
+    ) -> Result<Self, FinetuneError> {
         let device = device_from_name(&recipe.device)?;
         recipe.precision.check(&recipe.device)?;
         let card = weights::card_from_name(&recipe.backbone.name)?;
         let origin = weights::origin(&card, &recipe.backbone)?;
         let mut preprocessing = weights::preprocessing(&card, &recipe.input)?;
-        Pipeline::training(&preprocessing, &recipe.augment.transforms)?;
+        let transforms = &recipe.augment.transforms;
+        Pipeline::training_with(&preprocessing, transforms, &custom_transforms)?;
         let architecture = Architecture::from_name(&card.architecture)?;
         let network = architecture.init(&device);
         let stages: Vec<String> = network
@@ -170,7 +186,20 @@ impl Plan {
             bad_images: verified.bad,
             device,
             dataset: Arc::new(dataset),
+            custom_transforms,
         })
+    }
+
+    /// The pipeline of the training images.
+    ///
+    /// # Errors
+    ///
+    /// None for a plan as it was made; its parts may have been changed since.
+    pub fn training_pipeline(&self) -> Result<Pipeline, FinetuneError> {
+        let transforms = &self.recipe.augment.transforms;
+        let pipeline =
+            Pipeline::training_with(&self.preprocessing, transforms, &self.custom_transforms)?;
+        Ok(pipeline)
     }
 
     /// What the head sees.

@@ -324,10 +324,7 @@ impl Sources {
     ) -> Result<Self, FinetuneError> {
         let recipe = &plan.recipe;
         let evaluation_pipeline = Arc::new(Pipeline::evaluation(&plan.preprocessing));
-        let training_pipeline = Arc::new(Pipeline::training(
-            &plan.preprocessing,
-            &recipe.augment.transforms,
-        )?);
+        let training_pipeline = Arc::new(plan.training_pipeline()?);
         let boundary = plan.facts.first_unfrozen_stage;
         let budget = recipe.data.feature_cache_mb << 20;
         let [boundary_bytes, head_bytes] =

@@ -3,6 +3,7 @@
 use image::RgbImage;
 use serde::{Deserialize, Serialize};
 
+use super::lookup::{look_up, table};
 use super::{Operation, check_probability, check_range, factor_around_one};
 use crate::error::AugmentError;
 use crate::preprocessing::Preprocessing;
@@ -63,12 +64,11 @@ impl Transform for Brightness {
 /// The image with every value times `factor`, at most 255.
 ///
 /// Within one grey level of Pillow's `ImageEnhance.Brightness`, which cuts fractions off where this rounds.
-pub fn adjust_brightness(mut image: RgbImage, factor: f32) -> RgbImage {
-    let table: [u8; 256] = std::array::from_fn(|value| (value as f32 * factor).round() as u8);
-    image
-        .iter_mut()
-        .for_each(|value| *value = table[usize::from(*value)]);
-    image
+pub fn adjust_brightness(image: RgbImage, factor: f32) -> RgbImage {
+    look_up(
+        image,
+        &table(|value| (f32::from(value) * factor).round() as u8),
+    )
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use image::RgbImage;
 use serde::{Deserialize, Serialize};
 
 use super::greyscale::grey;
+use super::lookup::{look_up, table};
 use super::{Operation, check_probability, check_range, factor_around_one};
 use crate::error::AugmentError;
 use crate::preprocessing::Preprocessing;
@@ -64,19 +65,15 @@ impl Transform for Contrast {
 /// The image with every value's distance from the mean grey times `factor`, cut to 0..255.
 ///
 /// Within one grey level of Pillow's `ImageEnhance.Contrast`, whose rounded mean of the grey image is used.
-pub fn adjust_contrast(mut image: RgbImage, factor: f32) -> RgbImage {
+pub fn adjust_contrast(image: RgbImage, factor: f32) -> RgbImage {
     let count = u64::from(image.width()) * u64::from(image.height());
     if count == 0 {
         return image;
     }
     let sum: u64 = image.pixels().map(|pixel| u64::from(grey(pixel.0))).sum();
     let mean = ((2 * sum + count) / (2 * count)) as f32;
-    let table: [u8; 256] =
-        std::array::from_fn(|value| (mean + (value as f32 - mean) * factor).round() as u8);
-    image
-        .iter_mut()
-        .for_each(|value| *value = table[usize::from(*value)]);
-    image
+    let scaled = |value| (mean + (f32::from(value) - mean) * factor).round() as u8;
+    look_up(image, &table(scaled))
 }
 
 #[cfg(test)]

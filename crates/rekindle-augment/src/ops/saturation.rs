@@ -3,6 +3,7 @@
 use image::RgbImage;
 use serde::{Deserialize, Serialize};
 
+use super::blend::{blend_value, fixed};
 use super::greyscale::grey;
 use super::{Operation, check_probability, check_range, factor_around_one};
 use crate::error::AugmentError;
@@ -65,11 +66,10 @@ impl Transform for Saturation {
 ///
 /// Within one grey level of Pillow's `ImageEnhance.Color`.
 pub fn adjust_saturation(mut image: RgbImage, factor: f32) -> RgbImage {
+    let factor = fixed(factor);
     for pixel in image.pixels_mut() {
-        let grey = f32::from(grey(pixel.0));
-        pixel.0 = pixel
-            .0
-            .map(|value| (grey + (f32::from(value) - grey) * factor).round() as u8);
+        let grey = grey(pixel.0);
+        pixel.0 = pixel.0.map(|value| blend_value(grey, value, factor));
     }
     image
 }

@@ -12,7 +12,7 @@ const ORDER: u64 = u64::MAX;
 pub fn epoch_order(len: usize, seed: u64, epoch: u64) -> Vec<usize> {
     let mut rng = SampleRng::new(seed, epoch, ORDER);
     let mut order: Vec<_> = (0..len).collect();
-    shuffle(&mut order, &mut rng);
+    rng.shuffle(&mut order);
     order
 }
 
@@ -74,26 +74,19 @@ pub fn balanced_epoch(
     }
     classes.retain(|images| !images.is_empty());
     // Of shuffled classes the first ones get what does not divide evenly.
-    shuffle(&mut classes, &mut rng);
+    rng.shuffle(&mut classes);
     let (images, count) = (samples.len(), classes.len());
     let mut draws: Vec<Draw> = Vec::with_capacity(images);
     for (place, mut class) in classes.into_iter().enumerate() {
-        shuffle(&mut class, &mut rng);
+        rng.shuffle(&mut class);
         let uses = images / count + usize::from(place < images % count);
         draws.extend((0..uses).map(|number| Draw {
             sample: class[number % class.len()],
             repeat: (number / class.len()) as u32,
         }));
     }
-    shuffle(&mut draws, &mut rng);
+    rng.shuffle(&mut draws);
     draws
-}
-
-/// Fisher-Yates. No list of samples in memory reaches 2^32 entries.
-fn shuffle<T>(items: &mut [T], rng: &mut SampleRng) {
-    for last in (1..items.len()).rev() {
-        items.swap(last, rng.below(last as u32 + 1) as usize);
-    }
 }
 
 /// What becomes of the images that do not fill the last batch.

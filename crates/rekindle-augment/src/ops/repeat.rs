@@ -1,0 +1,95 @@
+//! The same transforms several times.
+
+use serde::{Deserialize, Serialize};
+
+use super::nested::{build_transforms, certain, check_transforms};
+use super::sequence::Steps;
+use super::{Entry, TransformSpec, check_probability, check_range};
+use crate::error::AugmentError;
+use crate::preprocessing::Preprocessing;
+use crate::registry::TransformRegistry;
+use crate::transform::Transform;
+
+/// The transforms one after the other, and again, with new random numbers each time; `transforms` and `times` have to be given.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Repeat {
+    /// The transforms, in order; at least one.
+    pub transforms: Vec<TransformSpec>,
+    /// How often the whole list runs, from 1 to 100.
+    pub times: u32,
+    /// Probability of applying them at all. Default 1.
+    #[serde(default = "certain")]
+    pub probability: f32,
+}
+
+impl Entry for Repeat {
+    fn check(&self) -> Result<(), AugmentError> {
+        check_transforms(TRANSFORMS, &self.transforms)?;
+        check_range(
+            "repeat.times",
+            self.times as f32,
+            1.0,
+            100.0,
+            "a whole number from 1 to 100",
+        )?;
+        check_probability("repeat.probability", self.probability)
+    }
+
+    fn build(
+        &self,
+        preprocessing: &Preprocessing,
+        registry: &TransformRegistry,
+    ) -> Result<Box<dyn Transform>, AugmentError> {
+        Ok(Box::new(Steps {
+            steps: build_transforms(TRANSFORMS, &self.transforms, preprocessing, registry)?,
+            probability: self.probability,
+            times: self.times,
+        }))
+    }
+
+    fn yields_final_size(&self) -> bool {
+        self.probability >= 1.0 && self.transforms.iter().any(TransformSpec::yields_final_size)
+    }
+}
+
+const TRANSFORMS: &str = "repeat.transforms";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::invert;
+    use crate::rng::SampleRng;
+    use crate::testing::gradient;
+
+    fn repeat(times: u32) -> TransformSpec {
+        let text = format!(
+            r#"{{"op": "repeat", "times": {times}, "transforms": [{{"op": "invert", "probability": 1.0}}]}}"#
+        );
+        serde_json::from_str(&text).unwrap()
+    }
+
+    #[test]
+    fn an_even_number_of_inversions_is_none() {
+        let image = gradient(9, 9);
+        for (times, expected) in [
+            (1, invert(image.clone())),
+            (2, image.clone()),
+            (3, invert(image.clone())),
+        ] {
+            let transform = repeat(times).build(&Preprocessing::default()).unwrap();
+            assert_eq!(
+                transform.apply(image.clone(), &mut SampleRng::new(0, 0, 0)),
+                expected
+            );
+        }
+    }
+
+    #[test]
+    fn the_number_of_times_is_checked() {
+        for times in [0, 101] {
+            let message = repeat(times).check().unwrap_err().to_string();
+            assert!(message.contains("`repeat.times`"), "{message}");
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! Some of several transforms.
+
+use std::borrow::Cow;
+
+use image::RgbImage;
+use serde::{Deserialize, Serialize};
+
+use super::nested::{build_transforms, certain, check_transforms, check_weights, choose};
+use super::{Entry, TransformSpec, check_probability};
+use crate::error::AugmentError;
+use crate::preprocessing::Preprocessing;
+use crate::registry::TransformRegistry;
+use crate::rng::SampleRng;
+use crate::transform::{Transform, apply_in_order};
+
+/// `count` different ones of the transforms, drawn for each image; `transforms` and `count` have to be given.
+///
+/// The drawn ones run in the order of the list.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SomeOf {
+    /// The transforms; at least one.
+    pub transforms: Vec<TransformSpec>,
+    /// How many run, from 1 to the number of transforms.
+    pub count: usize,
+    /// How often each is drawn in relation to those that are left; equally where it is left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weights: Option<Vec<f32>>,
+    /// Probability of drawing any at all. Default 1.
+    #[serde(default = "certain")]
+    pub probability: f32,
+}
+
+impl Entry for SomeOf {
+    fn check(&self) -> Result<(), AugmentError> {
+        check_transforms(TRANSFORMS, &self.transforms)?;
+        if !(1..=self.transforms.len()).contains(&self.count) {
+            return Err(AugmentError::InvalidSetting {
+                key: "some_of.count",
+                value: self.count.to_string(),
+                expected: "a whole number from 1 to the number of transforms",
+            });
+        }
+        let weights = self.weights.as_deref();
+        check_weights(
+            "some_of.weights",
+            weights,
+            self.transforms.len(),
+            self.count,
+        )?;
+        check_probability("some_of.probability", self.probability)
+    }
+
+    fn build(
+        &self,
+        preprocessing: &Preprocessing,
+        registry: &TransformRegistry,
+    ) -> Result<Box<dyn Transform>, AugmentError> {
+        let transforms = build_transforms(TRANSFORMS, &self.transforms, preprocessing, registry)?;
+        let even = || vec![1.0; transforms.len()];
+        Ok(Box::new(Choices {
+            weights: self.weights.clone().unwrap_or_else(even),
+            transforms,
+            count: self.count,
+            probability: self.probability,
+        }))
+    }
+
+    fn yields_final_size(&self) -> bool {
+        self.probability >= 1.0 && self.transforms.iter().all(TransformSpec::yields_final_size)
+    }
+}
+
+const TRANSFORMS: &str = "some_of.transforms";
+
+#[derive(Debug)]
+struct Choices {
+    transforms: Vec<Box<dyn Transform>>,
+    weights: Vec<f32>,
+    count: usize,
+    probability: f32,
+}
+
+impl Choices {
+    fn run<'a>(&self, mut image: Cow<'a, RgbImage>, rng: &mut SampleRng) -> Cow<'a, RgbImage> {
+        if !rng.chance(self.probability) {
+            return image;
+        }
+        let mut weights = self.weights.clone();
+        let mut chosen = vec![false; weights.len()];
+        for _ in 0..self.count {
+            let place = choose(&weights, rng);
+            weights[place] = 0.0;
+            chosen[place] = true;
+        }
+        for (transform, chosen) in self.transforms.iter().zip(chosen) {
+            if chosen {
+                image = apply_in_order(std::slice::from_ref(transform), image, rng);
+            }
+        }
+        image
+    }
+}
+
+impl Transform for Choices {
+    fn apply(&self, image: RgbImage, rng: &mut SampleRng) -> RgbImage {
+        self.run(Cow::Owned(image), rng).into_owned()
+    }
+
+    fn apply_borrowed(&self, image: &RgbImage, rng: &mut SampleRng) -> RgbImage {
+        self.run(Cow::Borrowed(image), rng).into_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::{greyscale, invert, posterise};
+    use crate::testing::gradient;
+
+    fn some_of(more: &str) -> TransformSpec {
+        let text = format!(
+            r#"{{"op": "some_of", {more}, "transforms": [
+                {{"op": "posterise", "bits": 2, "probability": 1.0}},
+                {{"op": "invert", "probability": 1.0}},
+                {{"op": "greyscale", "probability": 1.0}}]}}"#
+        );
+        serde_json::from_str(&text).unwrap()
+    }
+
+    #[test]
+    fn two_different_ones_run_in_the_order_of_the_list() {
+        let transform = some_of(r#""count": 2"#)
+            .build(&Preprocessing::default())
+            .unwrap();
+        let image = gradient(5, 5);
+        let poster = posterise(image.clone(), 2);
+        let results = [
+            invert(poster.clone()),
+            greyscale(poster),
+            greyscale(invert(image.clone())),
+        ];
+        let mut counts = [0u32; 3];
+        for sample in 0..900 {
+            let output = transform.apply(image.clone(), &mut SampleRng::new(0, 0, sample));
+            let place = results.iter().position(|result| *result == output);
+            counts[place.unwrap()] += 1;
+        }
+        assert!(
+            counts.iter().all(|count| count.abs_diff(300) < 75),
+            "{counts:?}"
+        );
+    }
+
+    #[test]
+    fn all_of_them_are_the_sequence() {
+        let transform = some_of(r#""count": 3, "weights": [1, 2, 3]"#)
+            .build(&Preprocessing::default())
+            .unwrap();
+        let image = gradient(5, 5);
+        assert_eq!(
+            transform.apply(image.clone(), &mut SampleRng::new(0, 0, 0)),
+            greyscale(invert(posterise(image, 2)))
+        );
+    }
+
+    #[test]
+    fn settings_are_checked_by_name() {
+        for (more, key) in [
+            (r#""count": 0"#, "`some_of.count` is 0"),
+            (r#""count": 4"#, "`some_of.count` is 4"),
+            (r#""count": 2, "weights": [1, 0, 0]"#, "`some_of.weights`"),
+        ] {
+            let message = some_of(more).check().unwrap_err().to_string();
+            assert!(message.contains(key), "{message}");
+        }
+    }
+}
