@@ -7,6 +7,8 @@
 //! - [`decode`] reads JPEG, PNG, WebP, BMP, GIF and TIFF by content, turns pictures upright, and refuses what is damaged.
 //! - [`Pipeline`] runs transforms; [`Pipeline::evaluation`] is timm's evaluation view, [`Pipeline::training`] adds the
 //!   transforms of a recipe, and any type that implements [`Transform`] can be pushed.
+//! - [`Pipeline::apply_bytes`] does both and decodes of a large JPEG no more than a random crop needs, at a reduced size
+//!   where that is enough; [`decode_region`] is its first half.
 //! - [`rescale`] is the only normalisation in rekindle.
 //!
 //! Randomness comes from [`SampleRng`] alone, so the number of threads never changes a result. Nothing here reads a file,
@@ -35,16 +37,19 @@ mod rng;
 mod testing;
 mod transform;
 
-pub use decode::{DecodeLimits, Decoded, Format, ImageHeader, SourceMode, decode, read_header};
+pub use decode::{
+    DecodeLimits, Decoded, DecodedRegion, Format, ImageHeader, JpegScaling, RegionRequest,
+    SourceMode, decode, decode_region, read_header,
+};
 pub use error::AugmentError;
 pub use image::RgbImage;
 pub use ops::TransformSpec;
-pub use pipeline::Pipeline;
+pub use pipeline::{Pipeline, View};
 pub use preprocessing::{Preprocessing, ResizePolicy};
 pub use rescale::{Rescale, RgbBatch, rescale};
 pub use resize::{Interpolation, PixelBox, resize, resize_crop};
 pub use rng::SampleRng;
-pub use transform::Transform;
+pub use transform::{CropResize, DrawCrop, Transform};
 
 /// Compiles the code of the readme.
 #[cfg(doctest)]
