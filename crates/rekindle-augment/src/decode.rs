@@ -8,12 +8,15 @@ mod format;
 mod jpeg;
 mod pixels;
 mod raster;
+mod region;
 
 use image::metadata::Orientation;
 use image::{DynamicImage, RgbImage};
 
 use self::container::Container;
 pub use self::format::Format;
+use self::jpeg::JpegFile;
+pub use self::region::{DecodedRegion, JpegScaling, RegionRequest, decode_region};
 use crate::error::AugmentError;
 
 /// A decoded picture and what its file was like.
@@ -171,7 +174,7 @@ pub fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<Decoded, AugmentErr
         orientation,
         mode,
     } = match format {
-        Format::Jpeg => jpeg::decode(bytes, limits)?,
+        Format::Jpeg => JpegFile::open(bytes, limits)?.decode(limits)?,
         _ => raster::decode(bytes, format, limits)?,
     };
     let Container {

@@ -8,6 +8,8 @@
 //! - [`Pipeline`] runs transforms; [`Pipeline::evaluation`] is timm's evaluation view, [`Pipeline::training`] adds the
 //!   transforms of a recipe. Any type that implements [`Transform`] can be pushed, or registered in a [`TransformRegistry`] for
 //!   recipes to name.
+//! - [`Pipeline::apply_bytes`] does both and decodes of a large JPEG no more than a random crop needs, at a reduced size
+//!   where that is enough; [`decode_region`] is its first half.
 //! - [`rescale`] is the only normalisation in rekindle; [`RescaleSpec`] fits it on training images where that is asked for.
 //! - [`MixSpec`] draws a [`Mix`] for a batch: mixup or CutMix of its images and targets.
 //!
@@ -39,12 +41,15 @@ mod rng;
 mod testing;
 mod transform;
 
-pub use decode::{DecodeLimits, Decoded, Format, ImageHeader, SourceMode, decode, read_header};
+pub use decode::{
+    DecodeLimits, Decoded, DecodedRegion, Format, ImageHeader, JpegScaling, RegionRequest,
+    SourceMode, decode, decode_region, read_header,
+};
 pub use error::AugmentError;
 pub use image::RgbImage;
 pub use mix::{Mix, MixAt, MixSpec};
 pub use ops::TransformSpec;
-pub use pipeline::Pipeline;
+pub use pipeline::{Pipeline, View};
 pub use preprocessing::{Preprocessing, ResizePolicy};
 pub use registry::TransformRegistry;
 pub use rescale::{
@@ -52,7 +57,7 @@ pub use rescale::{
 };
 pub use resize::{Interpolation, PixelBox, resize, resize_crop};
 pub use rng::SampleRng;
-pub use transform::Transform;
+pub use transform::{CropResize, DrawCrop, Transform};
 
 /// Compiles the code of the readme.
 #[cfg(doctest)]

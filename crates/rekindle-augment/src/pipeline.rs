@@ -7,6 +7,7 @@ use std::borrow::Cow;
 
 use image::RgbImage;
 
+use crate::decode::{DecodeLimits, JpegScaling, RegionRequest, decode, decode_region};
 use crate::error::AugmentError;
 use crate::ops::TransformSpec;
 use crate::preprocessing::Preprocessing;
@@ -33,6 +34,15 @@ use crate::transform::{Transform, apply_in_order};
 pub struct Pipeline {
     steps: Vec<Box<dyn Transform>>,
     preprocessing: Preprocessing,
+}
+
+/// What a pipeline makes of the bytes of an image.
+#[derive(Debug, Clone, PartialEq)]
+pub struct View {
+    /// The picture, of the final size.
+    pub image: RgbImage,
+    /// The EXIF orientation that was undone, 1 to 8; 1 is upright.
+    pub orientation: u8,
 }
 
 /// The evaluation view as a step.
@@ -121,7 +131,76 @@ impl Pipeline {
     /// The result always has the final size: if the last step left another one, it is resized, without keeping its shape.
     /// The image itself is not copied where the first step is a crop or a resize.
     pub fn apply(&self, image: &RgbImage, rng: &mut SampleRng) -> RgbImage {
-        let image = apply_in_order(&self.steps, Cow::Borrowed(image), rng);
+        self.apply_steps(&self.steps, Cow::Borrowed(image), rng)
+    }
+
+    /// Whether [`Self::apply_bytes`] decodes no more of an image than the first step needs.
+    pub fn starts_with_crop(&self) -> bool {
+        self.steps
+            .first()
+            .is_some_and(|step| step.as_crop().is_some())
+    }
+
+    /// Decodes an image and runs the steps.
+    ///
+    /// Where the first step is a crop, as a random resized crop is, no more is decoded than it needs, by the rules of
+    /// [`decode_region`]: with [`JpegScaling::Full`], and for every image that is not large, the result equals
+    /// `apply(&decode(bytes, limits)?.image, rng)`.
+    ///
+    /// ```no_run
+    /// # use rekindle_augment::{DecodeLimits, JpegScaling, Pipeline, Preprocessing, SampleRng, TransformSpec, ops::RandomResizedCrop};
+    /// let crop = TransformSpec::RandomResizedCrop(RandomResizedCrop::default());
+    /// let pipeline = Pipeline::training(&Preprocessing::default(), &[crop])?;
+    /// let bytes = std::fs::read("photo.jpg").unwrap();
+    /// let rng = &mut SampleRng::new(42, 0, 17);
+    /// let view = pipeline.apply_bytes(&bytes, &DecodeLimits::default(), JpegScaling::Reduced, rng)?;
+    /// assert_eq!(view.image.dimensions(), (224, 224));
+    /// # Ok::<(), rekindle_augment::AugmentError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`decode_region`].
+    pub fn apply_bytes(
+        &self,
+        bytes: &[u8],
+        limits: &DecodeLimits,
+        scaling: JpegScaling,
+        rng: &mut SampleRng,
+    ) -> Result<View, AugmentError> {
+        let crop = self.steps.split_first();
+        let Some((first, rest)) = crop.and_then(|(step, rest)| Some((step.as_crop()?, rest)))
+        else {
+            let decoded = decode(bytes, limits)?;
+            return Ok(View {
+                image: self.apply(&decoded.image, rng),
+                orientation: decoded.orientation,
+            });
+        };
+        let mut interpolation = self.preprocessing.interpolation;
+        let region = decode_region(bytes, limits, scaling, |width, height| {
+            let drawn = first.draw_crop(width, height, rng);
+            interpolation = drawn.interpolation;
+            RegionRequest {
+                crop: drawn.crop,
+                width: drawn.width,
+                height: drawn.height,
+            }
+        })?;
+        let image = Cow::Owned(region.resize(interpolation));
+        Ok(View {
+            image: self.apply_steps(rest, image, rng),
+            orientation: region.orientation,
+        })
+    }
+
+    fn apply_steps(
+        &self,
+        steps: &[Box<dyn Transform>],
+        image: Cow<RgbImage>,
+        rng: &mut SampleRng,
+    ) -> RgbImage {
+        let image = apply_in_order(steps, image, rng);
         let (width, height) = self.size();
         if image.dimensions() != (width, height) {
             return resize(&image, width, height, self.preprocessing.interpolation);

@@ -153,13 +153,14 @@ fn resize_region(
     resample(image, whole, region, width, height, interpolation)
 }
 
-/// Resizes a region of the pixels that `visible` leaves of an image; the region counts from its corner.
+/// Resizes a region of the pixels that `visible` leaves of an image, as if the others did not exist; the region counts from the
+/// corner of `visible`.
 ///
 /// One pass goes across and one down, each in a call of its own, with bytes between them, in the order of Pillow.
 /// `fast_image_resize` 6.1.0 does both in one call and always down first, which can differ by tens of grey levels where a
 /// filter overshoots black or white. For a region inside the image that call also sizes its intermediate image by the first
 /// and last output column alone, and reads outside it where another column reaches further.
-fn resample(
+pub(crate) fn resample(
     image: &RgbImage,
     visible: PixelBox,
     region: Region,

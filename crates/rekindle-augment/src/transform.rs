@@ -7,7 +7,21 @@ use std::fmt::Debug;
 
 use image::RgbImage;
 
+use crate::resize::{Interpolation, PixelBox};
 use crate::rng::SampleRng;
+
+/// A part of an image and the size it is resized to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CropResize {
+    /// The part, which lies inside the image.
+    pub crop: PixelBox,
+    /// Width after the resize.
+    pub width: u32,
+    /// Height after the resize.
+    pub height: u32,
+    /// The filter.
+    pub interpolation: Interpolation,
+}
 
 /// One step from picture to picture, such as a flip or a crop.
 ///
@@ -42,6 +56,19 @@ pub trait Transform: Send + Sync + Debug {
     fn apply_borrowed(&self, image: &RgbImage, rng: &mut SampleRng) -> RgbImage {
         self.apply(image.clone(), rng)
     }
+
+    /// The same transform as one that draws a crop, where that is all it does, so that a decoder need not decode the rest.
+    fn as_crop(&self) -> Option<&dyn DrawCrop> {
+        None
+    }
+}
+
+/// A transform that resizes a part of the image, which the image's size and `rng` decide.
+///
+/// `apply` must equal [`resize_crop`](crate::resize_crop) of the part that [`Self::draw_crop`] draws from the same numbers.
+pub trait DrawCrop {
+    /// The part of an image of this size, and the size it is resized to.
+    fn draw_crop(&self, width: u32, height: u32, rng: &mut SampleRng) -> CropResize;
 }
 
 /// The steps one after the other; the image is copied only where a step needs one of its own.

@@ -1,10 +1,21 @@
 //! JPEG to RGB.
 //!
-//! Owns: the structural check that finds cut files, and the choice of colour conversion. The decoding itself is
-//! zune-jpeg's, in its strict mode: its lenient one fills what it cannot read with grey and says nothing.
+//! Owns: which decoder a file goes to. Sequential Huffman-coded files of 8 bits, nearly all there are, go to the own one below
+//! this file, which is libjpeg-turbo's bit by bit and can decode a part of the picture at reduced size. Any other file, and
+//! any that this one finds damaged, goes to zune-jpeg in its strict mode, whose verdict counts: its lenient one fills what it
+//! cannot read with grey and says nothing.
+
+mod bits;
+mod colour;
+mod frame;
+mod huffman;
+mod inverse_dct;
+mod scan;
+mod structure;
 
 use std::borrow::Cow;
 
+use image::RgbImage;
 use image::metadata::Orientation;
 use zune_jpeg::JpegDecoder;
 use zune_jpeg::errors::DecodeErrors;
@@ -12,8 +23,14 @@ use zune_jpeg::zune_core::bytestream::ZCursor;
 use zune_jpeg::zune_core::colorspace::ColorSpace;
 use zune_jpeg::zune_core::options::DecoderOptions;
 
+use self::frame::{Colour, Frame};
+use self::huffman::Damage;
+use self::scan::Part;
+use self::structure::Structure;
+pub(super) use self::structure::next_marker;
 use super::{DecodeLimits, Format, SourceMode, Upright, pixels};
 use crate::error::AugmentError;
+use crate::resize::PixelBox;
 
 /// Width and height as the header says.
 pub(super) fn dimensions(bytes: &[u8]) -> Result<(u32, u32), AugmentError> {
@@ -24,42 +41,135 @@ pub(super) fn dimensions(bytes: &[u8]) -> Result<(u32, u32), AugmentError> {
     size_of(&decoder)
 }
 
-pub(super) fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<Upright, AugmentError> {
-    let structure = Structure::read(bytes)?;
-    let bytes: Cow<[u8]> = match structure.without_padding(bytes) {
-        Some(cleaned) => Cow::Owned(cleaned),
-        None => Cow::Borrowed(bytes),
-    };
-    let fail = |error| explain(error, bytes.len());
+/// A JPEG file whose segments are known.
+pub(super) struct JpegFile<'a> {
+    bytes: &'a [u8],
+    structure: Structure,
+    /// The headers, where the own decoder takes the file.
+    frame: Option<Frame>,
+}
 
-    let mut decoder = new_decoder(&bytes, true);
-    decoder.decode_headers().map_err(fail)?;
-    let (width, height) = size_of(&decoder)?;
-    let source = decoder.input_colorspace().unwrap_or(ColorSpace::YCbCr);
-    // The output, and for a progressive file two bytes for each coefficient of each component.
-    let pixel_bytes = 3 * source.num_components() as u64;
-    limits.check(Format::Jpeg, width, height, pixel_bytes)?;
+impl<'a> JpegFile<'a> {
+    /// Finds the segments of a file, and checks its size where the own decoder takes it.
+    pub(super) fn open(bytes: &'a [u8], limits: &DecodeLimits) -> Result<Self, AugmentError> {
+        let structure = Structure::read(bytes)?;
+        let frame = Frame::read(bytes, &structure);
+        if let Some(frame) = &frame {
+            // The output, a plane of each component, and room to spare for what zune-jpeg takes where it has to step in.
+            let pixel_bytes = 3 * frame.components.len() as u64;
+            let (width, height) = (frame.width as u32, frame.height as u32);
+            limits.check(Format::Jpeg, width, height, pixel_bytes)?;
+        }
+        Ok(Self {
+            bytes,
+            structure,
+            frame,
+        })
+    }
 
-    let (target, mode) = match source {
-        ColorSpace::Luma => (ColorSpace::Luma, SourceMode::Grey),
-        // zune-jpeg takes ink as inverted, as Adobe writes it and as Pillow assumes of every file.
-        ColorSpace::CMYK | ColorSpace::YCCK => (ColorSpace::RGB, SourceMode::Cmyk),
-        _ => (ColorSpace::RGB, SourceMode::Rgb),
-    };
-    decoder.set_options(decoder_options(true).jpeg_set_out_colorspace(target));
-    let pixels = decoder.decode().map_err(fail)?;
-    let pixels = match target {
-        ColorSpace::Luma => pixels::grey_to_rgb(&pixels),
-        _ => pixels,
-    };
-    let orientation = decoder
-        .exif()
-        .and_then(|exif| Orientation::from_exif_chunk(exif));
-    Ok(Upright {
-        image: pixels::image_of(Format::Jpeg, width, height, pixels)?,
-        orientation: orientation.unwrap_or(Orientation::NoTransforms),
-        mode,
-    })
+    /// Width and height as stored, and the orientation, where a part can be decoded without the rest.
+    pub(super) fn stored_size(&self) -> Option<(u32, u32, Orientation)> {
+        let frame = self.frame.as_ref()?;
+        let exif = frame.exif.clone();
+        let orientation = exif.and_then(|range| Orientation::from_exif_chunk(&self.bytes[range]));
+        let orientation = orientation.unwrap_or(Orientation::NoTransforms);
+        Some((frame.width as u32, frame.height as u32, orientation))
+    }
+
+    /// The pixels of a part of the stored picture, reduced by `reduction`: 1, 2, 4 or 8. The box counts in reduced pixels and
+    /// lies inside the reduced picture. None where the file is of a kind that is only decoded whole, or is damaged in what is
+    /// read of it; data that ends early is an error, since zune-jpeg may fill the end with grey.
+    pub(super) fn decode_part(
+        &self,
+        part: PixelBox,
+        reduction: u32,
+    ) -> Result<Option<RgbImage>, AugmentError> {
+        let Some(frame) = &self.frame else {
+            return Ok(None);
+        };
+        let range = |start: u32, length: u32| start as usize..(start + length) as usize;
+        let part = Part {
+            columns: range(part.left, part.width),
+            rows: range(part.top, part.height),
+            block_size: 8 / reduction as usize,
+        };
+        let planes = match scan::decode_planes(self.bytes, frame, &part) {
+            Ok(planes) => planes,
+            Err(Damage::Code) => return Ok(None),
+            Err(Damage::End) => {
+                return Err(AugmentError::Truncated {
+                    format: Format::Jpeg,
+                    bytes: self.bytes.len(),
+                    reason: "the data ends before the picture does".to_string(),
+                });
+            }
+        };
+        let pixels = colour::pixels(&planes, frame.colour, &part);
+        let (width, height) = (part.columns.len() as u32, part.rows.len() as u32);
+        Ok(RgbImage::from_raw(width, height, pixels))
+    }
+
+    /// The whole picture.
+    pub(super) fn decode(&self, limits: &DecodeLimits) -> Result<Upright, AugmentError> {
+        if let Some((width, height, orientation)) = self.stored_size() {
+            let whole = PixelBox {
+                left: 0,
+                top: 0,
+                width,
+                height,
+            };
+            if let Some(image) = self.decode_part(whole, 1)? {
+                let mode = match self.frame.as_ref().map(|frame| frame.colour) {
+                    Some(Colour::Grey) => SourceMode::Grey,
+                    _ => SourceMode::Rgb,
+                };
+                return Ok(Upright {
+                    image,
+                    orientation,
+                    mode,
+                });
+            }
+        }
+        self.decode_elsewhere(limits)
+    }
+
+    /// The whole picture by zune-jpeg.
+    fn decode_elsewhere(&self, limits: &DecodeLimits) -> Result<Upright, AugmentError> {
+        let bytes: Cow<[u8]> = match self.structure.without_padding(self.bytes) {
+            Some(cleaned) => Cow::Owned(cleaned),
+            None => Cow::Borrowed(self.bytes),
+        };
+        let fail = |error| explain(error, bytes.len());
+
+        let mut decoder = new_decoder(&bytes, true);
+        decoder.decode_headers().map_err(fail)?;
+        let (width, height) = size_of(&decoder)?;
+        let source = decoder.input_colorspace().unwrap_or(ColorSpace::YCbCr);
+        // The output, and for a progressive file two bytes for each coefficient of each component.
+        let pixel_bytes = 3 * source.num_components() as u64;
+        limits.check(Format::Jpeg, width, height, pixel_bytes)?;
+
+        let (target, mode) = match source {
+            ColorSpace::Luma => (ColorSpace::Luma, SourceMode::Grey),
+            // zune-jpeg takes ink as inverted, as Adobe writes it and as Pillow assumes of every file.
+            ColorSpace::CMYK | ColorSpace::YCCK => (ColorSpace::RGB, SourceMode::Cmyk),
+            _ => (ColorSpace::RGB, SourceMode::Rgb),
+        };
+        decoder.set_options(decoder_options(true).jpeg_set_out_colorspace(target));
+        let pixels = decoder.decode().map_err(fail)?;
+        let pixels = match target {
+            ColorSpace::Luma => pixels::grey_to_rgb(&pixels),
+            _ => pixels,
+        };
+        let orientation = decoder
+            .exif()
+            .and_then(|exif| Orientation::from_exif_chunk(exif));
+        Ok(Upright {
+            image: pixels::image_of(Format::Jpeg, width, height, pixels)?,
+            orientation: orientation.unwrap_or(Orientation::NoTransforms),
+            mode,
+        })
+    }
 }
 
 fn decoder_options(strict: bool) -> DecoderOptions {
@@ -93,101 +203,16 @@ fn explain(error: DecodeErrors, bytes: usize) -> AugmentError {
     }
 }
 
-/// Where the segments of a JPEG file lie.
-struct Structure {
-    /// Bytes that belong to no segment, before the first scan: pairs of start and end.
-    padding: Vec<(usize, usize)>,
-}
-
-impl Structure {
-    /// Walks from marker to marker up to the end-of-image marker, which a cut file lacks. Pillow refuses such files too.
-    fn read(bytes: &[u8]) -> Result<Self, AugmentError> {
-        let cut = |reason: &str| AugmentError::Truncated {
-            format: Format::Jpeg,
-            bytes: bytes.len(),
-            reason: reason.to_string(),
-        };
-        let mut structure = Self {
-            padding: Vec::new(),
-        };
-        let mut in_header = true;
-        let mut position = 2;
-        loop {
-            let marker = next_marker(bytes, position)
-                .ok_or_else(|| cut("there is no end-of-image marker"))?;
-            if in_header && marker > position {
-                structure.padding.push((position, marker));
-            }
-            let code = bytes[marker + 1];
-            match code {
-                END_OF_IMAGE => return Ok(structure),
-                0x01 | 0xd0..=0xd8 => {
-                    position = marker + 2;
-                    continue;
-                }
-                _ => {}
-            }
-            let length = match bytes.get(marker + 2..marker + 4) {
-                Some(length) => usize::from(u16::from_be_bytes([length[0], length[1]])),
-                None => return Err(cut("it ends inside a segment")),
-            };
-            let end = marker + 2 + length.max(2);
-            if end > bytes.len() {
-                return Err(cut("it ends inside a segment"));
-            }
-            in_header &= code != START_OF_SCAN;
-            position = end;
-        }
+/// Runs work compiled for the vectors of 256 bits that most x86 processors have, where this one has them; what it calls must be
+/// `#[inline(always)]` to be compiled for them too. The result is the same on every processor.
+#[inline(always)]
+fn vectorised<R>(work: impl FnOnce() -> R) -> R {
+    #[cfg(target_arch = "x86_64")]
+    if let Some(simd) = pulp::x86::V3::try_new() {
+        return pulp::Simd::vectorize(simd, work);
     }
-
-    /// The file without the padding, where there is any: strict decoding refuses it, other programs skip it.
-    fn without_padding(&self, bytes: &[u8]) -> Option<Vec<u8>> {
-        if self.padding.is_empty() {
-            return None;
-        }
-        let mut cleaned = Vec::with_capacity(bytes.len());
-        let mut from = 0;
-        for &(start, end) in &self.padding {
-            cleaned.extend_from_slice(&bytes[from..start]);
-            from = end;
-        }
-        cleaned.extend_from_slice(&bytes[from..]);
-        Some(cleaned)
-    }
-}
-
-const END_OF_IMAGE: u8 = 0xd9;
-const START_OF_SCAN: u8 = 0xda;
-
-/// Position of the next marker at or after `from`: an 0xff that is neither stuffed (0x00 follows) nor a fill byte (0xff
-/// follows). Restart markers inside a scan are markers too, without a segment.
-pub(super) fn next_marker(bytes: &[u8], from: usize) -> Option<usize> {
-    let mut position = from;
-    loop {
-        position += bytes
-            .get(position..)?
-            .iter()
-            .position(|&byte| byte == 0xff)?;
-        match bytes.get(position + 1)? {
-            0x00 => position += 2,
-            0xff => position += 1,
-            _ => return Some(position),
-        }
-    }
+    work()
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn stuffed_and_fill_bytes_are_no_markers() {
-        assert_eq!(
-            next_marker(&[1, 0xff, 0x00, 2, 0xff, 0xff, 0xd9], 0),
-            Some(5)
-        );
-        assert_eq!(next_marker(&[1, 0xff, 0x00, 2], 0), None);
-        assert_eq!(next_marker(&[1, 0xff], 0), None);
-        assert_eq!(next_marker(&[], 4), None);
-    }
-}
+mod tests;

@@ -83,7 +83,7 @@ impl PolicyOperation {
                 shift_px,
                 ..AffineParameters::default()
             };
-            affine(&image, &parameters, interpolation, fill)
+            affine(&image, &parameters, interpolation, PaddingMode::Constant, fill)
         };
         match self {
             Identity => image,

@@ -8,7 +8,7 @@ use crate::error::AugmentError;
 use crate::preprocessing::Preprocessing;
 use crate::resize::{Interpolation, PixelBox, resize_crop};
 use crate::rng::SampleRng;
-use crate::transform::Transform;
+use crate::transform::{CropResize, DrawCrop, Transform};
 
 /// A random part of the image, resized to the input size, which distorts it a little.
 ///
@@ -85,6 +85,17 @@ struct Crop {
     height: u32,
 }
 
+impl DrawCrop for Crop {
+    fn draw_crop(&self, width: u32, height: u32, rng: &mut SampleRng) -> CropResize {
+        CropResize {
+            crop: draw_box(width, height, self.scale, self.ratio, rng),
+            width: self.width,
+            height: self.height,
+            interpolation: self.interpolation,
+        }
+    }
+}
+
 impl Transform for Crop {
     fn apply(&self, image: RgbImage, rng: &mut SampleRng) -> RgbImage {
         self.apply_borrowed(&image, rng)
@@ -92,8 +103,17 @@ impl Transform for Crop {
 
     fn apply_borrowed(&self, image: &RgbImage, rng: &mut SampleRng) -> RgbImage {
         let (width, height) = image.dimensions();
-        let crop = draw_box(width, height, self.scale, self.ratio, rng);
-        resize_crop(image, crop, self.width, self.height, self.interpolation)
+        let CropResize {
+            crop,
+            width,
+            height,
+            interpolation,
+        } = self.draw_crop(width, height, rng);
+        resize_crop(image, crop, width, height, interpolation)
+    }
+
+    fn as_crop(&self) -> Option<&dyn DrawCrop> {
+        Some(self)
     }
 }
 
