@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use burn::tensor::Device;
-use rekindle_augment::{DecodeLimits, Pipeline, Preprocessing};
+use rekindle_augment::{DecodeLimits, JpegScaling, Pipeline, Preprocessing};
 use rekindle_backbone::{Architecture, Card};
 use serde::Serialize;
 
@@ -94,7 +94,11 @@ impl Plan {
             folder,
             DecodeLimits::default(),
             recipe.data.image_cache_mb << 20,
-        );
+        )
+        .with_jpeg_scaling(match recipe.data.jpeg_scaling {
+            true => JpegScaling::Reduced,
+            false => JpegScaling::Full,
+        });
         let verified = match recipe.data.bad_images {
             crate::data::BadImages::Fail => dataset.verify_headers(recipe.data.bad_images)?,
             // What is to be left out must be known before the split.

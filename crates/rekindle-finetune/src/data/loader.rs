@@ -272,11 +272,8 @@ impl Shared {
     }
 
     fn prepare(&self, index: usize) -> Result<RgbImage, DataError> {
-        let image = self.dataset.image(index)?;
-        Ok(self.pipeline.apply(
-            &image,
-            &mut SampleRng::new(self.seed, self.epoch, index as u64),
-        ))
+        let mut rng = SampleRng::new(self.seed, self.epoch, index as u64);
+        self.dataset.view(index, &self.pipeline, &mut rng)
     }
 
     fn assemble(
