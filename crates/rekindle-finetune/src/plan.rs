@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use burn::tensor::Device;
-use rekindle_augment::{DecodeLimits, MixAt, Pipeline, Preprocessing, TransformRegistry};
+use rekindle_augment::{
+    DecodeLimits, JpegScaling, MixAt, Pipeline, Preprocessing, TransformRegistry,
+};
 use rekindle_backbone::{Architecture, Card};
 use serde::Serialize;
 
@@ -141,7 +143,11 @@ impl Plan {
             folder,
             DecodeLimits::default(),
             settings.image_cache_mb << 20,
-        );
+        )
+        .with_jpeg_scaling(match settings.jpeg_scaling {
+            true => JpegScaling::Reduced,
+            false => JpegScaling::Full,
+        });
         let verified = match settings.bad_images {
             BadImages::Fail => {
                 dataset.verify_some_headers(settings.bad_images, settings.checked_headers)?

@@ -11,6 +11,7 @@ use super::brightness::adjust_brightness;
 use super::contrast::adjust_contrast;
 use super::equalise::equalise;
 use super::invert::invert;
+use super::pad::PaddingMode;
 use super::posterise::posterise;
 use super::rotation::rotate;
 use super::saturation::adjust_saturation;

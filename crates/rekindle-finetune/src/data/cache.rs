@@ -37,6 +37,12 @@ impl DecodedCache {
         self.slots[index].get().cloned()
     }
 
+    /// Whether an image of so many bytes would fit now.
+    pub fn has_room(&self, bytes: u64) -> bool {
+        let left = self.budget_bytes.saturating_sub(self.used_bytes());
+        bytes <= left as u64
+    }
+
     /// Keeps the image of a sample if it fits; true when it is kept by this call.
     ///
     /// # Panics

@@ -13,7 +13,9 @@ use std::{
 };
 
 use rayon::prelude::*;
-use rekindle_augment::{DecodeLimits, Decoded, RgbImage, decode, read_header};
+use rekindle_augment::{
+    DecodeLimits, Decoded, Format, JpegScaling, Pipeline, RgbImage, SampleRng, decode, read_header,
+};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -63,11 +65,13 @@ pub fn read_image(path: &Path, limits: &DecodeLimits) -> Result<Decoded, DataErr
 /// The images of a folder, decoded on demand.
 ///
 /// Decoded images are kept in a [`DecodedCache`], so that from the second epoch on only those that did not fit are decoded again. It
-/// makes no difference to the pixels. All methods may be called from several threads.
+/// makes no difference to the pixels: large JPEG files, whose crops may be decoded at a reduced size ([`JpegScaling`]), are never
+/// kept. All methods may be called from several threads.
 #[derive(Debug)]
 pub struct Dataset {
     folder: ImageFolder,
     limits: DecodeLimits,
+    jpeg_scaling: JpegScaling,
     cache: DecodedCache,
     turned: Vec<AtomicBool>,
 }
@@ -87,8 +91,17 @@ impl Dataset {
         Self {
             folder,
             limits,
+            jpeg_scaling: JpegScaling::Full,
             cache,
             turned,
+        }
+    }
+
+    /// The same images, with crops of large JPEG files decoded by this rule; at full size where it is not called.
+    pub fn with_jpeg_scaling(self, jpeg_scaling: JpegScaling) -> Self {
+        Self {
+            jpeg_scaling,
+            ..self
         }
     }
 
@@ -116,6 +129,27 @@ impl Dataset {
     /// When the index is out of range.
     pub fn image(&self, index: usize) -> Result<Arc<RgbImage>, DataError> {
         self.try_image(index).map_err(|source| {
+            let path = self.folder.path_of(&self.folder.samples[index]);
+            DataError::UnreadableImage { path, source }
+        })
+    }
+
+    /// A sample after the steps of a pipeline.
+    ///
+    /// Where the pipeline starts with a crop, only what the crop needs is decoded of an image that the cache neither has nor takes.
+    ///
+    /// # Errors
+    /// As [`read_image`].
+    ///
+    /// # Panics
+    /// When the index is out of range.
+    pub fn view(
+        &self,
+        index: usize,
+        pipeline: &Pipeline,
+        rng: &mut SampleRng,
+    ) -> Result<RgbImage, DataError> {
+        self.try_view(index, pipeline, rng).map_err(|source| {
             let path = self.folder.path_of(&self.folder.samples[index]);
             DataError::UnreadableImage { path, source }
         })
@@ -227,17 +261,62 @@ impl Dataset {
     }
 
     fn try_image(&self, index: usize) -> Result<Arc<RgbImage>, ImageProblem> {
-        if let Some(image) = self.cache.get(index) {
-            return Ok(image);
+        match self.cache.get(index) {
+            Some(image) => Ok(image),
+            None => self.decode_whole(index, &self.read(index)?),
         }
+    }
+
+    fn try_view(
+        &self,
+        index: usize,
+        pipeline: &Pipeline,
+        rng: &mut SampleRng,
+    ) -> Result<RgbImage, ImageProblem> {
+        if let Some(image) = self.cache.get(index) {
+            return Ok(pipeline.apply(&image, rng));
+        }
+        let bytes = self.read(index)?;
+        if !pipeline.starts_with_crop() || self.takes(&bytes)? {
+            return Ok(pipeline.apply(&self.decode_whole(index, &bytes)?, rng));
+        }
+        let view = pipeline.apply_bytes(&bytes, &self.limits, self.jpeg_scaling, rng)?;
+        self.note_orientation(index, view.orientation);
+        Ok(view.image)
+    }
+
+    fn read(&self, index: usize) -> Result<Vec<u8>, ImageProblem> {
         let bytes = self.folder.read(&self.folder.samples[index]);
-        let decoded = decode(&bytes.map_err(ImageProblem::Read)?, &self.limits)?;
-        if decoded.orientation > 1 {
+        bytes.map_err(ImageProblem::Read)
+    }
+
+    /// Whether the cache would take this image as it stands.
+    fn takes(&self, bytes: &[u8]) -> Result<bool, ImageProblem> {
+        let header = read_header(bytes, &self.limits)?;
+        let pixels = u64::from(header.width) * u64::from(header.height);
+        Ok(self.may_keep(header.format, pixels) && self.cache.has_room(3 * pixels))
+    }
+
+    /// Whether an image of this kind is the same however it is decoded, and so may be kept.
+    fn may_keep(&self, format: Format, pixels: u64) -> bool {
+        format != Format::Jpeg || !self.jpeg_scaling.reduces(pixels)
+    }
+
+    fn decode_whole(&self, index: usize, bytes: &[u8]) -> Result<Arc<RgbImage>, ImageProblem> {
+        let decoded = decode(bytes, &self.limits)?;
+        self.note_orientation(index, decoded.orientation);
+        let pixels = u64::from(decoded.image.width()) * u64::from(decoded.image.height());
+        let image = Arc::new(decoded.image);
+        if self.may_keep(decoded.format, pixels) {
+            self.cache.offer(index, &image);
+        }
+        Ok(image)
+    }
+
+    fn note_orientation(&self, index: usize, orientation: u8) {
+        if orientation > 1 {
             self.turned[index].store(true, Ordering::Relaxed);
         }
-        let image = Arc::new(decoded.image);
-        self.cache.offer(index, &image);
-        Ok(image)
     }
 }
 
@@ -265,6 +344,9 @@ fn check_header(
 #[cfg(test)]
 mod tests {
     use std::path::PathBuf;
+
+    use rekindle_augment::ops::RandomResizedCrop;
+    use rekindle_augment::{Preprocessing, TransformSpec};
 
     use super::*;
     use crate::data::scan_folder;
@@ -318,6 +400,59 @@ mod tests {
         dataset.verify_decode(BadImages::Fail).unwrap();
         fs::remove_file(folder.path().join("ant/0.png")).unwrap();
         assert_eq!(dataset.image(0).unwrap().get_pixel(0, 0).0, [0, 0, 7]);
+    }
+
+    /// Two classes with a JPEG of 2.3 megapixels and one of 0.1 each.
+    fn jpeg_photos() -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, shift) in [("ant", 0), ("bee", 90)] {
+            fs::create_dir(folder.path().join(name)).unwrap();
+            for (file, width, height) in [("large.jpg", 1800, 1300), ("small.jpg", 400, 300)] {
+                let wave = |x: u32| (128.0 + 100.0 * (f64::from(x + shift) / 9.0).sin()) as u8;
+                let image =
+                    RgbImage::from_fn(width, height, |x, y| [wave(x), wave(y), wave(x + y)].into());
+                image.save(folder.path().join(name).join(file)).unwrap();
+            }
+        }
+        folder
+    }
+
+    #[test]
+    fn views_of_jpeg_files_depend_on_neither_the_cache_nor_what_is_in_it() {
+        let folder = jpeg_photos();
+        let size = Preprocessing {
+            input_size: [40, 40],
+            ..Preprocessing::default()
+        };
+        let crop = TransformSpec::RandomResizedCrop(RandomResizedCrop::default());
+        let pipeline = Pipeline::training(&size, &[crop]).unwrap();
+        let views = |dataset: &Dataset, epoch: u64| -> Vec<RgbImage> {
+            let view = |index: usize| {
+                let mut rng = SampleRng::new(0, epoch, index as u64);
+                dataset.view(index, &pipeline, &mut rng).unwrap()
+            };
+            (0..4).map(view).collect()
+        };
+        let without = open(&folder, 0).with_jpeg_scaling(JpegScaling::Reduced);
+        let with = open(&folder, 1 << 30).with_jpeg_scaling(JpegScaling::Reduced);
+        let full = open(&folder, 1 << 30);
+        for epoch in 0..2 {
+            assert_eq!(views(&without, epoch), views(&with, epoch));
+            // Evaluation may put its images into the cache in between.
+            with.verify_decode(BadImages::Fail).unwrap();
+            full.verify_decode(BadImages::Fail).unwrap();
+        }
+        assert_eq!(with.cached_bytes(), 2 * 3 * 400 * 300);
+        assert_eq!(full.cached_bytes(), 2 * 3 * (400 * 300 + 1800 * 1300));
+        let (reduced, whole) = (views(&with, 0), views(&full, 0));
+        // The large ones come first in each class.
+        assert!(reduced[0] != whole[0] && reduced[1] == whole[1]);
+        assert!(reduced[2] != whole[2] && reduced[3] == whole[3]);
+        for (reduced, whole) in reduced.iter().zip(&whole) {
+            let pairs = reduced.iter().zip(whole.iter());
+            let sum: u32 = pairs.map(|(a, b)| u32::from(a.abs_diff(*b))).sum();
+            assert!(f64::from(sum) < 3.0 * reduced.len() as f64, "{sum}");
+        }
     }
 
     #[test]

@@ -275,9 +275,8 @@ impl Shared {
     }
 
     fn prepare(&self, draw: Draw) -> Result<RgbImage, DataError> {
-        let image = self.dataset.image(draw.sample)?;
         let mut rng = draw.rng(self.seed, self.epoch);
-        Ok(self.pipeline.apply(&image, &mut rng))
+        self.dataset.view(draw.sample, &self.pipeline, &mut rng)
     }
 
     fn assemble(

@@ -50,6 +50,10 @@ pub struct DataRecipe {
     pub checked_headers: usize,
     /// Megabytes of decoded images kept in memory. Default 512; 256 pictures of 800 x 800 pixels.
     pub image_cache_mb: usize,
+    /// Decode random crops of JPEG files of more than 2 megapixels at a half, a quarter or an eighth of their size where the crop
+    /// stays at least twice as large as the input. Several times faster; the pixels differ by about a grey level on average.
+    /// Default on. Evaluation and prediction always decode at full size.
+    pub jpeg_scaling: bool,
     /// Megabytes of frozen features kept in memory; beyond that they are computed anew each epoch. Default 512.
     pub feature_cache_mb: usize,
 }
@@ -72,6 +76,7 @@ impl Default for DataRecipe {
             bad_images: BadImages::Fail,
             checked_headers: 50_000,
             image_cache_mb: 512,
+            jpeg_scaling: true,
             feature_cache_mb: 512,
         }
     }
