@@ -64,11 +64,11 @@ pub struct PixelBox {
 
 /// A rectangle whose edges may lie between pixels.
 #[derive(Debug, Clone, Copy, PartialEq)]
-struct Region {
-    left: f64,
-    top: f64,
-    width: f64,
-    height: f64,
+pub(crate) struct Region {
+    pub(crate) left: f64,
+    pub(crate) top: f64,
+    pub(crate) width: f64,
+    pub(crate) height: f64,
 }
 
 /// The image at `width` by `height` pixels; the aspect ratio is not kept.

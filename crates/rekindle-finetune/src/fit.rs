@@ -37,7 +37,8 @@ pub fn fit_rescale(
         ..preprocessing.clone()
     };
     let of_image = |sample: &usize| -> Result<ChannelMoments<3>, DataError> {
-        let image = view.evaluate(&dataset.image(*sample)?);
+        let image = dataset.image(*sample)?;
+        let image = view.evaluate(&image);
         let mut moments = ChannelMoments::new();
         moments.add(image.as_raw().as_chunks().0);
         Ok(moments)

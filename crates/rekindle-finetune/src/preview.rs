@@ -62,7 +62,7 @@ struct View {
 pub fn preview(plan: &Plan, options: &PreviewOptions) -> Result<Preview, FinetuneError> {
     let recipe = &plan.recipe;
     let evaluation = Pipeline::evaluation(&plan.preprocessing);
-    let training = Pipeline::training(&plan.preprocessing, &recipe.augment.transforms)?;
+    let training = plan.training_pipeline()?;
     let views = views(plan, options.views);
     let [height, width] = plan.preprocessing.input_size;
     let mut sheet = Sheet::new(views.len() + 1);
@@ -71,19 +71,18 @@ pub fn preview(plan: &Plan, options: &PreviewOptions) -> Result<Preview, Finetun
     let samples = &plan.dataset.folder().samples;
     let chosen = chosen(plan, options.images);
     for &sample in &chosen {
-        let image = plan.dataset.image(sample)?;
+        // As the loader makes it.
         let draw = |pipeline: &Pipeline, epoch: u64| {
-            pipeline.apply(
-                &image,
-                &mut SampleRng::new(recipe.seed, epoch, sample as u64),
-            )
+            let mut rng = SampleRng::new(recipe.seed, epoch, sample as u64);
+            plan.dataset.view(sample, pipeline, &mut rng)
         };
-        let mut tiles = vec![Tile::new(&draw(&evaluation, 0), ["evaluation".to_owned()])];
-        tiles.extend(
-            views
-                .iter()
-                .map(|view| Tile::new(&draw(&training, view.epoch), view.caption.clone())),
-        );
+        let mut tiles = vec![Tile::new(&draw(&evaluation, 0)?, ["evaluation".to_owned()])];
+        for view in &views {
+            tiles.push(Tile::new(
+                &draw(&training, view.epoch)?,
+                view.caption.clone(),
+            ));
+        }
         sheet.note(samples[sample].key());
         sheet.tiles(tiles);
     }

@@ -1,11 +1,11 @@
-//! `rekindle check`: a folder of images to what would stop or spoil training on it.
+//! `rekindle check`: a folder of images, a manifest or tar shards to what would stop or spoil training on it.
 
 use std::io::{self, Write};
 
 use anyhow::Result;
 use rekindle_finetune::Recipe;
 use rekindle_finetune::check::{check, contact_sheet};
-use rekindle_finetune::data::scan_folder;
+use rekindle_finetune::data::open_data;
 use rekindle_finetune::sheet::{check_path, write_sheet};
 
 use crate::Ending;
@@ -19,7 +19,7 @@ pub fn run(args: &CheckArgs) -> Result<Ending> {
     if let Some(path) = &args.sheet {
         check_path(path, &args.data)?;
     }
-    let folder = scan_folder(&args.data)?;
+    let folder = open_data(&args.data, &recipe.data.source_options())?;
     let bar = ImageBar::new(folder.samples.len());
     let report = check(&folder, &recipe, &|| bar.add(1))?;
     drop(bar);

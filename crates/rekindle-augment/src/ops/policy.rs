@@ -84,7 +84,13 @@ impl PolicyOperation {
                 shift_px,
                 ..AffineParameters::default()
             };
-            affine(&image, &parameters, interpolation, PaddingMode::Constant, fill)
+            affine(
+                &image,
+                &parameters,
+                interpolation,
+                PaddingMode::Constant,
+                fill,
+            )
         };
         match self {
             Identity => image,

@@ -2,11 +2,13 @@
 //!
 //! Owns: which images are shown. The few that are shown are decoded once more, since a check keeps none.
 
+use std::collections::HashMap;
+
 use rayon::prelude::*;
-use rekindle_augment::{DecodeLimits, RgbImage};
+use rekindle_augment::{DecodeLimits, RgbImage, decode};
 
 use super::report::{CheckReport, DuplicateGroup, DuplicateImage};
-use crate::data::{ImageFolder, SplitName, read_image};
+use crate::data::{ImageFolder, Sample, SplitName};
 use crate::sheet::{CAPTION_LETTERS, Sheet, Tile};
 
 /// Pictures in a row.
@@ -150,10 +152,15 @@ fn tiles<const N: usize>(
 ) -> Vec<Tile> {
     let captions: Vec<(String, [String; N])> = captions.collect();
     let limits = DecodeLimits::default();
+    let samples: HashMap<String, &Sample> = folder
+        .samples
+        .iter()
+        .map(|sample| (sample.key(), sample))
+        .collect();
     captions
         .into_par_iter()
         .filter_map(|(path, caption)| {
-            let decoded = read_image(&folder.root.join(path), &limits).ok()?;
+            let decoded = decode(&folder.read(samples.get(&path)?).ok()?, &limits).ok()?;
             Some(Tile::new(&decoded.image, caption))
         })
         .collect()

@@ -213,7 +213,7 @@ impl Groups {
 mod tests {
     use super::*;
     use crate::check::examine::tests::picture;
-    use crate::data::{ClassIndex, Sample, SkippedFiles};
+    use crate::data::{ClassIndex, Sample};
 
     /// A folder of samples of these classes, with pictures that are made by `change` of a common one.
     fn groups_of(
@@ -223,18 +223,15 @@ mod tests {
     ) -> Vec<DuplicateGroup> {
         let names =
             (0..=classes.iter().max().copied().unwrap_or(0)).map(|class| format!("class{class}"));
-        let samples = classes.iter().enumerate().map(|(index, &class)| Sample {
-            path: format!("class{class}/{index}.png").into(),
-            class,
-            split: None,
+        let samples = classes.iter().enumerate().map(|(index, &class)| {
+            Sample::file(format!("class{class}/{index}.png").into(), class, None)
         });
         let folder = ImageFolder {
             root: "photos".into(),
             classes: ClassIndex::new(names.collect()).unwrap(),
             samples: samples.collect(),
             least_per_class: 2,
-            warnings: Vec::new(),
-            skipped: SkippedFiles::default(),
+            ..ImageFolder::default()
         };
         let examined: Vec<Examined> = (0..classes.len())
             .map(|index| {

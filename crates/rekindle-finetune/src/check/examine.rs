@@ -4,8 +4,6 @@
 //! the size of the images. It does not judge.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fs;
-use std::path::Path;
 
 use rayon::prelude::*;
 use rekindle_augment::{
@@ -15,7 +13,7 @@ use sha2::{Digest, Sha256};
 
 use super::perceptual_hash::{SIDE, perceptual_hash};
 use super::report::UnreadableKind;
-use crate::data::{ImageFolder, ImageProblem, read_image};
+use crate::data::{ImageFolder, ImageProblem, Sample};
 
 /// Points of the grid on each side, from which mean and standard deviation are computed.
 const GRID: u32 = 64;
@@ -62,9 +60,9 @@ pub(super) struct Picture {
     pub mean_square: [f64; 3],
 }
 
-/// Reads, decodes and measures one file.
-pub(super) fn examine(path: &Path, limits: &DecodeLimits) -> Examined {
-    let bytes = match fs::read(path) {
+/// Reads, decodes and measures one image.
+pub(super) fn examine(folder: &ImageFolder, sample: &Sample, limits: &DecodeLimits) -> Examined {
+    let bytes = match folder.read(sample) {
         Ok(bytes) => bytes,
         Err(error) => {
             let reason = ImageProblem::Read(error).to_string();
@@ -143,9 +141,8 @@ pub(super) fn identify(folder: &ImageFolder, examined: &mut [Examined], limits: 
     let pixels: HashMap<Hash, Hash> = alike
         .into_par_iter()
         .filter_map(|(file, index)| {
-            let path = folder.path_of(&folder.samples[index]);
             // A file that has changed since keeps the identity it had.
-            let decoded = read_image(&path, limits).ok()?;
+            let decoded = decode(&folder.read(&folder.samples[index]).ok()?, limits).ok()?;
             Some((file, pixel_hash(&decoded.image)))
         })
         .collect();

@@ -50,7 +50,7 @@ pub fn check(
         .samples
         .par_iter()
         .map(|sample| {
-            let examined = examine(&folder.path_of(sample), &limits);
+            let examined = examine(folder, sample, &limits);
             progress();
             examined
         })

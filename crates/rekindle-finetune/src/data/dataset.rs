@@ -278,7 +278,8 @@ impl Dataset {
         }
         let bytes = self.read(index)?;
         if !pipeline.starts_with_crop() || self.takes(&bytes)? {
-            return Ok(pipeline.apply(&self.decode_whole(index, &bytes)?, rng));
+            let image = self.decode_whole(index, &bytes)?;
+            return Ok(pipeline.apply(&image, rng));
         }
         let view = pipeline.apply_bytes(&bytes, &self.limits, self.jpeg_scaling, rng)?;
         self.note_orientation(index, view.orientation);
