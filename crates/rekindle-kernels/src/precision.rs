@@ -75,9 +75,9 @@ mod tests {
             (0.0, 0.0),
             (1.0, 1.0),
             (-2.5, -2.5),
-            // 1 + 2^-8 lies between 1 and 1 + 2^-7; 1 is even.
-            (1.003_906_25, 1.0),
-            (1.011_718_75, 1.015_625),
+            // 1 + 2^-8 lies between 1 and 1 + 2^-7, of which 1 is even; 1 + 3 * 2^-8 between 1 + 2^-7 and 1 + 2^-6, the even one.
+            (1.0 + 1.0 / 256.0, 1.0),
+            (1.0 + 3.0 / 256.0, 1.0 + 1.0 / 64.0),
             (f32::INFINITY, f32::INFINITY),
         ] {
             assert_eq!(back(rounded(x)), expected, "{x}");
