@@ -85,7 +85,7 @@ mod tests {
 
     #[test]
     fn only_training_images_count_and_each_the_same() {
-        let (_folder, dataset) = photos([0, 100, 255, 255, 255, 255, 255, 255]);
+        let (_folder, dataset) = photos([0, 100, 200, 200, 200, 200, 200, 200]);
         for policy in [ResizePolicy::Crop, ResizePolicy::Squash, ResizePolicy::Pad] {
             let found = fit_rescale(
                 &RescaleSpec::Dataset,

@@ -52,6 +52,8 @@ fn headers_and_decoding_find_the_bad_files_and_change_none() {
     assert_eq!(
         found,
         [
+            "bomb.gif",
+            "bomb.jpg",
             "bomb.png",
             "corrupt.webp",
             "text_named.jpg",
@@ -61,7 +63,10 @@ fn headers_and_decoding_find_the_bad_files_and_change_none() {
 
     let decoded = dataset.verify_decode(BadImages::Skip).unwrap();
     let expected = [
+        "bomb.gif",
+        "bomb.jpg",
         "bomb.png",
+        "bomb_memory.tif",
         "corrupt.webp",
         "text_named.jpg",
         "truncated.jpg",
@@ -78,11 +83,11 @@ fn the_error_names_every_bad_file_with_its_reason() {
     let scanned = scan_folder(folder.path()).unwrap();
     let dataset = Dataset::new(scanned, DecodeLimits::default(), 0);
     let error = dataset.verify_decode(BadImages::Fail).unwrap_err();
-    assert!(matches!(&error, DataError::BadImages { images, .. } if images.len() == 5));
+    assert!(matches!(&error, DataError::BadImages { images, .. } if images.len() == 8));
     let text = error.to_string();
     println!("{text}");
     for part in [
-        "5 of 11 images",
+        "8 of 14 images",
         "bomb.png",
         "corrupt.webp",
         "truncated.jpg",
