@@ -72,12 +72,15 @@ impl Operation for ColourJitter {
     }
 }
 
+/// A change of colour by a parameter.
+type Adjustment = fn(RgbImage, f32) -> RgbImage;
+
 impl Transform for ColourJitter {
     fn apply(&self, mut image: RgbImage, rng: &mut SampleRng) -> RgbImage {
         if !rng.chance(self.probability) {
             return image;
         }
-        let mut changes: [(fn(RgbImage, f32) -> RgbImage, f32, f32); 4] = [
+        let mut changes: [(Adjustment, f32, f32); 4] = [
             (
                 adjust_brightness,
                 self.brightness,

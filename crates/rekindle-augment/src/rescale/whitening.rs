@@ -106,10 +106,12 @@ fn rotate<const N: usize>(
         (row[first], row[second]) = turn(row[first], row[second]);
     }
     for both in [&mut *matrix, vectors] {
-        for column in 0..N {
-            let (one, other) = turn(both[first][column], both[second][column]);
-            both[first][column] = one;
-            both[second][column] = other;
+        // The rows are two, as the caller's loops have it.
+        let Ok([one_row, other_row]) = both.get_disjoint_mut([first, second]) else {
+            return;
+        };
+        for (one, other) in one_row.iter_mut().zip(other_row) {
+            (*one, *other) = turn(*one, *other);
         }
     }
 }

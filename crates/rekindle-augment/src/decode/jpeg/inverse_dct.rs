@@ -34,7 +34,7 @@ pub(super) fn write_samples(
 ) {
     if last == 0 || size == 1 {
         // The transform of a constant, as each of the transforms below rounds it.
-        let value = sample(Wrapping(i32::from(block[0])) + Wrapping(1 << 2) >> 3);
+        let value = sample((Wrapping(i32::from(block[0])) + Wrapping(1 << 2)) >> 3);
         for row in output.chunks_mut(stride).take(size) {
             row[..size].fill(value);
         }
@@ -101,7 +101,7 @@ fn sample(value: Number) -> u8 {
 
 #[inline(always)]
 fn descale(value: Number, bits: usize) -> Number {
-    value + Wrapping(1 << (bits - 1)) >> bits
+    (value + Wrapping(1 << (bits - 1))) >> bits
 }
 
 /// The one-dimensional transform at full size, without its final scale.
@@ -110,8 +110,8 @@ fn eight(x: [Number; 8]) -> [Number; 8] {
     let z1 = (x[2] + x[6]) * fixed(0.541_196_100);
     let even2 = z1 - x[6] * fixed(1.847_759_065);
     let even3 = z1 + x[2] * fixed(0.765_366_865);
-    let even0 = x[0] + x[4] << CONSTANT_BITS;
-    let even1 = x[0] - x[4] << CONSTANT_BITS;
+    let even0 = (x[0] + x[4]) << CONSTANT_BITS;
+    let even1 = (x[0] - x[4]) << CONSTANT_BITS;
     let (t10, t13) = (even0 + even3, even0 - even3);
     let (t11, t12) = (even1 + even2, even1 - even2);
 

@@ -58,8 +58,8 @@ impl Plane {
         // As in libjpeg, a coarser component is reduced less where that spares enlarging it.
         let mut block_size = part.block_size;
         while block_size < 8
-            && (unit_across * part.block_size) % (across * block_size * 2) == 0
-            && (unit_down * part.block_size) % (down * block_size * 2) == 0
+            && (unit_across * part.block_size).is_multiple_of(across * block_size * 2)
+            && (unit_down * part.block_size).is_multiple_of(down * block_size * 2)
         {
             block_size *= 2;
         }

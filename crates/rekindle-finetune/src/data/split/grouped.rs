@@ -165,7 +165,7 @@ impl Groups {
             runs.push((std::cmp::Reverse(run.len()), name, start..start + run.len()));
             start += run.len();
         }
-        runs.sort_unstable_by(|a, b| (a.0, a.1, a.2.start).cmp(&(b.0, b.1, b.2.start)));
+        runs.sort_unstable_by_key(|run| (run.0, run.1, run.2.start));
         let runs = runs.into_iter().map(|(_, _, run)| run).collect();
         Self { order, runs }
     }
