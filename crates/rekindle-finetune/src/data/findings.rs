@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use super::{SplitName, error::first_ten};
 
-/// Files that were left out of an [`ImageFolder`], counted.
+/// Files that were left out of an [`ImageFolder`](super::ImageFolder), counted.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct SkippedFiles {
     /// Names that begin with a dot and names that systems leave behind (`Thumbs.db`); a hidden folder counts once.
