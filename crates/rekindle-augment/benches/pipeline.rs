@@ -6,7 +6,9 @@
 //! `FOLDER/KIND/*` holds the files, one table line for each kind; `benches/compare_pipeline.py` of the workspace makes them and
 //! runs this beside torchvision. The steps are a random resized crop to 224 pixels with its defaults, a flip, and the rescaling.
 
-use std::path::Path;
+use std::error::Error;
+use std::fmt::Display;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use rekindle_augment::ops::{HorizontalFlip, RandomResizedCrop};
@@ -43,19 +45,33 @@ fn rate(length: Duration, mut work: impl FnMut(usize)) -> f64 {
     images as f64 / start.elapsed().as_secs_f64()
 }
 
-fn files(folder: &Path) -> Vec<Vec<u8>> {
-    let mut paths: Vec<_> = std::fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .collect();
+/// What lies in a folder, sorted.
+fn entries(folder: &Path) -> Result<Vec<PathBuf>, Box<dyn Error>> {
+    let explain = |error| format!("{}: {error}", folder.display());
+    let mut paths = std::fs::read_dir(folder)
+        .map_err(explain)?
+        .map(|entry| entry.map(|entry| entry.path()))
+        .collect::<Result<Vec<_>, _>>()?;
     paths.sort();
-    paths
-        .iter()
-        .map(|path| std::fs::read(path).unwrap())
-        .collect()
+    Ok(paths)
 }
 
-fn main() {
+/// The bytes of every image in a folder, each of which can be decoded.
+fn files(folder: &Path, limits: &DecodeLimits) -> Result<Vec<Vec<u8>>, Box<dyn Error>> {
+    let mut files = Vec::new();
+    for path in entries(folder)? {
+        let explain = |error: &dyn Display| format!("{}: {error}", path.display());
+        let bytes = std::fs::read(&path).map_err(|error| explain(&error))?;
+        decode(&bytes, limits).map_err(|error| explain(&error))?;
+        files.push(bytes);
+    }
+    match files.is_empty() {
+        true => Err(format!("{} has no images", folder.display()).into()),
+        false => Ok(files),
+    }
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
     // Cargo adds `--bench`.
     let arguments: Vec<String> = std::env::args()
         .skip(1)
@@ -63,16 +79,18 @@ fn main() {
         .collect();
     let Some(folder) = arguments.first() else {
         println!("nothing to do: expected a folder with a folder of images for each kind");
-        return;
+        return Ok(());
     };
-    let seconds = arguments.get(1).map_or(4.0, |text| text.parse().unwrap());
-    let length = Duration::from_secs_f64(seconds);
+    let seconds = match arguments.get(1) {
+        Some(text) => text
+            .parse()
+            .map_err(|_| format!("SECONDS is `{text}`, expected a number such as 4"))?,
+        None => 4.0,
+    };
+    let length = Duration::try_from_secs_f64(seconds)
+        .map_err(|error| format!("SECONDS is {seconds}: {error}"))?;
     let part = length / 8;
-    let mut kinds: Vec<_> = std::fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .collect();
-    kinds.sort();
+    let kinds = entries(Path::new(folder))?;
 
     // As torchvision's defaults.
     let preprocessing = Preprocessing {
@@ -82,33 +100,36 @@ fn main() {
     };
     let crop = TransformSpec::RandomResizedCrop(RandomResizedCrop::default());
     let flip = TransformSpec::HorizontalFlip(HorizontalFlip::default());
-    let cropped = Pipeline::training(&preprocessing, std::slice::from_ref(&crop)).unwrap();
-    let pipeline = Pipeline::training(&preprocessing, &[crop, flip]).unwrap();
+    let cropped = Pipeline::training(&preprocessing, std::slice::from_ref(&crop))?;
+    let pipeline = Pipeline::training(&preprocessing, &[crop, flip])?;
     let limits = DecodeLimits::default();
     println!(
         "kind,images_per_second,unscaled_images_per_second,whole_decode_ms,region_and_resize_ms,resize_of_decoded_ms,rescale_ms"
     );
     for kind in kinds {
-        let files = files(&kind);
+        let files = files(&kind, &limits)?;
         let file = |number: usize| files[number % files.len()].as_slice();
         let rng = |number: usize| SampleRng::new(0, 0, number as u64);
         let whole = |scaling| {
             rate(length, |number| {
-                let view = pipeline
-                    .apply_bytes(file(number), &limits, scaling, &mut rng(number))
-                    .unwrap();
+                // Every file has been decoded once, so that none fails here.
+                let view = pipeline.apply_bytes(file(number), &limits, scaling, &mut rng(number));
                 std::hint::black_box(
-                    RgbBatch::from_image(view.image).planes(&preprocessing.rescale),
-                );
+                    view.map(|view| {
+                        RgbBatch::from_image(view.image).planes(&preprocessing.rescale)
+                    }),
+                )
+                .ok();
             })
         };
         let reduced = whole(JpegScaling::Reduced);
         let full = whole(JpegScaling::Full);
-        let decoded: Vec<_> = (0..files.len())
-            .map(|number| decode(file(number), &limits).unwrap().image)
-            .collect();
+        let decoded = files
+            .iter()
+            .map(|bytes| decode(bytes, &limits).map(|decoded| decoded.image))
+            .collect::<Result<Vec<_>, _>>()?;
         let decode_ms = time(part, |number| {
-            std::hint::black_box(decode(file(number), &limits).unwrap());
+            std::hint::black_box(decode(file(number), &limits)).ok();
         });
         let region_ms = time(part, |number| {
             let view = cropped.apply_bytes(
@@ -117,7 +138,7 @@ fn main() {
                 JpegScaling::Reduced,
                 &mut rng(number),
             );
-            std::hint::black_box(view.unwrap());
+            std::hint::black_box(view).ok();
         });
         let resize_ms = time(part, |number| {
             let image = &decoded[number % decoded.len()];
@@ -127,7 +148,7 @@ fn main() {
         let rescale_ms = time(part, |_| {
             std::hint::black_box(batch.planes(&preprocessing.rescale));
         });
-        let name = kind.file_name().unwrap().to_string_lossy();
+        let name = kind.file_name().unwrap_or_default().to_string_lossy();
         println!(
             "{name},{reduced:.1},{full:.1},{:.3},{:.3},{:.3},{:.3}",
             decode_ms * 1e3,
@@ -136,4 +157,5 @@ fn main() {
             rescale_ms * 1e3
         );
     }
+    Ok(())
 }
