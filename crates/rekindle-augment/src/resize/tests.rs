@@ -136,6 +136,14 @@ proptest! {
         let bounds = reference::bounds(&image, to.0, to.1, interpolation);
         prop_assert_eq!(bounds.count_outside(&whole, 0, 0), 0);
         prop_assert_eq!(bounds.count_outside(&part, left, top), 0);
+        for (x, y, pixel) in part.enumerate_pixels() {
+            let at = |image: &RgbImage| image.get_pixel(left + x, top + y).0;
+            let (whole, low, high) = (at(&whole), at(&bounds.low), at(&bounds.high));
+            for channel in 0..3 {
+                let allowed = (high[channel] - low[channel]).max(1);
+                prop_assert!(pixel.0[channel].abs_diff(whole[channel]) <= allowed, "{x}, {y}");
+            }
+        }
     }
 
     #[test]
