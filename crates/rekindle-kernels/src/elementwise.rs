@@ -39,6 +39,18 @@ pub fn add_activate(a: &[f32], b: &[f32], activation: Activation, out: &mut [f32
     }));
 }
 
+/// `to += other`, element by element.
+///
+/// # Panics
+///
+/// When the slices differ in length.
+pub(crate) fn add_to(other: &[f32], to: &mut [f32]) {
+    assert_eq!(other.len(), to.len(), "terms of a sum");
+    let pattern = pattern(to.len());
+    let to = Shared::new(to);
+    pattern.for_each(AddTo { other, to });
+}
+
 /// `out = gradient * activation'(x)`, element by element. Where [`Activation::derivative_from_output`] says so, `x` may be the
 /// activation's output in place of its input.
 ///
@@ -52,6 +64,25 @@ pub fn activate_backward(x: &[f32], gradient: &[f32], activation: Activation, ou
     with_known!(activation, K => pattern(x.len()).for_each(ActivateBackward::<K> {
         x, gradient, out, activation: PhantomData
     }));
+}
+
+#[derive(Clone, Copy)]
+struct AddTo<'a> {
+    other: &'a [f32],
+    to: Shared<f32>,
+}
+
+impl Pass for AddTo<'_> {
+    #[inline(always)]
+    unsafe fn step<S: Simd, A: Access<S>, const R: usize>(&self, s: S, at: Registers<A>) {
+        for r in 0..R {
+            // SAFETY: the places are inside the arrays by the caller's promise, and no other thread has them.
+            unsafe {
+                let sum = s.add(at.load_shared(s, r, self.to), at.load(s, r, self.other));
+                at.store(s, r, self.to, sum);
+            }
+        }
+    }
 }
 
 #[derive(Clone, Copy)]

@@ -43,7 +43,10 @@ mod simd;
 
 pub use activation::Activation;
 pub use buffer::{Buffer, release_memory};
-pub use conv::{Epilogue, PreparedConv, conv_backward_input, conv_backward_weight, conv_forward};
+pub use conv::{
+    Epilogue, PreparedConv, conv_backward_input, conv_backward_input_adding, conv_backward_weight,
+    conv_forward, conv_forward_moments,
+};
 pub use elementwise::{activate, activate_backward, add_activate};
 pub use gate::{gate, gate_backward};
 pub use layout::{nchw_to_nhwc, nhwc_to_nchw};

@@ -16,6 +16,11 @@ impl<T> Shared<T> {
         Self(slice.as_mut_ptr())
     }
 
+    /// A place inside what others share too.
+    pub(crate) fn at(start: *mut T) -> Self {
+        Self(start)
+    }
+
     #[inline(always)]
     pub(crate) fn get(self) -> *mut T {
         self.0

@@ -2,7 +2,7 @@
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
-use rekindle_kernels::ops::conv_norm_act;
+use rekindle_kernels::ops::{Carries, Carry, conv_norm_act};
 use rekindle_kernels::plan::{PlanBuilder, Value};
 
 use super::{Activation, BatchNorm, BatchNormConfig, Conv2d, Conv2dConfig, FeatureMap};
@@ -52,18 +52,29 @@ impl ConvNormAct {
     }
 
     pub(super) fn apply(&self, x: FeatureMap) -> FeatureMap {
-        self.apply_as(x, None, self.activation)
+        self.apply_as(x, None, self.activation, Carries::default())
     }
 
-    /// `activation(block + residual)` for a block without an activation of its own.
+    /// The same as the first of a residual block, whose other path shares the gradient of `x`.
+    pub(super) fn apply_taking(&self, x: FeatureMap, other: Carry) -> FeatureMap {
+        let carries = Carries {
+            takes: Some(other),
+            gives: None,
+        };
+        self.apply_as(x, None, self.activation, carries)
+    }
+
+    /// `activation(block + residual)` for a block without an activation of its own; the carry is given the residual's gradient.
     pub(super) fn apply_adding(
         &self,
         x: FeatureMap,
         residual: FeatureMap,
         activation: Activation,
+        gives: Option<Carry>,
     ) -> FeatureMap {
         debug_assert!(self.ends_linearly());
-        self.apply_as(x, Some(residual), activation)
+        let carries = Carries { takes: None, gives };
+        self.apply_as(x, Some(residual), activation, carries)
     }
 
     /// Whether nothing follows the norm, so that a sum can be joined to it.
@@ -76,6 +87,7 @@ impl ConvNormAct {
         x: FeatureMap,
         residual: Option<FeatureMap>,
         activation: Activation,
+        carries: Carries,
     ) -> FeatureMap {
         let Some(norm) = &self.norm else {
             return self.conv.apply(x, residual, activation);
@@ -103,6 +115,7 @@ impl ConvNormAct {
                 options,
                 norm.options(),
                 activation,
+                carries,
             );
             let [batch, height, width, _] = result.output.dims();
             norm.track(result.mean, result.variance, batch * height * width);

@@ -113,7 +113,7 @@ impl Pool {
         match kind {
             PoolKind::Max => ops::max_pool(x, options),
             PoolKind::AverageCeil => ops::avg_pool(x, options),
-            PoolKind::GlobalAverage => ops::global_average(x),
+            PoolKind::GlobalAverage => ops::global_average(x, None),
         }
     }
 

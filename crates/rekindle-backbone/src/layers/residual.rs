@@ -2,6 +2,7 @@
 
 use burn::module::Module;
 use burn::tensor::Tensor;
+use rekindle_kernels::ops::Carry;
 use rekindle_kernels::plan::{PlanBuilder, Value};
 
 use super::{Activation, ConvNormAct, FeatureMap, Pool, SqueezeExcite};
@@ -98,7 +99,15 @@ impl Residual {
         if let Some((Unit::Conv(last), before)) = self.body.split_last()
             && last.ends_linearly()
         {
-            return last.apply_adding(run(before, x), other, self.activation);
+            // Both paths begin with `x` itself: the last step hands its gradient to the first.
+            if let Some((Unit::Conv(first), between)) = before.split_first()
+                && self.shortcut.is_empty()
+            {
+                let carry = Carry::default();
+                let x = run(between, first.apply_taking(x, carry.clone()));
+                return last.apply_adding(x, other, self.activation, Some(carry));
+            }
+            return last.apply_adding(run(before, x), other, self.activation, None);
         }
         let sum = run(&self.body, x).plus(other);
         sum.map(|sum| self.activation.forward(sum))

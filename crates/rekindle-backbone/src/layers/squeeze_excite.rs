@@ -83,13 +83,19 @@ impl SqueezeExcite {
     }
 
     pub(super) fn apply(&self, x: FeatureMap) -> FeatureMap {
-        let squeezed = Pool::new(PoolConfig::global_average()).apply(x.clone());
-        let reduced = self.reduce.apply(squeezed, None, self.activation);
-        let gate = self.expand.apply(reduced, None, self.gate);
-        match x.is_channels_last() {
-            true => FeatureMap::channels_last(ops::gate(x.into_tensor(), gate.into_tensor())),
-            false => FeatureMap::channels_first(x.into_tensor() * gate.into_tensor()),
+        let gate_of = |squeezed: FeatureMap| {
+            let reduced = self.reduce.apply(squeezed, None, self.activation);
+            self.expand.apply(reduced, None, self.gate).into_tensor()
+        };
+        if !x.is_channels_last() {
+            let gate = gate_of(Pool::new(PoolConfig::global_average()).apply(x.clone()));
+            return FeatureMap::channels_first(x.into_tensor() * gate);
         }
+        // The map is read twice; the gate hands its gradient to the mean.
+        let (x, carry) = (x.into_tensor(), ops::Carry::default());
+        let squeezed = ops::global_average(x.clone(), Some(carry.clone()));
+        let gate = gate_of(FeatureMap::channels_last(squeezed));
+        FeatureMap::channels_last(ops::gate(x, gate, Some(carry)))
     }
 }
 

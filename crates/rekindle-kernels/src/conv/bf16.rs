@@ -6,7 +6,8 @@
 use std::ops::Range;
 
 use super::gather::Gather;
-use super::product::{Finish, store};
+use super::multiply::order;
+use super::product::{Finish, add_moments, store};
 use crate::buffer::Buffer;
 use crate::parallel::Shared;
 use crate::simd::{Avx512, Avx512Bf16, PairKernel, Simd};
@@ -53,6 +54,8 @@ pub(super) struct Multiply<'a> {
     pub finish: Finish,
     pub tiles: Range<usize>,
     pub panel_range: Range<usize>,
+    /// The [`ColumnSums`](super::multiply::ColumnSums) of the block, if wanted.
+    pub sums: Option<Shared<f32>>,
 }
 
 impl PairKernel for Multiply<'_> {
@@ -66,10 +69,14 @@ impl PairKernel for Multiply<'_> {
         let mut places = vec![[0usize; ROWS]; count];
         // Where each segment of each row starts in the source.
         let mut from = vec![[None; ROWS]; count * segments];
+        let mut walk = gather.points_from(self.tiles.start * ROWS);
+        let mut point = [0; 3];
         for (at, tile) in self.tiles.clone().enumerate() {
             for r in 0..ROWS {
                 // Rows behind the last repeat it and are not stored.
-                let point = gather.point((tile * ROWS + r).min(points - 1));
+                if tile * ROWS + r < points {
+                    point = walk.step();
+                }
                 places[at][r] = gather.place(point);
                 for (segment, &offset) in gather.segments.iter().enumerate() {
                     from[at * segments + segment][r] = gather.from(point, offset);
@@ -79,19 +86,17 @@ impl PairKernel for Multiply<'_> {
         let scratch = Rounded::new(s, self.source, depth, segments, &mut from);
         let base = scratch.as_ptr();
         let panel_size = segments * pairs * WIDTH;
-        for panel in self.panel_range.clone() {
+        for (at, panel) in order(self.panel_range.clone(), panel_size, count) {
             let packed = &self.panels[panel * panel_size..][..panel_size];
             let channel = panel * WIDTH;
             let columns = (self.columns - channel).min(WIDTH);
-            for (at, tile) in self.tiles.clone().enumerate() {
-                let used = (points - tile * ROWS).min(ROWS);
-                let places = &places[at][..used];
-                let rows = &from[at * segments..(at + 1) * segments];
-                if columns <= Avx512::LANES {
-                    self.tile::<1>(s, packed, base, places, rows, channel, columns);
-                } else {
-                    self.tile::<COLUMNS>(s, packed, base, places, rows, channel, columns);
-                }
+            let used = (points - (self.tiles.start + at) * ROWS).min(ROWS);
+            let places = &places[at][..used];
+            let rows = &from[at * segments..(at + 1) * segments];
+            if columns <= Avx512::LANES {
+                self.tile::<1>(s, packed, base, places, rows, (channel, columns), at == 0);
+            } else {
+                self.tile::<COLUMNS>(s, packed, base, places, rows, (channel, columns), at == 0);
             }
         }
         if self.finish.stream {
@@ -113,8 +118,8 @@ impl Multiply<'_> {
         base: *const u16,
         places: &[usize],
         rows: &[[Option<usize>; ROWS]],
-        channel: usize,
-        columns: usize,
+        (channel, columns): (usize, usize),
+        first: bool,
     ) {
         let plain = s.plain();
         let pairs = self.gather.depth.div_ceil(2);
@@ -138,6 +143,13 @@ impl Multiply<'_> {
                     }
                     b = b.add(WIDTH);
                 }
+            }
+        }
+        if let Some(all) = self.sums {
+            // SAFETY: three rows of each panel; a panel's first tile comes first.
+            unsafe {
+                let to = all.get().add(3 * channel);
+                add_moments::<Avx512, ROWS, C>(plain, &sums, places.len(), to, WIDTH, first);
             }
         }
         // SAFETY: the places are distinct points of the grid, each `columns` numbers wide from `channel`; no other part has this pair of

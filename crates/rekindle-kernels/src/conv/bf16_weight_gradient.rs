@@ -3,16 +3,13 @@
 
 use std::ops::Range;
 
-use super::weight_gradient::{Accumulate, Pixels, ROWS, Tap};
+use super::weight_gradient::{Accumulate, PIXELS, ROWS};
 use crate::buffer::Buffer;
 use crate::simd::{Avx512, Avx512Bf16, PairKernel, Simd};
 
 const LANES: usize = Avx512::LANES;
 const COLUMNS: usize = Avx512::COLS;
 const WIDTH: usize = COLUMNS * LANES;
-
-/// Pixels of one visit at most.
-const PIXELS: usize = 128;
 
 /// Bytes of the input's pairs of one visit at most, so that they stay in the second-level cache while the panels pass.
 const INPUT_BYTES: usize = 256 << 10;
@@ -42,7 +39,7 @@ impl PairKernel for AccumulatePairs<'_> {
             for image in part.images.clone() {
                 for row in tap.rows.clone() {
                     for column in tap.columns.clone() {
-                        places.push(place(part.pixels, tap, [image, row, column]));
+                        places.push(part.pixels.place(tap, [image, row, column]));
                         if places.len() == most {
                             visit.add(s, &part, index, &places);
                             places.clear();
@@ -56,15 +53,6 @@ impl PairKernel for AccumulatePairs<'_> {
             }
         }
     }
-}
-
-/// Where a pixel starts in the input and in the gradient.
-#[inline(always)]
-fn place(pixels: &Pixels<'_>, tap: &Tap, [image, row, column]: [usize; 3]) -> (usize, usize) {
-    let at = |steps: [usize; 3]| image * steps[0] + row * steps[1] + column * steps[2];
-    // A tap's start may lie before the input; none of its pixels does.
-    let x = (at(pixels.x_steps) as isize + tap.start) as usize;
-    (x, tap.dy_start + at(pixels.dy_steps))
 }
 
 /// Scratch for some pixels: `[pair][channel]` pairs of the input and of one panel of the gradient.

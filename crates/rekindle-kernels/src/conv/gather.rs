@@ -116,12 +116,17 @@ impl Gather {
         self.batch * self.rows * self.columns
     }
 
-    /// Image, row and column of a point.
+    /// Image, row and column of the points from `index` on. They are counted on: a division for each would take as long as the products
+    /// of a shallow layer.
     #[inline(always)]
-    pub(super) fn point(&self, index: usize) -> [usize; 3] {
+    pub(super) fn points_from(&self, index: usize) -> Points {
         let area = self.rows * self.columns;
         let rest = index % area;
-        [index / area, rest / self.columns, rest % self.columns]
+        Points {
+            next: [index / area, rest / self.columns, rest % self.columns],
+            rows: self.rows,
+            columns: self.columns,
+        }
     }
 
     /// Where a point's result starts in the destination.
@@ -137,9 +142,36 @@ impl Gather {
         [image, row, column]: [usize; 3],
         segment: [isize; 2],
     ) -> Option<usize> {
-        let y = (row * self.step[0]).checked_add_signed(segment[0])?;
-        let x = (column * self.step[1]).checked_add_signed(segment[1])?;
+        // Before the first row or column is far behind the last one, as an unsigned number.
+        let y = (row * self.step[0]).wrapping_add_signed(segment[0]);
+        let x = (column * self.step[1]).wrapping_add_signed(segment[1]);
         (y < self.height && x < self.width)
             .then(|| ((image * self.height + y) * self.width + x) * self.pitch + self.start)
+    }
+}
+
+/// A walk over the points of a grid, image by image and row by row.
+pub(super) struct Points {
+    next: [usize; 3],
+    rows: usize,
+    columns: usize,
+}
+
+impl Points {
+    /// The next point.
+    #[inline(always)]
+    pub(super) fn step(&mut self) -> [usize; 3] {
+        let point = self.next;
+        let [image, row, column] = &mut self.next;
+        *column += 1;
+        if *column == self.columns {
+            *column = 0;
+            *row += 1;
+            if *row == self.rows {
+                *row = 0;
+                *image += 1;
+            }
+        }
+        point
     }
 }

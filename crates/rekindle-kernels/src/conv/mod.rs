@@ -9,6 +9,8 @@ mod bf16_weight_gradient;
 mod dense;
 mod depthwise;
 mod gather;
+mod multiply;
+mod panels;
 mod prepared;
 mod product;
 mod reference;
@@ -20,7 +22,7 @@ mod winograd;
 pub use prepared::PreparedConv;
 pub use reference::{reference_backward_input, reference_backward_weight, reference_forward};
 
-use crate::{Activation, ConvShape, profile};
+use crate::{Activation, ConvShape, Moments, elementwise::add_to, moments, profile};
 
 /// What happens to a convolution's result before it is stored: `activation(result + bias + residual)`.
 #[derive(Debug, Clone, Copy, Default)]
@@ -56,17 +58,76 @@ pub fn conv_forward(
     });
 }
 
+/// The convolution alone, `out = convolution(x, weight)`, with the [moments](crate::moments) of each channel of the result: what a batch
+/// normalisation behind it needs. They are taken while the results are in the caches.
+///
+/// # Panics
+///
+/// When a slice has another length than `shape` says, or the output is empty.
+pub fn conv_forward_moments(
+    shape: &ConvShape,
+    x: &[f32],
+    weight: &[f32],
+    out: &mut [f32],
+) -> Moments {
+    check(shape, x, weight.len(), &Epilogue::default(), out);
+    assert!(!out.is_empty(), "moments of nothing");
+    match Algorithm::of(shape) {
+        Algorithm::Depthwise => timed(shape, "forward", || {
+            depthwise::forward_moments(shape, x, weight, out)
+        }),
+        Algorithm::Dense => timed(shape, "forward", || {
+            dense::forward_moments(shape, x, weight, out)
+        }),
+        Algorithm::Winograd => {
+            conv_forward(shape, x, weight, Epilogue::default(), out);
+            moments(out, shape.channels_out)
+        }
+    }
+}
+
 /// The gradient with respect to the input: `dx` of the shape of `x` from `dy` of the shape of the output.
 ///
 /// # Panics
 ///
 /// When a slice has another length than `shape` says.
 pub fn conv_backward_input(shape: &ConvShape, dy: &[f32], weight: &[f32], dx: &mut [f32]) {
+    conv_backward_input_adding(shape, dy, weight, None, dx);
+}
+
+/// The same with a gradient of the input from elsewhere, of the shape of `x`, that is added while `dx` is written.
+///
+/// # Panics
+///
+/// When a slice has another length than `shape` says.
+pub fn conv_backward_input_adding(
+    shape: &ConvShape,
+    dy: &[f32],
+    weight: &[f32],
+    other: Option<&[f32]>,
+    dx: &mut [f32],
+) {
     check(shape, dx, weight.len(), &Epilogue::default(), dy);
+    if let Some(other) = other {
+        assert_eq!(
+            other.len(),
+            dx.len(),
+            "another gradient of the input of {shape:?}"
+        );
+    }
+    let adding = Epilogue {
+        residual: other,
+        ..Epilogue::default()
+    };
     timed(shape, "backward input", || match Algorithm::of(shape) {
-        Algorithm::Depthwise => depthwise::backward_input(shape, dy, weight, dx),
-        Algorithm::Winograd => winograd::backward_input(shape, dy, weight, dx),
-        Algorithm::Dense => dense::backward_input(shape, dy, weight, dx),
+        Algorithm::Depthwise => {
+            depthwise::backward_input(shape, dy, weight, dx);
+            if let Some(other) = other {
+                add_to(other, dx);
+            }
+        }
+        Algorithm::Winograd => winograd::backward_input(shape, dy, weight, adding, dx),
+        Algorithm::Dense => dense::backward_input(shape, dy, weight, adding, dx),
     });
 }
 
@@ -105,7 +166,7 @@ impl Algorithm {
     }
 }
 
-fn timed(shape: &ConvShape, pass: &str, work: impl FnOnce()) {
+fn timed<R>(shape: &ConvShape, pass: &str, work: impl FnOnce() -> R) -> R {
     let name = || {
         let [kernel_height, kernel_width] = shape.kernel;
         format!(
@@ -120,7 +181,7 @@ fn timed(shape: &ConvShape, pass: &str, work: impl FnOnce()) {
         )
     };
     let products = shape.output_len() as f64 * (shape.weight_len() / shape.channels_out) as f64;
-    profile::timed(name, 2.0 * products, work);
+    profile::timed(name, 2.0 * products, work)
 }
 
 /// Whether many images of this size are convolved in tiles, by Winograd's algorithm.

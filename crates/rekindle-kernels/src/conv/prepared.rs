@@ -1,5 +1,6 @@
 //! Weights kept in the form that the forward pass reads, for networks whose weights stay.
 
+use super::panels::Panels;
 use super::{Epilogue, check, dense, depthwise, timed, winograd};
 use crate::buffer::Buffer;
 use crate::{ConvShape, Level};
@@ -15,8 +16,8 @@ enum Form {
     Depthwise(Buffer),
     Winograd(winograd::Weights),
     /// One set of panels per group.
-    Dense(Vec<dense::Panels>),
-    Joined(dense::Panels),
+    Dense(Vec<Panels>),
+    Joined(Panels),
 }
 
 impl PreparedConv {
@@ -36,12 +37,12 @@ impl PreparedConv {
         } else if winograd::wins(shape) {
             Form::Winograd(winograd::Weights::forward(level, shape, weight))
         } else if dense::joins_rows(shape) {
-            Form::Joined(dense::Panels::joined(level, shape, weight))
+            Form::Joined(Panels::joined(level, shape, weight))
         } else {
             let groups = 0..shape.groups;
             Form::Dense(
                 groups
-                    .map(|group| dense::Panels::forward(level, shape, group, weight))
+                    .map(|group| Panels::forward(level, shape, group, weight))
                     .collect(),
             )
         };

@@ -7,36 +7,47 @@ use crate::simd::Simd;
 /// `sums[r][c] += a[r][k] * b[k][c]` over `k < depth`, with the rows of `a` anywhere and `b` packed `[depth][width]`, of which the
 /// first `C * LANES` columns are used.
 ///
+/// The rows that come `next`, if any, are asked for meanwhile: the processor's own prefetchers lose so many rows side by side.
+///
 /// # Safety
 ///
-/// `depth` numbers can be read at each row, `depth * width` at `b`.
+/// `depth` numbers can be read at each row, `depth * width` at `b`. The next rows need not exist.
 #[inline(always)]
 pub(super) unsafe fn rows_times_panel<S: Simd, const R: usize, const C: usize>(
     s: S,
     sums: &mut [[S::V; C]; R],
     rows: &[*const f32; R],
     depth: usize,
-    b: *const f32,
-    width: usize,
+    (b, width): (*const f32, usize),
+    next: Option<&[*const f32; R]>,
 ) {
+    /// Numbers in a cache line.
+    const LINE: usize = 16;
     let mut held = *sums;
     let rows = *rows;
     let mut b = b;
-    for k in 0..depth {
-        let mut panel = [s.zero(); C];
-        for (c, panel) in panel.iter_mut().enumerate() {
-            // SAFETY: inside the packed panel.
-            *panel = unsafe { s.load(b.add(c * S::LANES)) };
-        }
-        for (held, row) in held.iter_mut().zip(rows) {
-            // SAFETY: k < depth.
-            let a = s.splat(unsafe { *row.add(k) });
-            for (held, panel) in held.iter_mut().zip(panel) {
-                *held = s.mul_add(a, panel, *held);
+    for line in (0..depth).step_by(LINE) {
+        if let Some(next) = next {
+            for row in next {
+                s.prefetch(row.wrapping_add(line));
             }
         }
-        // SAFETY: at most one past the panel's end.
-        b = unsafe { b.add(width) };
+        for k in line..(line + LINE).min(depth) {
+            let mut panel = [s.zero(); C];
+            for (c, panel) in panel.iter_mut().enumerate() {
+                // SAFETY: inside the packed panel.
+                *panel = unsafe { s.load(b.add(c * S::LANES)) };
+            }
+            for (held, row) in held.iter_mut().zip(rows) {
+                // SAFETY: k < depth.
+                let a = s.splat(unsafe { *row.add(k) });
+                for (held, panel) in held.iter_mut().zip(panel) {
+                    *held = s.mul_add(a, panel, *held);
+                }
+            }
+            // SAFETY: at most one past the panel's end.
+            b = unsafe { b.add(width) };
+        }
     }
     *sums = held;
 }
@@ -135,6 +146,50 @@ pub(super) unsafe fn store<S: Simd, const R: usize, const C: usize>(
                 // SAFETY: `left` numbers belong to this tile.
                 unsafe { s.store_partial(out.add(at), activation.vector(s, v), left) };
             }
+        }
+    }
+}
+
+/// Adds a tile's numbers to the sums of their columns, three rows of `width` numbers at `to`: a centre, the sum of the deviations from
+/// it, and that of their squares. The first tile's mean is the centre, so that a mean far from zero costs no digits.
+///
+/// # Safety
+///
+/// Three rows of `width` numbers, at least C registers each, can be written at `to`, and read unless this is the `first` tile.
+#[inline(always)]
+pub(super) unsafe fn add_moments<S: Simd, const R: usize, const C: usize>(
+    s: S,
+    tile: &[[S::V; C]; R],
+    used: usize,
+    to: *mut f32,
+    width: usize,
+    first: bool,
+) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        for c in 0..C {
+            let at = to.add(c * S::LANES);
+            let (mut sum, mut square) = (s.zero(), s.zero());
+            let center = if first {
+                let mut total = s.zero();
+                for row in tile.iter().take(used) {
+                    total = s.add(total, row[c]);
+                }
+                let center = s.mul(total, s.splat(1.0 / used as f32));
+                s.store(at, center);
+                center
+            } else {
+                sum = s.load(at.add(width));
+                square = s.load(at.add(2 * width));
+                s.load(at)
+            };
+            for row in tile.iter().take(used) {
+                let d = s.sub(row[c], center);
+                sum = s.add(sum, d);
+                square = s.mul_add(d, d, square);
+            }
+            s.store(at.add(width), sum);
+            s.store(at.add(2 * width), square);
         }
     }
 }

@@ -71,7 +71,48 @@ fn shapes() -> impl Strategy<Value = ConvShape> {
     )
 }
 
+/// The convolution alone, and its moments beside those of its results in double precision.
+fn check_moments(shape: &ConvShape) {
+    // Far from zero, so that sums of squares alone would lose the variance.
+    let x: Vec<f32> = numbers(shape.input_len(), 1)
+        .iter()
+        .map(|x| x + 8.0)
+        .collect();
+    let weight = numbers(shape.weight_len(), 2);
+    for &level in Level::available() {
+        let mut plain = vec![f32::NAN; shape.output_len()];
+        let mut out = plain.clone();
+        let found = with_level(level, || {
+            conv_forward(shape, &x, &weight, Epilogue::default(), &mut plain);
+            conv_forward_moments(shape, &x, &weight, &mut out)
+        });
+        assert!(plain == out, "{level:?} {shape:?}");
+        let count = (out.len() / shape.channels_out) as f64;
+        for c in 0..shape.channels_out {
+            let of_channel = || {
+                out.iter()
+                    .skip(c)
+                    .step_by(shape.channels_out)
+                    .map(|&y| f64::from(y))
+            };
+            let mean = of_channel().sum::<f64>() / count;
+            let variance = of_channel().map(|y| (y - mean).powi(2)).sum::<f64>() / count;
+            let (m, v) = (f64::from(found.mean[c]), f64::from(found.variance[c]));
+            assert!(
+                (m - mean).abs() <= 1e-6 * of_channel().fold(1.0, |most, y| y.abs().max(most)),
+                "{shape:?}: mean {m}, {mean}"
+            );
+            let bound = 1e-4 * variance + 1e-11 * mean * mean + 1e-9;
+            assert!(
+                (v - variance).abs() <= bound,
+                "{shape:?}: variance {v}, {variance}"
+            );
+        }
+    }
+}
+
 fn check_forward(shape: &ConvShape, activation: Activation, extras: bool) {
+    check_moments(shape);
     let x = numbers(shape.input_len(), 1);
     let weight = numbers(shape.weight_len(), 2);
     let bias = numbers(shape.channels_out, 3);
@@ -118,7 +159,7 @@ fn check_winograd(shape: &ConvShape, activation: Activation, extras: bool) {
         let mut dw = vec![f32::NAN; shape.weight_len()];
         with_level(level, || {
             winograd::forward(shape, &x, &weight, epilogue, &mut out);
-            winograd::backward_input(shape, &dy, &weight, &mut dx);
+            winograd::backward_input(shape, &dy, &weight, Epilogue::default(), &mut dx);
             winograd::backward_weight(shape, &x, &dy, &mut dw);
         });
         for (what, got, expected) in [
@@ -202,6 +243,10 @@ fn shapes_of_the_common_networks() {
         pointwise(7, [160, 40]),
         pointwise(1, [64, 256]),
         pointwise(8, [32, 48]).with_stride(2),
+        ConvShape::new(2, [30, 30], [48, 48], 3).with_groups(48),
+        ConvShape::new(2, [15, 15], [40, 40], 5)
+            .with_groups(40)
+            .with_stride(2),
     ] {
         check_forward(&shape, Activation::Relu, true);
         check_gradients(&shape);
@@ -214,6 +259,8 @@ fn any_number_of_threads_gives_the_same_bytes() {
         ConvShape::new(2, [14, 14], [64, 64], 3),
         ConvShape::new(3, [15, 15], [33, 70], 3).with_stride(2),
         ConvShape::new(2, [32, 32], [3, 32], 3).with_stride(2),
+        ConvShape::new(3, [20, 20], [70, 90], 1),
+        ConvShape::new(3, [40, 40], [64, 64], 3).with_groups(64),
     ] {
         let x = numbers(shape.input_len(), 1);
         let weight = numbers(shape.weight_len(), 2);
@@ -227,9 +274,11 @@ fn any_number_of_threads_gives_the_same_bytes() {
                 let mut out = vec![0.0; shape.output_len()];
                 let mut dx = vec![0.0; shape.input_len()];
                 let mut dw = vec![0.0; shape.weight_len()];
-                conv_forward(&shape, &x, &weight, Epilogue::default(), &mut out);
+                let moments = conv_forward_moments(&shape, &x, &weight, &mut out);
                 conv_backward_input(&shape, &dy, &weight, &mut dx);
                 conv_backward_weight(&shape, &x, &dy, &mut dw);
+                out.extend(moments.mean);
+                out.extend(moments.variance);
                 (out, dx, dw)
             })
         };
@@ -252,6 +301,7 @@ fn check_bf16(shape: &ConvShape, extras: bool) {
         return;
     }
     let shape = &shape.with_precision(Precision::Bf16);
+    check_moments(shape);
     let [x, weight, dy] = [shape.input_len(), shape.weight_len(), shape.output_len()]
         .map(|len| numbers(len, len as u64));
     let bias = numbers(shape.channels_out, 3);
@@ -275,7 +325,7 @@ fn check_bf16(shape: &ConvShape, extras: bool) {
     let mut prepared = vec![f32::NAN; shape.output_len()];
     PreparedConv::new(shape, &weight).forward(shape, &x, epilogue, &mut prepared);
     assert_eq!(prepared, out, "{shape:?}");
-    let of_weight = dense::weight_gradient_precision(shape);
+    let of_weight = panels::weight_gradient_precision(shape);
     let mut expected_weight = vec![0.0; shape.weight_len()];
     reference_backward_weight(
         shape,
@@ -283,7 +333,8 @@ fn check_bf16(shape: &ConvShape, extras: bool) {
         &factors(of_weight, &dy),
         &mut expected_weight,
     );
-    let [x, weight, dy] = [x, weight, dy].map(|numbers| factors(dense::precision(shape), &numbers));
+    let [x, weight, dy] =
+        [x, weight, dy].map(|numbers| factors(panels::precision(shape), &numbers));
     let mut expected = vec![0.0; shape.output_len()];
     reference_forward(shape, &x, &weight, epilogue, &mut expected);
     let mut expected_input = vec![0.0; shape.input_len()];

@@ -1,11 +1,13 @@
 //! The gradient of a dense convolution's weight: for each tap, the product of the input's pixels, transposed, with the output's
 //! gradients, summed over all pixels. Nothing is copied: the long dimension of the product runs over pixels in both factors.
 
+mod listed;
+
 use std::ops::Range;
 
 #[cfg(target_arch = "x86_64")]
 use super::bf16_weight_gradient::AccumulatePairs;
-use super::dense::weight_gradient_precision;
+use super::panels::weight_gradient_precision;
 use crate::buffer::Buffer;
 use crate::parallel::{Shared, for_each};
 #[cfg(target_arch = "x86_64")]
@@ -14,7 +16,7 @@ use crate::simd::{Kernel, Level, Simd, dispatch_at};
 use crate::{ConvShape, Precision};
 
 /// Pixels of one visit: their gradients for one panel of channels stay in the first-level cache while the input's channels pass.
-const PIXELS: usize = 128;
+pub(super) const PIXELS: usize = 128;
 
 /// Rows (input channels) of the tile.
 pub(super) const ROWS: usize = 8;
@@ -36,6 +38,17 @@ pub(super) struct Pixels<'a> {
     pub taps: Vec<Tap>,
     /// Whether taps share no numbers, so that parts may take some each without reading anything twice.
     pub separate_taps: bool,
+}
+
+impl Pixels<'_> {
+    /// Where a pixel that meets a tap starts in the input and in the gradient.
+    #[inline(always)]
+    pub(super) fn place(&self, tap: &Tap, [image, row, column]: [usize; 3]) -> (usize, usize) {
+        let at = |steps: [usize; 3]| image * steps[0] + row * steps[1] + column * steps[2];
+        // A tap's start may lie before the input; none of its pixels does.
+        let x = (at(self.x_steps) as isize + tap.start) as usize;
+        (x, tap.dy_start + at(self.dy_steps))
+    }
 }
 
 /// The pixels that meet one tap.
@@ -157,8 +170,8 @@ pub(super) fn accumulate_into(
 ) {
     let split = Split::new(pixels, level.tile().1);
     let size = sums.len();
-    // The first chunk adds to the sums themselves.
-    let mut others = Buffer::zeros((split.chunks - 1) * size);
+    // The first chunk adds to the sums themselves; each part of the others begins with zeros.
+    let mut others = Buffer::unspecified((split.chunks - 1) * size);
     let (shared, shared_others) = (Shared::new(sums), Shared::new(&mut others));
     for_each(
         split.chunks * split.tap_parts * split.panel_parts * split.row_parts,
@@ -179,6 +192,9 @@ pub(super) fn accumulate_into(
                 panels: range(panel_part, split.panel_parts, split.panels),
                 rows: rows.start * ROWS..(rows.end * ROWS).min(pixels.depth),
             };
+            if chunk > 0 {
+                part.clear(level.tile().1);
+            }
             #[cfg(target_arch = "x86_64")]
             if precision == Precision::Bf16 {
                 return dispatch_pairs(AccumulatePairs(part));
@@ -219,7 +235,7 @@ impl Split {
     const PARTS: usize = 16;
 
     /// Numbers in the sums of all chunks at most.
-    const SUMS: usize = 1 << 20;
+    const SUMS: usize = 1 << 19;
 
     fn new(pixels: &Pixels<'_>, width: usize) -> Self {
         let panels = pixels.columns.div_ceil(width);
@@ -263,15 +279,39 @@ pub(super) struct Accumulate<'a> {
     pub rows: Range<usize>,
 }
 
+impl Accumulate<'_> {
+    /// Sets the part's sums to zero, with panels of `width` columns.
+    fn clear(&self, width: usize) {
+        for panel in self.panels.clone() {
+            for tap in self.taps.clone() {
+                let tap = panel * self.pixels.taps.len() + tap;
+                let at = self.start + (tap * self.pixels.depth + self.rows.start) * width;
+                // SAFETY: the part owns these rows of its chunk, panels and taps, whose numbers are initialised memory.
+                unsafe {
+                    self.sums
+                        .get()
+                        .add(at)
+                        .write_bytes(0, self.rows.len() * width)
+                };
+            }
+        }
+    }
+}
+
 impl Kernel for Accumulate<'_> {
     type Output = ();
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        match S::COLS {
-            4 => self.visits::<S, 4>(s),
-            2 => self.visits::<S, 2>(s),
-            1 => self.visits::<S, 1>(s),
+        // Taps that share no pixels are taken one by one.
+        let alone = self.pixels.separate_taps || self.pixels.taps.len() == 1;
+        match (S::COLS, alone) {
+            (4, false) => self.visits::<S, 4>(s),
+            (2, false) => self.visits::<S, 2>(s),
+            (1, false) => self.visits::<S, 1>(s),
+            (4, true) => listed::accumulate::<S, 4>(self, s),
+            (2, true) => listed::accumulate::<S, 2>(self, s),
+            (1, true) => listed::accumulate::<S, 1>(self, s),
             _ => unreachable!("every instruction set's tile is listed"),
         }
     }

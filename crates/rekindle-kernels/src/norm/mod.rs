@@ -14,5 +14,6 @@ mod tests;
 
 pub use act_backward::{Derivative, act_backward};
 pub use backward::NormActBackward;
+pub(crate) use moments::{Combined, part_moments};
 pub use moments::{Moments, moments};
 pub use normalize::normalize_act;

@@ -35,22 +35,53 @@ pub fn moments(y: &[f32], channels: usize) -> Moments {
     };
     in_parts(pattern.chunks(), &part);
 
-    let (mut mean, mut square) = (vec![0.0f64; channels], vec![0.0f64; channels]);
-    let mut before = 0.0;
+    let mut combined = Combined::new(channels);
     for (i, part) in partial.chunks_exact(width).enumerate() {
-        let count = (pattern.part(i).1 / channels) as f64;
-        let share = count / (before + count);
-        let (part_mean, part_square) = part.split_at(channels);
-        for c in 0..channels {
-            let delta = part_mean[c] - mean[c];
-            mean[c] += delta * share;
-            square[c] += part_square[c] + delta * delta * before * share;
-        }
-        before += count;
+        let (mean, square) = part.split_at(channels);
+        combined.add(pattern.part(i).1 / channels, |c| (mean[c], square[c]));
     }
-    Moments {
-        mean: mean.iter().map(|&m| m as f32).collect(),
-        variance: square.iter().map(|&s| (s / before) as f32).collect(),
+    combined.moments()
+}
+
+/// The moments of several parts together.
+pub(crate) struct Combined {
+    mean: Vec<f64>,
+    /// Sums of squared deviations from the mean.
+    square: Vec<f64>,
+    count: f64,
+}
+
+impl Combined {
+    pub(crate) fn new(channels: usize) -> Self {
+        Self {
+            mean: vec![0.0; channels],
+            square: vec![0.0; channels],
+            count: 0.0,
+        }
+    }
+
+    /// Adds a part of `count` pixels; `of` gives a channel's mean and sum of squared deviations from it.
+    pub(crate) fn add(&mut self, count: usize, of: impl Fn(usize) -> (f64, f64)) {
+        let count = count as f64;
+        let share = count / (self.count + count);
+        for (c, (mean, square)) in self.mean.iter_mut().zip(&mut self.square).enumerate() {
+            let (part_mean, part_square) = of(c);
+            let delta = part_mean - *mean;
+            *mean += delta * share;
+            *square += part_square + delta * delta * self.count * share;
+        }
+        self.count += count;
+    }
+
+    pub(crate) fn moments(&self) -> Moments {
+        Moments {
+            mean: self.mean.iter().map(|&m| m as f32).collect(),
+            variance: self
+                .square
+                .iter()
+                .map(|&s| (s / self.count) as f32)
+                .collect(),
+        }
     }
 }
 
@@ -58,7 +89,7 @@ pub fn moments(y: &[f32], channels: usize) -> Moments {
 ///
 /// The deviations are taken from the mean `m` of the part's first eighth. With `n` pixels of mean `mu` and squared deviations `M2`,
 /// the eighth alone gives `M2 >= n/8 (m - mu)^2`, so the correction `n (m - mu)^2` is at most eight times what remains of it.
-fn part_moments(
+pub(crate) fn part_moments(
     level: Level,
     pattern: Pattern,
     y: &[f32],

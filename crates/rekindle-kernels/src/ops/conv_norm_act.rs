@@ -3,7 +3,7 @@
 use burn::tensor::Tensor;
 use burn::tensor::module::batch_norm_train;
 
-use super::{ConvOptions, channels_first, channels_last, conv_act};
+use super::{Carries, ConvOptions, channels_first, channels_last, conv_act};
 use crate::Activation;
 
 /// The normalisation of [`conv_norm_act`].
@@ -26,7 +26,7 @@ pub struct Normalized {
 /// `activation((y - mean) / sqrt(variance + epsilon) * gamma + beta + residual)` with `y = convolution(x, weight)` and the mean and
 /// biased variance of `y` over batch, height and width (Ioffe & Szegedy 2015).
 ///
-/// Gradients flow to `x`, `weight`, `gamma`, `beta` and `residual`.
+/// Gradients flow to `x`, `weight`, `gamma`, `beta` and `residual`; `carries` says which of them another operation shares.
 ///
 /// # Shapes
 ///
@@ -49,6 +49,7 @@ pub fn conv_norm_act(
     options: ConvOptions,
     norm: NormOptions,
     activation: Activation,
+    carries: Carries,
 ) -> Normalized {
     #[cfg(feature = "flex")]
     {
@@ -56,10 +57,12 @@ pub fn conv_norm_act(
         let images = route([&x, &weight].into_iter().chain(&residual));
         if join(images, route([&gamma, &beta])).is_some() {
             return tracked::conv_norm_act(
-                x, weight, gamma, beta, residual, options, norm, activation,
+                x, weight, gamma, beta, residual, options, norm, activation, carries,
             );
         }
     }
+    #[cfg(not(feature = "flex"))]
+    let _ = carries;
     let y = channels_first(conv_act(
         x,
         weight,
@@ -90,16 +93,16 @@ mod tracked {
     use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
     use burn::tensor::Tensor;
 
-    use super::super::ConvOptions;
     use super::super::flex::{
         Dense, from_plain, from_tracked, register, small, to_tensor, tracked,
     };
+    use super::super::{Carries, ConvOptions};
     use super::{NormOptions, Normalized};
     use crate::buffer::Buffer;
     use crate::profile::timed;
     use crate::{
-        Activation, ConvShape, Epilogue, NormActBackward, conv_backward_input,
-        conv_backward_weight, conv_forward, moments, normalize_act,
+        Activation, ConvShape, NormActBackward, conv_backward_input_adding, conv_backward_weight,
+        conv_forward_moments, normalize_act,
     };
 
     /// The parents are x, weight, gamma, beta, residual; where there is no residual, x stands in its place.
@@ -119,6 +122,7 @@ mod tracked {
         /// Where the derivative needs the sum before the activation.
         residual: Option<Dense>,
         has_residual: bool,
+        carries: Carries,
         mean: Vec<f32>,
         inv_std: Vec<f32>,
         scale: Vec<f32>,
@@ -163,7 +167,11 @@ mod tracked {
                         0.0,
                         || norm.input_gradient(&d_beta, &d_gamma, count, Some(&masked), &mut dy),
                     );
-                    register(grads, node.id, to_tensor(masked, &dims));
+                    let masked = to_tensor(masked, &dims);
+                    match &state.carries.gives {
+                        Some(carry) => carry.give(Dense::new(masked)),
+                        None => register(grads, node.id, masked),
+                    }
                     (d_beta, d_gamma)
                 }
                 None => {
@@ -188,6 +196,7 @@ mod tracked {
                 y,
                 output,
                 residual,
+                carries,
                 ..
             } = state;
             // Memory that the steps before this one in the network can have.
@@ -201,7 +210,9 @@ mod tracked {
                 let x_dims = x.dims::<4>();
                 drop(x);
                 let mut dx = Buffer::unspecified(shape.input_len());
-                conv_backward_input(&shape, &dy, weight.slice(), &mut dx);
+                let other = carries.takes.and_then(|carry| carry.take());
+                let other = other.as_ref().map(Dense::slice);
+                conv_backward_input_adding(&shape, &dy, weight.slice(), other, &mut dx);
                 register(grads, node.id, to_tensor(dx, &x_dims));
             }
         }
@@ -220,6 +231,7 @@ mod tracked {
         options: ConvOptions,
         norm: NormOptions,
         activation: Activation,
+        mut carries: Carries,
     ) -> Normalized {
         let shape = options.shape(x.dims(), weight.dims());
         let dims = [
@@ -237,6 +249,7 @@ mod tracked {
             beta.node(),
             residual.as_ref().unwrap_or(&x).node(),
         ];
+        let x_is_tracked = x.is_tracked();
         let x = Dense::new(x.into_primitive());
         let weight = Dense::new(weight.into_primitive());
         let gamma = Dense::new(gamma.into_primitive());
@@ -244,19 +257,8 @@ mod tracked {
         let residual = residual.map(|residual| Dense::new(residual.into_primitive()));
 
         let mut y = Buffer::unspecified(shape.output_len());
-        conv_forward(
-            &shape,
-            x.slice(),
-            weight.slice(),
-            Epilogue::default(),
-            &mut y,
-        );
+        let statistics = conv_forward_moments(&shape, x.slice(), weight.slice(), &mut y);
         let norm_name = |what: &str| format!("norm {what} {}x{}x{}", dims[1], dims[2], dims[3]);
-        let statistics = timed(
-            || norm_name("moments"),
-            0.0,
-            || moments(&y, shape.channels_out),
-        );
         let inv_std: Vec<f32> = statistics
             .variance
             .iter()
@@ -300,6 +302,11 @@ mod tracked {
             OpsKind::Tracked(prep) => {
                 let from_output = activation.derivative_from_output();
                 let has_residual = residual.is_some();
+                // Given only to one who takes it, else it is registered as any gradient.
+                carries.gives = carries.gives.filter(|carry| carry.is_promised());
+                if let Some(carry) = carries.takes.as_ref().filter(|_| x_is_tracked) {
+                    carry.promise();
+                }
                 let state = State {
                     shape,
                     activation,
@@ -311,6 +318,7 @@ mod tracked {
                         .then_some(output),
                     residual: residual.filter(|_| !from_output),
                     has_residual,
+                    carries,
                     mean: statistics.mean,
                     inv_std,
                     scale,

@@ -2,16 +2,21 @@
 
 use burn::tensor::Tensor;
 
+use super::Carry;
+
 /// `x * gate`, the last step of a squeeze-and-excitation block (Hu et al. 2018).
 ///
 /// # Shapes
 ///
-/// `x` `[batch, height, width, channels]`, `gate` `[batch, 1, 1, channels]`; the result is that of `x`.
-pub fn gate(x: Tensor<4>, gate: Tensor<4>) -> Tensor<4> {
+/// `x` `[batch, height, width, channels]`, `gate` `[batch, 1, 1, channels]`; the result is that of `x`. The gradient of `x` is given to
+/// the carry, if any.
+pub fn gate(x: Tensor<4>, gate: Tensor<4>, gives: Option<Carry>) -> Tensor<4> {
     #[cfg(feature = "flex")]
     if let Some(route) = super::flex::route([&x, &gate]) {
-        return on_flex::gate(x, gate, route);
+        return on_flex::gate(x, gate, route, gives);
     }
+    #[cfg(not(feature = "flex"))]
+    let _ = gives;
     x * gate
 }
 
@@ -27,13 +32,14 @@ mod on_flex {
     use super::super::flex::{
         Dense, Route, from_plain, from_tracked, plain, register, to_tensor, tracked,
     };
+    use super::Carry;
     use crate::buffer::Buffer;
 
     #[derive(Debug)]
     struct GateBackward;
 
     impl Backward<Flex, 2> for GateBackward {
-        type State = (Dense, Dense);
+        type State = (Dense, Dense, Option<Carry>);
 
         fn backward(
             self,
@@ -42,14 +48,18 @@ mod on_flex {
             _checkpointer: &mut Checkpointer,
         ) {
             let [x_node, gate_node] = ops.parents;
-            let (x, gate) = ops.state;
+            let (x, gate, gives) = ops.state;
             let gradient = Dense::new(grads.consume::<Flex>(&ops.node));
             let batch = gate.dims::<4>()[0];
             let mut dx = Buffer::unspecified(x.slice().len());
             let d_gate =
                 crate::gate_backward(x.slice(), gate.slice(), batch, gradient.slice(), &mut dx);
             if let Some(node) = x_node {
-                register(grads, node.id, to_tensor(dx, &x.dims::<4>()));
+                let dx = to_tensor(dx, &x.dims::<4>());
+                match gives {
+                    Some(carry) => carry.give(Dense::new(dx)),
+                    None => register(grads, node.id, dx),
+                }
             }
             if let Some(node) = gate_node {
                 let mut buffer = Buffer::unspecified(d_gate.len());
@@ -65,7 +75,12 @@ mod on_flex {
         to_tensor(out, &x.dims::<4>())
     }
 
-    pub(super) fn gate(x: Tensor<4>, gate: Tensor<4>, route: Route) -> Tensor<4> {
+    pub(super) fn gate(
+        x: Tensor<4>,
+        gate: Tensor<4>,
+        route: Route,
+        gives: Option<Carry>,
+    ) -> Tensor<4> {
         if route == Route::Plain {
             return from_plain(forward(&Dense::new(plain(x)), &Dense::new(plain(gate))));
         }
@@ -82,7 +97,11 @@ mod on_flex {
                 .compute_bound()
                 .stateful()
             {
-                OpsKind::Tracked(prep) => prep.finish((x, gate), output),
+                OpsKind::Tracked(prep) => {
+                    // Given only to one who takes it.
+                    let gives = gives.filter(Carry::is_promised);
+                    prep.finish((x, gate, gives), output)
+                }
                 OpsKind::UnTracked(prep) => prep.finish(output),
             },
         )

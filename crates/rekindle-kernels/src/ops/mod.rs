@@ -4,6 +4,7 @@
 //! gradients see dense tensors too. On Burn's Flex backend with `f32` the kernels run; on every other backend, and for other number
 //! types, each operation is composed of Burn's own, with the same result up to rounding.
 
+mod carry;
 mod conv_act;
 mod conv_norm_act;
 #[cfg(feature = "flex")]
@@ -14,6 +15,7 @@ mod pool;
 
 use burn::tensor::{Tensor, activation};
 
+pub use carry::{Carries, Carry};
 pub use conv_act::conv_act;
 pub use conv_norm_act::{NormOptions, Normalized, conv_norm_act};
 pub use gate::gate;

@@ -4,7 +4,7 @@ use burn::tensor::Tensor;
 use burn::tensor::module::{avg_pool2d, max_pool2d};
 use burn::tensor::ops::{AvgPoolOptions, MaxPoolOptions};
 
-use super::{channels_first, channels_last};
+use super::{Carry, channels_first, channels_last};
 
 /// A square window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,7 +27,7 @@ pub struct PoolOptions {
 pub fn max_pool(x: Tensor<4>, options: PoolOptions) -> Tensor<4> {
     #[cfg(feature = "flex")]
     if let Some(route) = super::flex::route([&x]) {
-        return on_flex::pool(x, on_flex::Kind::Max(options), route);
+        return on_flex::pool(x, on_flex::Kind::Max(options), route, None);
     }
     let PoolOptions {
         kernel,
@@ -50,7 +50,7 @@ pub fn max_pool(x: Tensor<4>, options: PoolOptions) -> Tensor<4> {
 pub fn avg_pool(x: Tensor<4>, options: PoolOptions) -> Tensor<4> {
     #[cfg(feature = "flex")]
     if let Some(route) = super::flex::route([&x]) {
-        return on_flex::pool(x, on_flex::Kind::Average(options), route);
+        return on_flex::pool(x, on_flex::Kind::Average(options), route, None);
     }
     let PoolOptions {
         kernel,
@@ -71,12 +71,15 @@ pub fn avg_pool(x: Tensor<4>, options: PoolOptions) -> Tensor<4> {
 ///
 /// # Shapes
 ///
-/// `[batch, height, width, channels]` to `[batch, 1, 1, channels]`.
-pub fn global_average(x: Tensor<4>) -> Tensor<4> {
+/// `[batch, height, width, channels]` to `[batch, 1, 1, channels]`. What another operation gives to the carry is added to the gradient of
+/// `x`.
+pub fn global_average(x: Tensor<4>, takes: Option<Carry>) -> Tensor<4> {
     #[cfg(feature = "flex")]
     if let Some(route) = super::flex::route([&x]) {
-        return on_flex::pool(x, on_flex::Kind::Global, route);
+        return on_flex::pool(x, on_flex::Kind::Global, route, takes);
     }
+    #[cfg(not(feature = "flex"))]
+    let _ = takes;
     x.mean_dim(1).mean_dim(2)
 }
 
@@ -92,11 +95,11 @@ mod on_flex {
     use super::super::flex::{
         Dense, Route, from_plain, from_tracked, plain, register, to_tensor, tracked,
     };
-    use super::PoolOptions;
+    use super::{Carry, PoolOptions};
     use crate::buffer::Buffer;
     use crate::pool::{
         PoolShape, average_pool, average_pool_backward, global_average_pool,
-        global_average_pool_backward, max_pool, max_pool_backward,
+        global_average_pool_backward_adding, max_pool, max_pool_backward,
     };
 
     #[derive(Debug, Clone, Copy)]
@@ -112,6 +115,7 @@ mod on_flex {
         dims: [usize; 4],
         /// Of max pooling: which tap of each window won.
         taps: Vec<u8>,
+        takes: Option<Carry>,
     }
 
     #[derive(Debug)]
@@ -145,8 +149,15 @@ mod on_flex {
             let [node] = ops.parents;
             let gradient = Dense::new(grads.consume::<Flex>(&ops.node));
             let Some(node) = node else { return };
-            let State { kind, dims, taps } = ops.state;
+            let State {
+                kind,
+                dims,
+                taps,
+                takes,
+            } = ops.state;
             let mut dx = Buffer::unspecified(dims.iter().product());
+            let other = takes.and_then(|carry| carry.take());
+            let other = other.as_ref().map(Dense::slice);
             match kind {
                 Kind::Max(options) => {
                     max_pool_backward(&shape(options, dims), &taps, gradient.slice(), &mut dx)
@@ -154,13 +165,15 @@ mod on_flex {
                 Kind::Average(options) => {
                     average_pool_backward(&shape(options, dims), gradient.slice(), &mut dx)
                 }
-                Kind::Global => global_average_pool_backward(gradient.slice(), dims[0], &mut dx),
+                Kind::Global => {
+                    global_average_pool_backward_adding(gradient.slice(), dims[0], other, &mut dx)
+                }
             }
             register(grads, node.id, to_tensor(dx, &dims));
         }
     }
 
-    pub(super) fn pool(x: Tensor<4>, kind: Kind, route: Route) -> Tensor<4> {
+    pub(super) fn pool(x: Tensor<4>, kind: Kind, route: Route, takes: Option<Carry>) -> Tensor<4> {
         let dims: [usize; 4] = x.dims();
         let out_dims = match kind {
             Kind::Max(options) | Kind::Average(options) => {
@@ -191,7 +204,16 @@ mod on_flex {
                 let is_max = matches!(kind, Kind::Max(_));
                 let mut taps = vec![0; if is_max { out_dims.iter().product() } else { 0 }];
                 run(&x, is_max.then_some(&mut taps));
-                prep.finish(State { kind, dims, taps }, to_tensor(out, &out_dims))
+                if let Some(carry) = &takes {
+                    carry.promise();
+                }
+                let state = State {
+                    kind,
+                    dims,
+                    taps,
+                    takes,
+                };
+                prep.finish(state, to_tensor(out, &out_dims))
             }
             OpsKind::UnTracked(prep) => {
                 run(&x, None);

@@ -17,12 +17,22 @@ const ROWS_PER_WEIGHT: [usize; 2] = [192, 32];
 const CACHED_WEIGHTS: usize = 16 << 20;
 
 /// Bytes of a layer's weights that any number of images may read again.
-const SMALL_WEIGHTS: usize = 1 << 20;
+const SMALL_WEIGHTS: usize = 256 << 10;
 
 /// Consecutive steps that take the same number of images at a time.
 pub(super) struct Segment {
     pub(super) steps: Range<usize>,
     images: usize,
+}
+
+/// About `images` at a time, so that the parts of a batch are nearly equal and their number even: with a part more than its neighbour a
+/// thread would keep the others waiting.
+fn even(images: usize, batch: usize) -> usize {
+    let parts = batch.div_ceil(images);
+    if parts == 1 {
+        return batch;
+    }
+    batch.div_ceil(parts.next_multiple_of(2).min(batch))
 }
 
 impl Plan {
@@ -42,7 +52,7 @@ impl Plan {
                 }
                 _ => 1,
             };
-            let images = by_maps.max(by_weights).clamp(1, batch);
+            let images = even(by_maps.max(by_weights).clamp(1, batch), batch);
             match segments.last_mut() {
                 // Cutting costs a pass through memory, so that only a clear difference is worth it.
                 Some(last)

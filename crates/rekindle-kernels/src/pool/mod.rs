@@ -15,6 +15,8 @@ mod walk;
 mod windows;
 
 pub use average::{average_pool, average_pool_backward};
+#[cfg(feature = "flex")]
+pub(crate) use global::global_average_pool_backward_adding;
 pub use global::{global_average_pool, global_average_pool_backward};
 pub use max::{max_pool, max_pool_backward};
 pub use shape::PoolShape;

@@ -4,8 +4,11 @@ use super::ahead::Ahead;
 use super::correlation::{Correlation, Target};
 use super::tiles::Line;
 use super::{for_each_part, pack_weight, row_below, rows_per_item};
+use crate::channels::Pattern;
+use crate::norm::{Combined, part_moments};
+use crate::parallel::Shared;
 use crate::simd::{Kernel, Level, Simd, dispatch_at};
-use crate::{Activation, ConvShape, Epilogue};
+use crate::{Activation, ConvShape, Epilogue, Moments};
 
 /// As [`conv_forward`](crate::conv_forward) for a shape that [is depthwise](ConvShape::is_depthwise).
 pub(crate) fn forward(
@@ -14,6 +17,48 @@ pub(crate) fn forward(
     weight: &[f32],
     epilogue: Epilogue<'_>,
     out: &mut [f32],
+) {
+    compute(shape, x, weight, epilogue, out, &|_, _| ());
+}
+
+/// The convolution alone, and its moments per channel, which each part takes of what it has just written.
+pub(crate) fn forward_moments(
+    shape: &ConvShape,
+    x: &[f32],
+    weight: &[f32],
+    out: &mut [f32],
+) -> Moments {
+    let (level, channels) = (Level::current(), shape.channels_in);
+    let line = shape.out_width() * channels;
+    let rows = shape.batch * shape.out_height();
+    let height = rows_per_item(rows, line * shape.kernel[0] * shape.kernel[1]);
+    let mut partial = vec![0.0f64; 2 * channels * rows.div_ceil(height)];
+    let shared = Shared::new(&mut partial);
+    compute(shape, x, weight, Epilogue::default(), out, &|part, out| {
+        // SAFETY: each part has its own sums, which outlive the loop.
+        let sums = unsafe {
+            std::slice::from_raw_parts_mut(shared.get().add(part * 2 * channels), 2 * channels)
+        };
+        let pattern = Pattern::new(channels, out.len(), "a part of the convolution");
+        part_moments(level, pattern, out, (0, out.len()), channels, sums);
+    });
+    let mut combined = Combined::new(channels);
+    for (part, sums) in partial.chunks_exact(2 * channels).enumerate() {
+        let count = height.min(rows - part * height) * shape.out_width();
+        let (mean, square) = sums.split_at(channels);
+        combined.add(count, |c| (mean[c], square[c]));
+    }
+    combined.moments()
+}
+
+/// The convolution; `finished` sees each part, by its index, when it is computed.
+fn compute(
+    shape: &ConvShape,
+    x: &[f32],
+    weight: &[f32],
+    epilogue: Epilogue<'_>,
+    out: &mut [f32],
+    finished: &(dyn Fn(usize, &[f32]) + Sync),
 ) {
     let level = Level::current();
     let (channels, out_height) = (shape.channels_in, shape.out_height());
@@ -64,6 +109,7 @@ pub(crate) fn forward(
             }
             row += count;
         }
+        finished(part, out);
     });
 }
 

@@ -17,7 +17,7 @@ mod tiles;
 
 pub(crate) use backward_input::backward_input;
 pub(crate) use backward_weight::backward_weight;
-pub(crate) use forward::forward;
+pub(crate) use forward::{forward, forward_moments};
 
 use rayon::prelude::*;
 

@@ -80,8 +80,14 @@ pub(super) fn forward(
     );
 }
 
-/// The gradient of the input; needs a padding of at most 2.
-pub(super) fn backward_input(shape: &ConvShape, dy: &[f32], weight: &[f32], dx: &mut [f32]) {
+/// The gradient of the input, to which the epilogue is applied; needs a padding of at most 2.
+pub(super) fn backward_input(
+    shape: &ConvShape,
+    dy: &[f32],
+    weight: &[f32],
+    epilogue: Epilogue<'_>,
+    dx: &mut [f32],
+) {
     let weights = Weights::backward(Level::current(), shape, weight);
     let size = [shape.height, shape.width];
     let before = [2 - shape.padding[0][0], 2 - shape.padding[1][0]];
@@ -92,5 +98,5 @@ pub(super) fn backward_input(shape: &ConvShape, dy: &[f32], weight: &[f32], dx: 
         before,
     );
     let to = Tiling::new(size, shape.channels_in, size, [0; 2]);
-    convolve(dy, from, &weights, to, shape.batch, Epilogue::default(), dx);
+    convolve(dy, from, &weights, to, shape.batch, epilogue, dx);
 }

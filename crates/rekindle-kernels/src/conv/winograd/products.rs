@@ -72,7 +72,8 @@ impl Products<'_> {
         let used = (columns - channel).min(width);
         // SAFETY: R rows of `depth` numbers, a packed panel, and R rows of `columns` numbers of `m` that belong to this part.
         unsafe {
-            rows_times_panel::<S, R, C>(s, &mut sums, &rows, depth, packed.as_ptr(), width);
+            let panel = (packed.as_ptr(), width);
+            rows_times_panel::<S, R, C>(s, &mut sums, &rows, depth, panel, None);
             let m = self
                 .m
                 .get()

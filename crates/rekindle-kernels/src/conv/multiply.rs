@@ -1,0 +1,332 @@
+//! The product of gathered rows with packed panels, part by part on the threads.
+
+use std::ops::Range;
+
+use super::Epilogue;
+#[cfg(target_arch = "x86_64")]
+use super::bf16;
+use super::gather::Gather;
+use super::panels::Panels;
+use super::product::{Finish, add_moments, rows_times_panel, store};
+use crate::buffer::{Buffer, streams};
+use crate::norm::{Combined, Moments};
+use crate::parallel::{Shared, for_each};
+#[cfg(target_arch = "x86_64")]
+use crate::simd::dispatch_pairs;
+use crate::simd::{Kernel, Simd, dispatch_at};
+use crate::{Activation, Precision};
+
+/// Tiles of rows in one part at most: their rows of the left factor stay in the second-level cache while the panels pass.
+const LEFT_BYTES: usize = 448 << 10;
+
+/// Parts of a product that keep the threads of a large machine busy.
+const PARTS: usize = 16;
+
+/// Multiply-adds that are worth a part: some tens of microseconds.
+const PART_WORK: usize = 4 << 20;
+
+/// Bytes of panels that meet a tile one after the other: they stay in the second-level cache beside the rows of the left factor.
+const PANEL_BYTES: usize = 192 << 10;
+
+/// The tiles and panels of a part in the order in which they meet: (tile of the part, panel). As many panels as the cache holds take a
+/// tile's rows from the first-level cache, and what they store lies side by side.
+#[inline(always)]
+pub(super) fn order(
+    panels: Range<usize>,
+    panel_size: usize,
+    tiles: usize,
+) -> impl Iterator<Item = (usize, usize)> {
+    let group = (PANEL_BYTES / (4 * panel_size).max(1)).max(1);
+    let end = panels.end;
+    panels.step_by(group).flat_map(move |first| {
+        let last = (first + group).min(end);
+        (0..tiles).flat_map(move |tile| (first..last).map(move |panel| (tile, panel)))
+    })
+}
+
+/// Computes every point of `gather` and stores it in `out`.
+pub(super) fn multiply(
+    gather: &Gather,
+    source: &[f32],
+    panels: &Panels,
+    epilogue: Epilogue<'_>,
+    out: &mut [f32],
+) {
+    compute(gather, source, panels, epilogue, out, None);
+}
+
+/// Computes every point of `gather` and stores it in `out`, and the sums of its columns in `sums`.
+pub(super) fn multiply_summing(
+    gather: &Gather,
+    source: &[f32],
+    panels: &Panels,
+    out: &mut [f32],
+    sums: &mut ColumnSums,
+) {
+    compute(gather, source, panels, Epilogue::default(), out, Some(sums));
+}
+
+/// Sums of the results' columns, from which follow their moments.
+#[derive(Default)]
+pub(super) struct ColumnSums {
+    /// `[block of rows][panel][3][width]`, as [`add_moments`] leaves them.
+    sums: Buffer,
+    /// Rows of each block.
+    rows: Vec<usize>,
+}
+
+impl ColumnSums {
+    /// The moments of each of `columns`.
+    pub(super) fn moments(&self, columns: usize, width: usize) -> Moments {
+        let mut combined = Combined::new(columns);
+        let panels = columns.div_ceil(width);
+        for (sums, &rows) in self.sums.chunks_exact(panels * 3 * width).zip(&self.rows) {
+            combined.add(rows, |column| {
+                let of_panel = &sums[column / width * 3 * width..][..3 * width];
+                let at = |row: usize| f64::from(of_panel[row * width + column % width]);
+                let (count, sum) = (rows as f64, at(1));
+                let square = at(2) - sum * sum / count;
+                (at(0) + sum / count, square.max(0.0))
+            });
+        }
+        combined.moments()
+    }
+}
+
+fn compute(
+    gather: &Gather,
+    source: &[f32],
+    panels: &Panels,
+    epilogue: Epilogue<'_>,
+    out: &mut [f32],
+    column_sums: Option<&mut ColumnSums>,
+) {
+    let (tile_rows, width) = panels.level.tile();
+    let tiles = gather.points().div_ceil(tile_rows);
+    let panel_count = panels.columns.div_ceil(width);
+    // A segment overlaps with its neighbours, so that the pixels of a tile count once.
+    let number_bytes = match panels.precision {
+        Precision::F32 => 4,
+        Precision::Bf16 => 2,
+    };
+    let tile_bytes = tile_rows * gather.depth * gather.step[0] * gather.step[1] * number_bytes;
+    let block = (LEFT_BYTES / tile_bytes).clamp(1, 64).min(tiles);
+    let blocks = tiles.div_ceil(block);
+    // Few rows: the panels are split too, but not into parts that are hardly worth waking a thread.
+    let work = gather.points() * gather.depth * gather.segments.len() * panels.columns;
+    let wanted = PARTS.min(work.div_ceil(PART_WORK));
+    let panels_at_once = if blocks >= wanted {
+        panel_count
+    } else {
+        panel_count.div_ceil(wanted.div_ceil(blocks))
+    };
+    let splits = panel_count.div_ceil(panels_at_once);
+    let zeros = Buffer::zeros(gather.depth);
+    let stream = streams(out)
+        && gather.to.iter().all(|step| step.is_multiple_of(16))
+        && gather.to_start.is_multiple_of(16);
+    let finish = Finish::new(epilogue, gather.to_start_channel(), stream);
+    let shared = Shared::new(out);
+    let block_sums = panel_count * 3 * width;
+    let sums = column_sums.map(|column_sums| {
+        let last = gather.points() - (blocks - 1) * block * tile_rows;
+        column_sums.rows = vec![block * tile_rows; blocks];
+        column_sums.rows[blocks - 1] = last;
+        column_sums.sums = Buffer::unspecified(blocks * block_sums);
+        Shared::new(&mut column_sums.sums)
+    });
+    for_each(blocks * splits, |part| {
+        let (part_block, split) = (part / splits, part % splits);
+        // SAFETY: each block has its own sums, each panel of a block is of one part.
+        let sums = sums.map(|sums| Shared::at(unsafe { sums.get().add(part_block * block_sums) }));
+        let tiles = part_block * block..((part_block + 1) * block).min(tiles);
+        let panel_range = split * panels_at_once..((split + 1) * panels_at_once).min(panel_count);
+        #[cfg(target_arch = "x86_64")]
+        if panels.precision == Precision::Bf16 {
+            return dispatch_pairs(bf16::Multiply {
+                gather,
+                source,
+                panels: &panels.data,
+                columns: panels.columns,
+                out: shared,
+                finish,
+                tiles,
+                panel_range,
+                sums,
+            });
+        }
+        dispatch_at(
+            panels.level,
+            Multiply {
+                gather,
+                source,
+                zeros: &zeros,
+                panels,
+                out: shared,
+                finish,
+                tiles,
+                columns: panel_range,
+                sums,
+            },
+        );
+    });
+}
+
+impl Gather {
+    /// The channel of the destination at which this group starts.
+    fn to_start_channel(&self) -> usize {
+        self.to_start % self.to[2]
+    }
+}
+
+/// One part: some tiles of rows times some panels.
+struct Multiply<'a> {
+    gather: &'a Gather,
+    source: &'a [f32],
+    zeros: &'a [f32],
+    panels: &'a Panels,
+    out: Shared<f32>,
+    finish: Finish,
+    tiles: Range<usize>,
+    columns: Range<usize>,
+    /// The [`ColumnSums`] of the block, if wanted.
+    sums: Option<Shared<f32>>,
+}
+
+impl Kernel for Multiply<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        match (S::ROWS, S::COLS) {
+            (14, 2) => self.tiles::<S, 14, 2>(s),
+            (6, 4) => self.tiles::<S, 6, 4>(s),
+            (6, 2) => self.tiles::<S, 6, 2>(s),
+            (4, 1) => self.tiles::<S, 4, 1>(s),
+            _ => unreachable!("every instruction set's tile is listed"),
+        }
+    }
+}
+
+impl Multiply<'_> {
+    #[inline(always)]
+    fn tiles<S: Simd, const R: usize, const C: usize>(self, s: S) {
+        let gather = self.gather;
+        let (depth, segments) = (gather.depth, gather.segments.len());
+        let points = gather.points();
+        let count = self.tiles.len();
+        // Of each tile: where its rows go, and where each segment of each row comes from.
+        let mut places = vec![[0usize; R]; count];
+        let mut all_rows = vec![[self.zeros.as_ptr(); R]; count * segments];
+        let mut walk = gather.points_from(self.tiles.start * R);
+        let mut point = [0; 3];
+        for (at, tile) in self.tiles.clone().enumerate() {
+            for r in 0..R {
+                // Rows behind the last repeat it and are not stored.
+                if tile * R + r < points {
+                    point = walk.step();
+                }
+                places[at][r] = gather.place(point);
+                for (segment, &offset) in gather.segments.iter().enumerate() {
+                    if let Some(from) = gather.from(point, offset) {
+                        all_rows[at * segments + segment][r] =
+                            self.source[from..from + depth].as_ptr();
+                    }
+                }
+            }
+        }
+        let width = C * S::LANES;
+        let panel_size = segments * depth * width;
+        for (at, panel) in order(self.columns.clone(), panel_size, count) {
+            let packed = &self.panels.data[panel * panel_size..][..panel_size];
+            let channel = panel * width;
+            let columns = (self.panels.columns - channel).min(width);
+            let used = (points - (self.tiles.start + at) * R).min(R);
+            let (places, rows) = (
+                &places[at][..used],
+                &all_rows[at * segments..(at + 1) * segments],
+            );
+            // Only the first panel finds the rows far away. Of several segments most pixels are there from the tile before.
+            let ahead = segments == 1 && panel == self.columns.start && at + 1 < count;
+            let next = ahead.then(|| &all_rows[at + 1]);
+            // A last panel that fills one register at most is computed with one.
+            if C > 1 && columns <= S::LANES {
+                self.tile::<S, R, 1>(
+                    s,
+                    packed,
+                    width,
+                    places,
+                    rows,
+                    next,
+                    (channel, columns),
+                    at == 0,
+                );
+            } else {
+                self.tile::<S, R, C>(
+                    s,
+                    packed,
+                    width,
+                    places,
+                    rows,
+                    next,
+                    (channel, columns),
+                    at == 0,
+                );
+            }
+        }
+        if self.finish.stream {
+            s.fence();
+        }
+    }
+
+    #[inline(always)]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "one step of the loop above, cut out for its second width"
+    )]
+    fn tile<S: Simd, const R: usize, const C: usize>(
+        &self,
+        s: S,
+        packed: &[f32],
+        width: usize,
+        places: &[usize],
+        rows: &[[*const f32; R]],
+        next: Option<&[*const f32; R]>,
+        (channel, columns): (usize, usize),
+        first: bool,
+    ) {
+        let depth = self.gather.depth;
+        let mut sums = [[s.zero(); C]; R];
+        for (segment, rows) in rows.iter().enumerate() {
+            let b = packed[segment * depth * width..][..depth * width].as_ptr();
+            // SAFETY: every row was taken from a slice of `depth` numbers; the packed panel has `depth * width` from here.
+            unsafe { rows_times_panel::<S, R, C>(s, &mut sums, rows, depth, (b, width), next) };
+        }
+        if let Some(all) = self.sums {
+            // SAFETY: three rows of each panel; a panel's first tile comes first.
+            unsafe {
+                let to = all.get().add(3 * channel);
+                add_moments::<S, R, C>(s, &sums, places.len(), to, width, first);
+            }
+        }
+        let finish = self.finish;
+        let out = self.out.get();
+        macro_rules! finish_as {
+            ($activation:expr) => {
+                // SAFETY: the places are distinct points of the grid, each `columns` numbers wide from `channel`; no other part has
+                // this pair of tile and panel.
+                unsafe {
+                    store::<S, R, C>(s, &sums, out, places, channel, columns, Finish { activation: $activation, ..finish })
+                }
+            };
+        }
+        // Told apart here, so that each loop is compiled for one.
+        match finish.activation {
+            Activation::Identity => finish_as!(Activation::Identity),
+            Activation::Relu => finish_as!(Activation::Relu),
+            Activation::Relu6 => finish_as!(Activation::Relu6),
+            Activation::HardSwish => finish_as!(Activation::HardSwish),
+            other => finish_as!(other),
+        }
+    }
+}
