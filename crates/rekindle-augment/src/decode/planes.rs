@@ -55,3 +55,19 @@ pub(super) fn interleave(red: &[u8], green: &[u8], blue: &[u8], line: &mut [u8])
         pixel.copy_from_slice(&[*red, *green, *blue]);
     }
 }
+
+/// Rows of numbers whose parts of so many bits change places: the second, fourth .. of the upper row and the first, third .. of
+/// the lower one. Steps of it exchange rows and columns.
+#[inline(always)]
+pub(super) fn exchange<const BITS: u32, const N: usize>(
+    mut upper: [u64; N],
+    mut lower: [u64; N],
+) -> ([u64; N], [u64; N]) {
+    let even = u64::MAX / ((1 << BITS) + 1);
+    for (upper, lower) in upper.iter_mut().zip(&mut lower) {
+        let before = *upper;
+        *upper = (before & even) | ((*lower & even) << BITS);
+        *lower = ((before >> BITS) & even) | (*lower & !even);
+    }
+    (upper, lower)
+}

@@ -4,66 +4,90 @@
 //!
 //! Source: RFC 6386, section 7; the arithmetic is libwebp's, which keeps the range less one.
 
-/// Reads bits of known probability. Behind the end come zeros, and [`Self::is_past_end`] tells that they were used.
+/// Reads bits of known probability. Behind the end come zeros, and [`Self::has_ended`] tells that they were used.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct BoolDecoder<'a> {
-    bytes: &'a [u8],
-    /// The next byte that is not in `window`.
-    position: usize,
+    /// The bytes that are not in `window`.
+    rest: &'a [u8],
     /// The next bits, of which the lowest `bits + 8` count.
     window: u64,
     /// The range less one, 127 to 254 between two bits.
     range: u32,
-    /// Bits of `window` below those that the next comparison sees; negative: too few are left.
+    /// Bits of `window` below those that the next comparison sees; negative: too few are left. Behind the end, [`ENDED`] more.
     bits: i32,
 }
 
+/// More than all bits of a row of macroblocks of the largest picture, so that the end is still known at the end of the row. Not a
+/// field of its own, since every bit is read around here.
+const ENDED: i32 = 1 << 30;
+
 /// Bits that a refill adds.
-const REFILL: usize = 56;
+const REFILL: i32 = 56;
 
 impl<'a> BoolDecoder<'a> {
     pub(super) fn new(bytes: &'a [u8]) -> Self {
         Self {
-            bytes,
-            position: 0,
+            rest: bytes,
             window: 0,
             range: 254,
-            bits: -8,
+            bits: if bytes.is_empty() { ENDED } else { -8 },
         }
     }
 
     #[inline(always)]
     fn refill(&mut self) {
-        let word = match self.bytes.get(self.position..) {
-            Some([a, b, c, d, e, f, g, _, ..]) => {
-                u64::from_be_bytes([0, *a, *b, *c, *d, *e, *f, *g])
-            }
-            rest => last_word(rest.unwrap_or_default()),
+        let (word, added) = if let Some(word) = self.rest.first_chunk::<8>() {
+            self.rest = &self.rest[REFILL as usize / 8..];
+            (u64::from_be_bytes(*word) >> (64 - REFILL), REFILL)
+        } else {
+            let (word, added) = last_word(self.rest);
+            self.rest = &self.rest[self.rest.len().min(REFILL as usize / 8)..];
+            (word, added)
         };
-        self.window = (self.window << REFILL) | word;
-        self.position += REFILL / 8;
-        self.bits += REFILL as i32;
+        self.window = self.window.wrapping_shl(added as u32) | word;
+        self.bits += added;
     }
 
     /// The next bit, which is 0 with a probability of `probability / 256`.
     #[inline(always)]
     pub(super) fn bit(&mut self, probability: u8) -> bool {
+        let (split, bit) = self.compare(probability);
+        if bit {
+            self.take_one(split);
+        } else {
+            self.take_zero(split);
+        }
+        bit
+    }
+
+    /// Where the range is divided, and whether the next bit is 1. It has to be taken by [`Self::take_one`] or
+    /// [`Self::take_zero`]; see [`branch`].
+    #[inline(always)]
+    pub(super) fn compare(&mut self, probability: u8) -> (u32, bool) {
         if self.bits < 0 {
             self.refill();
         }
         let split = (self.range * u32::from(probability)) >> 8;
-        let place = self.bits as u32 & 63;
-        let bit = (self.window >> place) as u32 > split;
-        let range = if bit {
-            self.window = self.window.wrapping_sub(u64::from(split + 1) << place);
-            self.range.wrapping_sub(split)
-        } else {
-            split + 1
-        };
+        (split, self.window.wrapping_shr(self.bits as u32) as u32 > split)
+    }
+
+    #[inline(always)]
+    pub(super) fn take_one(&mut self, split: u32) {
+        let taken = u64::from(split + 1).wrapping_shl(self.bits as u32);
+        self.window = self.window.wrapping_sub(taken);
+        self.normalise(self.range.wrapping_sub(split));
+    }
+
+    #[inline(always)]
+    pub(super) fn take_zero(&mut self, split: u32) {
+        self.normalise(split + 1);
+    }
+
+    #[inline(always)]
+    fn normalise(&mut self, range: u32) {
         let shift = range.leading_zeros().wrapping_sub(24);
         self.bits -= shift as i32;
-        self.range = (range << (shift & 31)).wrapping_sub(1);
-        bit
+        self.range = range.wrapping_shl(shift).wrapping_sub(1);
     }
 
     /// `value`, or `-value` where the next bit, as probable as not, is 1. Without a branch, since none could be foreseen.
@@ -73,11 +97,12 @@ impl<'a> BoolDecoder<'a> {
             self.refill();
         }
         let split = self.range >> 1;
-        let place = self.bits as u32 & 63;
-        let mask = (split.wrapping_sub((self.window >> place) as u32) as i32) >> 31;
+        let place = self.bits as u32;
+        let compared = self.window.wrapping_shr(place) as u32;
+        let mask = (split.wrapping_sub(compared) as i32) >> 31;
         self.bits -= 1;
         self.range = self.range.wrapping_add(mask as u32) | 1;
-        let taken = u64::from((split + 1) & mask as u32) << place;
+        let taken = u64::from((split + 1) & mask as u32).wrapping_shl(place);
         self.window = self.window.wrapping_sub(taken);
         (value ^ mask) - mask
     }
@@ -106,23 +131,43 @@ impl<'a> BoolDecoder<'a> {
         }
     }
 
-    /// Whether bits behind the end were taken, up to the one that a comparison now would begin with. An encoder writes two
-    /// bytes more than it needs, so whole data is not affected.
+    /// Whether a bit was compared with what lies behind the end. An encoder writes more than it needs, so that whole data does not
+    /// come to this.
     #[inline(always)]
-    pub(super) fn is_past_end(&self) -> bool {
-        8 * self.position as i64 - 8 - i64::from(self.bits) >= 8 * self.bytes.len() as i64
+    pub(super) fn has_ended(&self) -> bool {
+        self.bits >= ENDED / 2
     }
 }
 
-/// The first seven of a few bytes, filled up with zeros.
+/// Does one thing or another by the next bit. Where bits can be foreseen this is faster than [`BoolDecoder::bit`], which the
+/// compiler makes a choice between two values: here the processor goes on before it knows the bit.
+macro_rules! branch {
+    ($reader:ident, $probability:expr, $one:expr, $zero:expr) => {{
+        let (split, bit) = $reader.compare($probability);
+        if bit {
+            $reader.take_one(split);
+            $one
+        } else {
+            $reader.take_zero(split);
+            $zero
+        }
+    }};
+}
+pub(super) use branch;
+
+/// The first seven or fewer of a few bytes as a number, and the bits that they add; [`ENDED`] where there are none, since a
+/// comparison would now see what is not there. So does libwebp find the end.
 #[cold]
-fn last_word(rest: &[u8]) -> u64 {
-    let mut word = [0; 8];
-    word[1..]
-        .iter_mut()
-        .zip(rest)
-        .for_each(|(to, from)| *to = *from);
-    u64::from_be_bytes(word)
+#[inline(never)]
+fn last_word(rest: &[u8]) -> (u64, i32) {
+    let taken = &rest[..rest.len().min(REFILL as usize / 8)];
+    let word = taken
+        .iter()
+        .fold(0, |word, byte| (word << 8) | u64::from(*byte));
+    match taken.len() {
+        0 => (word, ENDED),
+        count => (word, 8 * count as i32),
+    }
 }
 
 #[cfg(test)]
@@ -215,21 +260,21 @@ mod tests {
             assert_eq!(decoder.bit(probability), bit, "{number}");
             assert_eq!(decoder.signed(3), if bit { -3 } else { 3 }, "{number}");
         }
-        assert!(!decoder.is_past_end());
+        assert!(!decoder.has_ended());
     }
 
     #[test]
-    fn the_end_is_noticed_when_its_last_bit_is_taken() {
+    fn the_end_is_noticed_when_a_bit_is_compared_with_what_is_not_there() {
         for length in 0..40usize {
             let bytes = vec![0; length];
             let mut decoder = BoolDecoder::new(&bytes);
-            for taken in 0..8 * length {
-                assert!(!decoder.is_past_end(), "{taken} of {length} bytes");
-                // At even probability, a zero takes one bit, but for the first one, which takes none.
+            // At even probability a zero takes one bit, but for the first one; a comparison sees eight.
+            for taken in 0..(8 * length).saturating_sub(6) {
+                assert!(!decoder.has_ended(), "{taken} of {length} bytes");
                 decoder.flag();
             }
             decoder.flag();
-            assert!(decoder.is_past_end(), "{length}");
+            assert!(decoder.has_ended(), "{length}");
         }
     }
 }

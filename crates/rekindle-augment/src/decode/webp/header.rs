@@ -98,7 +98,7 @@ impl<'a> Frame<'a> {
         let _keeps_probabilities = reader.flag();
         let probabilities = read_probabilities(&mut reader);
         let skip_probability = reader.flag().then(|| reader.literal(8) as u8);
-        if reader.is_past_end() {
+        if reader.has_ended() {
             return None;
         }
         Some(Self {
@@ -134,6 +134,8 @@ impl Segmentation {
     fn read(reader: &mut BoolDecoder) -> Self {
         let mut found = Self {
             is_on: reader.flag(),
+            // As libwebp, where a frame turns segments on and gives no values for them.
+            is_absolute: true,
             ..Self::default()
         };
         if !found.is_on {

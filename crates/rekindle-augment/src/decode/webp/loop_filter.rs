@@ -50,13 +50,11 @@ pub(super) fn smooth(edge: Edge, pixels: &mut Across, strength: FilterStrength) 
 fn smooth_simple(pixels: &mut Across, limit: i16) {
     let source = *pixels;
     for place in 0..16 {
-        let at = |row: usize| i16::from(source[row][place]);
-        let (p1, p0, q0, q1) = (at(2), at(3), at(4), at(5));
-        let step = common_step(3 * (q0 - p0) + signed_byte(p1 - q1));
-        let is_smoothed = 4 * (p0 - q0).abs() + (p1 - q1).abs() <= limit;
-        let keep = -i16::from(is_smoothed);
-        pixels[3][place] = byte(p0 + (step[1] & keep));
-        pixels[4][place] = byte(q0 - (step[0] & keep));
+        let [_, _, p1, p0, q0, q1, _, _] = column(&source, place);
+        let [down, up] = common_step(3 * (q0 - p0) + signed_byte(p1 - q1));
+        let keep = mask(is_step_small(p1, p0, q0, q1, limit));
+        pixels[3][place] = byte(p0 + (up & keep));
+        pixels[4][place] = byte(q0 - (down & keep));
     }
 }
 
@@ -65,15 +63,15 @@ fn smooth_simple(pixels: &mut Across, limit: i16) {
 fn smooth_inner(pixels: &mut Across, limit: i16, strength: FilterStrength) {
     let source = *pixels;
     for place in 0..16 {
-        let at = |row: usize| i16::from(source[row][place]);
-        let (p1, p0, q0, q1) = (at(2), at(3), at(4), at(5));
-        let keep = smoothed(at, limit, strength);
-        let detail = detailed(at, strength);
-        let step = common_step(3 * (q0 - p0) + (signed_byte(p1 - q1) & detail));
-        let outer = ((step[0] + 1) >> 1) & !detail & keep;
+        let around = column(&source, place);
+        let [_, _, p1, p0, q0, q1, _, _] = around;
+        let keep = mask(is_smoothed(around, limit, strength.interior));
+        let detail = mask(is_detail(around, strength.detail));
+        let [down, up] = common_step(3 * (q0 - p0) + (signed_byte(p1 - q1) & detail));
+        let outer = ((down + 1) >> 1) & !detail & keep;
         pixels[2][place] = byte(p1 + outer);
-        pixels[3][place] = byte(p0 + (step[1] & keep));
-        pixels[4][place] = byte(q0 - (step[0] & keep));
+        pixels[3][place] = byte(p0 + (up & keep));
+        pixels[4][place] = byte(q0 - (down & keep));
         pixels[5][place] = byte(q1 - outer);
     }
 }
@@ -83,53 +81,71 @@ fn smooth_inner(pixels: &mut Across, limit: i16, strength: FilterStrength) {
 fn smooth_outer(pixels: &mut Across, limit: i16, strength: FilterStrength) {
     let source = *pixels;
     for place in 0..16 {
-        let at = |row: usize| i16::from(source[row][place]);
-        let (p2, p1, p0, q0, q1, q2) = (at(1), at(2), at(3), at(4), at(5), at(6));
-        let keep = smoothed(at, limit, strength);
-        let detail = detailed(at, strength);
+        let around = column(&source, place);
+        let [_, p2, p1, p0, q0, q1, q2, _] = around;
+        let keep = mask(is_smoothed(around, limit, strength.interior));
+        let detail = mask(is_detail(around, strength.detail));
         let sum = 3 * (q0 - p0) + signed_byte(p1 - q1);
-        let step = common_step(sum);
-        let weight = signed_byte(sum);
-        let part = |factor: i16| (factor * weight + 63) >> 7;
-        let choose = |plain: i16, of_detail: i16| {
-            ((plain & !detail) | (of_detail & detail)) & keep
-        };
-        let (below, above) = (choose(part(27), step[1]), choose(part(27), step[0]));
-        let (second, third) = (choose(part(18), 0), choose(part(9), 0));
+        let [down, up] = common_step(sum);
+        // Details change by the common step, anything else by parts of the sum that fall off.
+        let sum = signed_byte(sum);
+        let first = ((27 * sum + 63) >> 7) & !detail;
+        let second = ((18 * sum + 63) >> 7) & !detail & keep;
+        let third = ((9 * sum + 63) >> 7) & !detail & keep;
+        let (up, down) = ((first | (up & detail)) & keep, (first | (down & detail)) & keep);
         pixels[1][place] = byte(p2 + third);
         pixels[2][place] = byte(p1 + second);
-        pixels[3][place] = byte(p0 + below);
-        pixels[4][place] = byte(q0 - above);
+        pixels[3][place] = byte(p0 + up);
+        pixels[4][place] = byte(q0 - down);
         pixels[5][place] = byte(q1 - second);
         pixels[6][place] = byte(q2 - third);
     }
 }
 
-/// All bits where no step between neighbours is too large to come from coding.
+/// The pixels across an edge at one place: `p3` to `p0` before it, `q0` to `q3` behind it.
 #[inline(always)]
-fn smoothed(at: impl Fn(usize) -> i16, limit: i16, strength: FilterStrength) -> i16 {
-    let is_near = |a: usize, b: usize| (at(a) - at(b)).abs() <= strength.interior;
-    let is_smoothed = (4 * (at(3) - at(4)).abs() + (at(2) - at(5)).abs() <= limit)
-        & is_near(0, 1)
-        & is_near(1, 2)
-        & is_near(2, 3)
-        & is_near(7, 6)
-        & is_near(6, 5)
-        & is_near(5, 4);
-    -i16::from(is_smoothed)
+fn column(pixels: &Across, place: usize) -> [i16; 8] {
+    let mut column = [0; 8];
+    for (value, row) in column.iter_mut().zip(pixels) {
+        *value = i16::from(row[place]);
+    }
+    column
 }
 
-/// All bits where a step next to the edge is a detail of the picture.
+/// All bits, or none.
 #[inline(always)]
-fn detailed(at: impl Fn(usize) -> i16, strength: FilterStrength) -> i16 {
-    let is_far = |a: usize, b: usize| (at(a) - at(b)).abs() > strength.detail;
-    -i16::from(is_far(2, 3) | is_far(5, 4))
+fn mask(is: bool) -> i16 {
+    -i16::from(is)
+}
+
+/// Whether the step across the edge is small enough to come from coding.
+#[inline(always)]
+fn is_step_small(p1: i16, p0: i16, q0: i16, q1: i16, limit: i16) -> bool {
+    4 * (p0 - q0).abs() + (p1 - q1).abs() <= limit
+}
+
+/// Whether all steps are.
+#[inline(always)]
+fn is_smoothed([p3, p2, p1, p0, q0, q1, q2, q3]: [i16; 8], limit: i16, interior: i16) -> bool {
+    is_step_small(p1, p0, q0, q1, limit)
+        & ((p3 - p2).abs() <= interior)
+        & ((p2 - p1).abs() <= interior)
+        & ((p1 - p0).abs() <= interior)
+        & ((q3 - q2).abs() <= interior)
+        & ((q2 - q1).abs() <= interior)
+        & ((q1 - q0).abs() <= interior)
+}
+
+/// Whether a step next to the edge belongs to the picture.
+#[inline(always)]
+fn is_detail([_, _, p1, p0, q0, q1, _, _]: [i16; 8], most: i16) -> bool {
+    ((p1 - p0).abs() > most) | ((q1 - q0).abs() > most)
 }
 
 /// What the pixels next to an edge change by: the one behind it goes down by the first, the one before it up by the second.
 #[inline(always)]
 fn common_step(sum: i16) -> [i16; 2] {
-    [4, 3].map(|rounding| ((sum + rounding) >> 3).clamp(-16, 15))
+    [((sum + 4) >> 3).clamp(-16, 15), ((sum + 3) >> 3).clamp(-16, 15)]
 }
 
 #[inline(always)]

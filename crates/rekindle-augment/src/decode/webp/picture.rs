@@ -106,7 +106,10 @@ fn decode_rows(frame: &Frame, part: &Part, output: &mut [u8]) -> Result<(), Ends
                 }
                 let above = column.pixels;
                 let right = match columns.get(number + 1) {
-                    Some(next) => std::array::from_fn(|place| next.pixels.luma[place]),
+                    Some(Column { pixels, .. }) => {
+                        let [a, b, c, d, ..] = pixels.luma;
+                        [a, b, c, d]
+                    }
                     None => [above.luma[15]; 4],
                 };
                 let edges = Edges {
@@ -132,7 +135,7 @@ fn decode_rows(frame: &Frame, part: &Part, output: &mut [u8]) -> Result<(), Ends
                 }
             }
         }
-        if modes.is_past_end() || coefficients.is_past_end() {
+        if modes.has_ended() || coefficients.has_ended() {
             return Err(EndsEarly);
         }
         if frame.filter != FilterKind::None {

@@ -70,11 +70,11 @@ impl Work {
     /// The macroblock's rows of luma.
     #[inline(always)]
     pub(super) fn luma_rows(&self) -> [[u8; 16]; 16] {
-        std::array::from_fn(|row| {
-            let mut pixels = [0; 16];
-            pixels.copy_from_slice(&self.luma[row + 1][LEFT..LEFT + 16]);
-            pixels
-        })
+        let mut rows = [[0; 16]; 16];
+        for (row, pixels) in rows.iter_mut().zip(&self.luma[1..]) {
+            row.copy_from_slice(&pixels[LEFT..LEFT + 16]);
+        }
+        rows
     }
 
     /// The macroblock's rows of chroma, U beside V.
@@ -117,11 +117,12 @@ impl Work {
                 }
                 for (number, mode) in modes.iter().enumerate() {
                     let (row, column) = (4 * (number / 4), 4 * (number % 4));
-                    let block = predict_subblock(*mode, self.around(row, column));
-                    for (down, mut pixels) in block.into_iter().enumerate() {
-                        add(&mut pixels, &rows[row + down][column..column + 4]);
-                        self.luma[row + down + 1][LEFT + column..LEFT + column + 4]
-                            .copy_from_slice(&pixels);
+                    let around = Around::new(self.around(row, column));
+                    let block = predict_subblock(*mode, &around);
+                    let places = self.luma[row + 1..row + 5].iter_mut();
+                    for ((place, mut pixels), residuals) in places.zip(block).zip(&rows[row..]) {
+                        add(&mut pixels, &residuals[column..column + 4]);
+                        place[LEFT + column..LEFT + column + 4].copy_from_slice(&pixels);
                     }
                 }
             }
@@ -161,46 +162,51 @@ impl Work {
 
     #[inline(always)]
     fn predict_luma(&mut self, mode: Whole, edges: Edges) {
-        let left: [u8; 17] = std::array::from_fn(|row| self.luma[row][LEFT - 1]);
         let mut above = [0; 16];
         above.copy_from_slice(&self.luma[0][LEFT..LEFT + 16]);
-        let mean = match mode {
-            Whole::Mean => mean(&above, &left[1..], edges),
-            _ => 0,
-        };
-        for (row, left_pixel) in self.luma[1..].iter_mut().zip(&left[1..]) {
+        let corner = self.luma[0][LEFT - 1];
+        let mut mean = 0;
+        if mode == Whole::Mean {
+            let mut left = [0; 16];
+            for (pixel, row) in left.iter_mut().zip(&self.luma[1..]) {
+                *pixel = row[LEFT - 1];
+            }
+            mean = mean_of(&above, &left, edges);
+        }
+        for row in &mut self.luma[1..] {
+            let left = row[LEFT - 1];
             let row = &mut row[LEFT..LEFT + 16];
             match mode {
                 Whole::Mean => row.fill(mean),
                 Whole::Vertical => row.copy_from_slice(&above),
-                Whole::Horizontal => row.fill(*left_pixel),
-                Whole::TrueMotion => true_motion(row, &above, *left_pixel, left[0]),
+                Whole::Horizontal => row.fill(left),
+                Whole::TrueMotion => true_motion(row, &above, left, corner),
             }
         }
     }
 
     #[inline(always)]
     fn predict_chroma(&mut self, mode: Whole, edges: Edges) {
-        let left = self.chroma_left;
-        let above = self.chroma[0];
-        let means = match mode {
-            Whole::Mean => [0, 1].map(|plane: usize| {
-                let left: [u8; 8] = std::array::from_fn(|row| left[row + 1][plane]);
-                mean(&above[8 * plane..8 * plane + 8], &left, edges)
-            }),
-            _ => [0; 2],
-        };
-        for (row, left_pixels) in self.chroma[1..].iter_mut().zip(&left[1..]) {
-            for plane in 0..2 {
-                let columns = 8 * plane..8 * plane + 8;
-                let (row, above) = (&mut row[columns.clone()], &above[columns]);
+        for plane in 0..2 {
+            let columns = 8 * plane..8 * plane + 8;
+            let mut above = [0; 8];
+            above.copy_from_slice(&self.chroma[0][columns.clone()]);
+            let corner = self.chroma_left[0][plane];
+            let mut mean = 0;
+            if mode == Whole::Mean {
+                let mut left = [0; 8];
+                for (pixel, pixels) in left.iter_mut().zip(&self.chroma_left[1..]) {
+                    *pixel = pixels[plane];
+                }
+                mean = mean_of(&above, &left, edges);
+            }
+            for (row, left) in self.chroma[1..].iter_mut().zip(&self.chroma_left[1..]) {
+                let row = &mut row[columns.clone()];
                 match mode {
-                    Whole::Mean => row.fill(means[plane]),
-                    Whole::Vertical => row.copy_from_slice(above),
-                    Whole::Horizontal => row.fill(left_pixels[plane]),
-                    Whole::TrueMotion => {
-                        true_motion(row, above, left_pixels[plane], left[0][plane]);
-                    }
+                    Whole::Mean => row.fill(mean),
+                    Whole::Vertical => row.copy_from_slice(&above),
+                    Whole::Horizontal => row.fill(left[plane]),
+                    Whole::TrueMotion => true_motion(row, &above, left[plane], corner),
                 }
             }
         }
@@ -221,16 +227,25 @@ impl Work {
 
 /// The mean of the pixels that lie in the picture.
 #[inline(always)]
-fn mean(above: &[u8], left: &[u8], edges: Edges) -> u8 {
-    let sum = |pixels: &[u8]| pixels.iter().map(|pixel| u32::from(*pixel)).sum::<u32>();
-    let count = above.len() as u32;
+fn mean_of<const N: usize>(above: &[u8; N], left: &[u8; N], edges: Edges) -> u8 {
+    let (above, left) = (sum(above), sum(left));
+    let count = N as u32;
     let value = match (edges.is_first_row, edges.is_first_column) {
         (true, true) => 128,
-        (true, false) => (sum(left) + count / 2) / count,
-        (false, true) => (sum(above) + count / 2) / count,
-        (false, false) => (sum(above) + sum(left) + count) / (2 * count),
+        (true, false) => (left + count / 2) / count,
+        (false, true) => (above + count / 2) / count,
+        (false, false) => (above + left + count) / (2 * count),
     };
     value as u8
+}
+
+#[inline(always)]
+fn sum(pixels: &[u8]) -> u32 {
+    let mut sum = 0;
+    for pixel in pixels {
+        sum += u32::from(*pixel);
+    }
+    sum
 }
 
 #[inline(always)]
@@ -248,81 +263,132 @@ fn add(pixels: &mut [u8], residuals: &[i16]) {
     }
 }
 
-/// Predicts a block from the pixels around it, which go from the lowest left one over the corner to the last one above.
-///
-/// Most modes follow a direction: rows or columns of the block are parts of the smoothed border.
+/// The pixels around a block, from the lowest left one over the corner to the last one above, and their means.
+struct Around {
+    pixels: [u8; 13],
+    /// Of each pixel and the next one.
+    twos: [u8; 12],
+    /// Of each pixel and the two behind it, of which the next one counts twice.
+    threes: [u8; 11],
+}
+
+/// The corner's place in [`Around`].
+const CORNER: usize = 4;
+
+impl Around {
+    #[inline(always)]
+    fn new(pixels: [u8; 13]) -> Self {
+        let mut around = Self {
+            pixels,
+            twos: [0; 12],
+            threes: [0; 11],
+        };
+        for (place, two) in around.twos.iter_mut().enumerate() {
+            *two = mean_of_two(pixels[place], pixels[place + 1]);
+        }
+        for (place, three) in around.threes.iter_mut().enumerate() {
+            *three = mean_of_three(pixels[place], pixels[place + 1], pixels[place + 2]);
+        }
+        around
+    }
+
+    /// Four means of two, from this place on.
+    #[inline(always)]
+    fn two(&self, place: usize) -> [u8; 4] {
+        let twos = &self.twos[place..place + 4];
+        [twos[0], twos[1], twos[2], twos[3]]
+    }
+
+    /// Four means of three, from this place on.
+    #[inline(always)]
+    fn three(&self, place: usize) -> [u8; 4] {
+        let threes = &self.threes[place..place + 4];
+        [threes[0], threes[1], threes[2], threes[3]]
+    }
+}
+
 #[inline(always)]
-fn predict_subblock(mode: Subblock, around: [u8; 13]) -> [[u8; 4]; 4] {
-    const CORNER: usize = 4;
-    let pixel = |place: usize| u16::from(around[place]);
-    // Of two and of three neighbours, the first of which is given.
-    let two = |place: usize| ((pixel(place) + pixel(place + 1) + 1) >> 1) as u8;
-    let three =
-        |place: usize| ((pixel(place) + 2 * pixel(place + 1) + pixel(place + 2) + 2) >> 2) as u8;
-    let threes = |place: usize| [0, 1, 2, 3].map(|step| three(place + step));
-    let twos = |place: usize| [0, 1, 2, 3].map(|step| two(place + step));
-    let left = [3, 2, 1, 0].map(|place: usize| around[place]);
+fn mean_of_two(a: u8, b: u8) -> u8 {
+    ((u16::from(a) + u16::from(b) + 1) >> 1) as u8
+}
+
+#[inline(always)]
+fn mean_of_three(a: u8, b: u8, c: u8) -> u8 {
+    ((u16::from(a) + 2 * u16::from(b) + u16::from(c) + 2) >> 2) as u8
+}
+
+/// Predicts a block. Most modes follow a direction: its rows are parts of the smoothed border.
+#[inline(always)]
+fn predict_subblock(mode: Subblock, around: &Around) -> [[u8; 4]; 4] {
+    let Around {
+        pixels,
+        twos,
+        threes,
+    } = around;
     match mode {
         Subblock::Mean => {
-            let above = (CORNER + 1..CORNER + 5).map(pixel).sum::<u16>();
-            let left = (0..4).map(pixel).sum::<u16>();
-            [[((above + left + 4) >> 3) as u8; 4]; 4]
+            let sum = sum(&pixels[..CORNER]) + sum(&pixels[CORNER + 1..CORNER + 5]);
+            [[((sum + 4) >> 3) as u8; 4]; 4]
         }
-        Subblock::TrueMotion => left.map(|left| {
-            let mut row = [0; 4];
-            true_motion(&mut row, &around[CORNER + 1..CORNER + 5], left, around[CORNER]);
-            row
-        }),
-        Subblock::Vertical => [threes(CORNER); 4],
+        Subblock::TrueMotion => {
+            let mut block = [[0; 4]; 4];
+            for (row, left) in block.iter_mut().rev().zip(pixels) {
+                true_motion(row, &pixels[CORNER + 1..CORNER + 5], *left, pixels[CORNER]);
+            }
+            block
+        }
+        Subblock::Vertical => [around.three(CORNER); 4],
         Subblock::Horizontal => {
-            let last = ((pixel(1) + 3 * pixel(0) + 2) >> 2) as u8;
-            [three(2), three(1), three(0), last].map(|value| [value; 4])
+            let last = mean_of_three(pixels[1], pixels[0], pixels[0]);
+            [[threes[2]; 4], [threes[1]; 4], [threes[0]; 4], [last; 4]]
         }
-        Subblock::RightDown => [3, 2, 1, 0].map(threes),
+        Subblock::RightDown => [
+            around.three(3),
+            around.three(2),
+            around.three(1),
+            around.three(0),
+        ],
         Subblock::LeftDown => {
-            let last = ((pixel(11) + 3 * pixel(12) + 2) >> 2) as u8;
-            let [a, b, c] = [5, 6, 7].map(threes);
-            [a, b, c, [c[1], c[2], c[3], last]]
+            let last = mean_of_three(pixels[11], pixels[12], pixels[12]);
+            let [_, b, c, d] = around.three(7);
+            [
+                around.three(5),
+                around.three(6),
+                around.three(7),
+                [b, c, d, last],
+            ]
         }
         Subblock::VerticalRight => {
-            let (even, odd) = (twos(CORNER), threes(3));
+            let (even, odd) = (around.two(CORNER), around.three(3));
             [
                 even,
                 odd,
-                [three(2), even[0], even[1], even[2]],
-                [three(1), odd[0], odd[1], odd[2]],
+                [threes[2], even[0], even[1], even[2]],
+                [threes[1], odd[0], odd[1], odd[2]],
             ]
         }
         Subblock::VerticalLeft => {
-            let (even, odd) = (twos(5), threes(5));
+            let (even, odd) = (around.two(5), around.three(5));
             [
                 even,
                 odd,
-                [even[1], even[2], even[3], three(9)],
-                [odd[1], odd[2], odd[3], three(10)],
+                [even[1], even[2], even[3], threes[9]],
+                [odd[1], odd[2], odd[3], threes[10]],
             ]
         }
-        Subblock::HorizontalDown => {
-            let row = |place: usize| [two(place), three(place)];
-            let (a, b, c, d) = (row(3), row(2), row(1), row(0));
-            [
-                [a[0], a[1], three(4), three(5)],
-                [b[0], b[1], a[0], a[1]],
-                [c[0], c[1], b[0], b[1]],
-                [d[0], d[1], c[0], c[1]],
-            ]
-        }
+        Subblock::HorizontalDown => [
+            [twos[3], threes[3], threes[4], threes[5]],
+            [twos[2], threes[2], twos[3], threes[3]],
+            [twos[1], threes[1], twos[2], threes[2]],
+            [twos[0], threes[0], twos[1], threes[1]],
+        ],
         Subblock::HorizontalUp => {
-            let [i, j, k, l] = [3, 2, 1, 0].map(pixel);
-            let two = |a: u16, b: u16| ((a + b + 1) >> 1) as u8;
-            let three = |a: u16, b: u16, c: u16| ((a + 2 * b + c + 2) >> 2) as u8;
-            let (a, b, c) = (two(i, j), two(j, k), two(k, l));
-            let (d, e, f) = (three(i, j, k), three(j, k, l), three(k, l, l));
-            let last = l as u8;
+            let last = pixels[0];
+            let end = mean_of_three(pixels[1], last, last);
             [
-                [a, d, b, e],
-                [b, e, c, f],
-                [c, f, last, last],
+                [twos[2], threes[1], twos[1], threes[0]],
+                [twos[1], threes[0], twos[0], end],
+                [twos[0], end, last, last],
                 [last; 4],
             ]
         }

@@ -4,7 +4,7 @@
 //!
 //! Source: RFC 6386, section 13.
 
-use super::bool_decoder::BoolDecoder;
+use super::bool_decoder::{BoolDecoder, branch};
 use super::header::{BlockProbabilities, Segment, Steps};
 use super::transform::inverse_walsh_hadamard;
 
@@ -96,25 +96,8 @@ const PLACES: [Place; 24] = {
     places
 };
 
-/// Row and column of the coefficients of a block, in the order of the data.
-const ZIGZAG: [(usize, usize); 16] = [
-    (0, 0),
-    (0, 1),
-    (1, 0),
-    (2, 0),
-    (1, 1),
-    (0, 2),
-    (0, 3),
-    (1, 2),
-    (2, 1),
-    (3, 0),
-    (3, 1),
-    (2, 2),
-    (1, 3),
-    (2, 3),
-    (3, 2),
-    (3, 3),
-];
+/// Where the coefficients of a block lie, in the order of the data: 16 times the row, and the column.
+const ZIGZAG: [u8; 16] = [0, 1, 16, 32, 17, 2, 3, 18, 33, 48, 49, 34, 19, 35, 50, 51];
 
 /// Reads a macroblock's coefficients into rows of zeros.
 #[inline(always)]
@@ -130,11 +113,11 @@ pub(super) fn read(
     let mut contents = [Content::Zero; GROUPS];
     let (mut kind, mut steps, mut first) = (BlockKind::Luma, segment.luma, 0);
     if !has_block_modes {
-        let mut block = [[0i16; 4]; 4];
+        let mut block = [[0i16; 16]; 4];
         let context = usize::from(above.luma_dc + left.luma_dc);
         let of_kind = &probabilities[BlockKind::LumaDc as usize];
-        let write = |place: (usize, usize), value| block[place.0][place.1] = value;
-        let count = read_block(reader, of_kind, context, segment.luma_dc, 0, write);
+        let values = block.as_flattened_mut();
+        let count = read_block(reader, of_kind, context, segment.luma_dc, 0, values);
         (above.luma_dc, left.luma_dc) = (u8::from(count > 0), u8::from(count > 0));
         if count > 0 {
             for (down, values) in inverse_walsh_hadamard(&block).into_iter().enumerate() {
@@ -156,11 +139,9 @@ pub(super) fn read(
         let of_above = &mut above.blocks[usize::from(place.above) & 7];
         let of_left = &mut left.blocks[usize::from(place.left) & 7];
         let context = usize::from(*of_above + *of_left);
-        let write = |place: (usize, usize), value| {
-            rows[row + place.0][(column + place.1) & 15] = value;
-        };
         let of_kind = &probabilities[kind as usize];
-        let count = read_block(reader, of_kind, context, steps, first, write);
+        let values = &mut rows.as_flattened_mut()[16 * row + column..];
+        let count = read_block(reader, of_kind, context, steps, first, values);
         (*of_above, *of_left) = (u8::from(count > first), u8::from(count > first));
         let content = match count {
             0 => Content::Zero,
@@ -182,14 +163,16 @@ fn read_block(
     context: usize,
     steps: Steps,
     first: usize,
-    mut write: impl FnMut((usize, usize), i16),
+    values: &mut [i16],
 ) -> usize {
     // A copy, which the compiler can keep in registers.
     let mut reader = *shared;
     let mut number = first;
     let mut branches = &probabilities[number][context];
-    'block: while number < 16 && reader.bit(branches[0]) {
-        while !reader.bit(branches[1]) {
+    'block: while number < 16 {
+        branch!(reader, branches[0], {}, break 'block);
+        loop {
+            branch!(reader, branches[1], break, {});
             number += 1;
             if number == 16 {
                 break 'block;
@@ -197,16 +180,23 @@ fn read_block(
             branches = &probabilities[number][0];
         }
         let next = &probabilities[number + 1];
-        let value = if reader.bit(branches[2]) {
-            let value = read_large(&mut reader, branches);
-            branches = &next[2];
-            value
-        } else {
-            branches = &next[1];
-            1
-        };
+        let value = branch!(
+            reader,
+            branches[2],
+            {
+                let value = read_large(&mut reader, branches);
+                branches = &next[2];
+                value
+            },
+            {
+                branches = &next[1];
+                1
+            }
+        );
         let value = reader.signed(value) * steps[usize::from(number > 0)];
-        write(ZIGZAG[number], value as i16);
+        if let Some(place) = values.get_mut(usize::from(ZIGZAG[number])) {
+            *place = value as i16;
+        }
         number += 1;
     }
     *shared = reader;

@@ -3,9 +3,12 @@
 //! Owns: one row of macroblocks and the rows above it that are still needed, small enough for the cache; where a macroblock lies
 //! in it, and the way of its edges to the filters.
 
+use pulp::bytemuck::cast;
+
 use super::header::{FilterKind, FilterStrength};
 use super::loop_filter::{Across, Edge, smooth};
 use super::predict::Work;
+use crate::decode::planes::exchange;
 
 /// Rows of the macroblocks above that are kept: the filters reach three pixels up, and colours are enlarged with the row above.
 pub(super) const KEPT: usize = 8;
@@ -162,9 +165,13 @@ impl Strip {
         };
         let mut columns = [[0u8; 16]; 24];
         for (part, turned) in columns.as_chunks_mut::<8>().0.iter_mut().enumerate() {
-            *turned = turn(std::array::from_fn(|row| {
-                [row, row + 8].map(|row| plane.load::<8>(at(plane, row, part)))
-            }));
+            let mut rows = [[[0; 8]; 2]; 8];
+            for (row, blocks) in rows.iter_mut().enumerate() {
+                for (half, pixels) in blocks.iter_mut().enumerate() {
+                    *pixels = plane.load(at(plane, row + 8 * half, part));
+                }
+            }
+            *turned = turn(rows);
         }
         if outer {
             smooth_at(&mut columns, 0, outer_edge, strength);
@@ -198,12 +205,13 @@ impl Strip {
         };
         let mut columns = [[0u8; 16]; 16];
         for (part, turned) in columns.as_chunks_mut::<8>().0.iter_mut().enumerate() {
-            *turned = turn(std::array::from_fn(|row| {
-                [0, 1].map(|number: usize| {
-                    let plane = &planes[number];
-                    plane.load::<8>(at(plane, row, part))
-                })
-            }));
+            let mut rows = [[[0; 8]; 2]; 8];
+            for (row, blocks) in rows.iter_mut().enumerate() {
+                for (plane, pixels) in planes.iter().zip(blocks) {
+                    *pixels = plane.load(at(plane, row, part));
+                }
+            }
+            *turned = turn(rows);
         }
         if outer {
             smooth_at(&mut columns, 0, Edge::Outer, strength);
@@ -239,8 +247,10 @@ impl Strip {
                 continue;
             }
             let start = plane.at(KEPT + row - 4, 16 * column);
-            let mut across: Across =
-                std::array::from_fn(|row| plane.load(start + row * plane.stride));
+            let mut across: Across = [[0; 16]; 8];
+            for (row, pixels) in across.iter_mut().enumerate() {
+                *pixels = plane.load(start + row * plane.stride);
+            }
             smooth(edge, &mut across, strength);
             for (row, pixels) in across.iter().enumerate().take(7).skip(1) {
                 plane.store(start + row * plane.stride, pixels);
@@ -263,10 +273,11 @@ impl Strip {
             }
             let start = u_plane.at(KEPT + row - 4, 8 * column);
             let stride = u_plane.stride;
-            let mut across: Across = std::array::from_fn(|row| {
+            let mut across: Across = [[0; 16]; 8];
+            for (row, pixels) in across.iter_mut().enumerate() {
                 let at = start + row * stride;
-                joined(&u_plane.load(at), &v_plane.load(at))
-            });
+                *pixels = joined(u_plane.load(at), v_plane.load(at));
+            }
             smooth(edge, &mut across, strength);
             for (row, pixels) in across.iter().enumerate().take(7).skip(1) {
                 let (u, v) = halves(pixels);
@@ -287,58 +298,56 @@ fn smooth_at(rows: &mut [[u8; 16]], first: usize, edge: Edge, strength: FilterSt
 
 #[inline(always)]
 fn halves(pixels: &[u8; 16]) -> ([u8; 8], [u8; 8]) {
-    (
-        std::array::from_fn(|place| pixels[place]),
-        std::array::from_fn(|place| pixels[place + 8]),
-    )
+    let [first, second]: [[u8; 8]; 2] = cast(*pixels);
+    (first, second)
 }
 
 #[inline(always)]
-fn joined(first: &[u8; 8], second: &[u8; 8]) -> [u8; 16] {
-    std::array::from_fn(|place| if place < 8 { first[place] } else { second[place - 8] })
+fn joined(first: [u8; 8], second: [u8; 8]) -> [u8; 16] {
+    cast([first, second])
 }
 
 /// The eight columns of two blocks of 8 by 8 pixels, those of the first block beside those of the second.
 #[inline(always)]
 fn turn(rows: [[[u8; 8]; 2]; 8]) -> [[u8; 16]; 8] {
-    let columns = transpose(rows.map(|blocks| blocks.map(u64::from_le_bytes)));
-    columns.map(|[first, second]| joined(&first.to_le_bytes(), &second.to_le_bytes()))
+    let mut numbers = [[0; 2]; 8];
+    for (numbers, [first, second]) in numbers.iter_mut().zip(rows) {
+        *numbers = [u64::from_le_bytes(first), u64::from_le_bytes(second)];
+    }
+    let mut columns = [[0; 16]; 8];
+    for (column, [first, second]) in columns.iter_mut().zip(transpose(numbers)) {
+        *column = joined(first.to_le_bytes(), second.to_le_bytes());
+    }
+    columns
 }
 
 /// The rows of two blocks from what [`turn`] made of them.
 #[inline(always)]
 fn turn_back(columns: &[[u8; 16]; 8]) -> [[[u8; 8]; 2]; 8] {
-    let rows = transpose(columns.map(|column| {
-        let (first, second) = halves(&column);
-        [u64::from_le_bytes(first), u64::from_le_bytes(second)]
-    }));
-    rows.map(|blocks| blocks.map(u64::to_le_bytes))
+    let mut numbers = [[0; 2]; 8];
+    for (numbers, column) in numbers.iter_mut().zip(columns) {
+        let (first, second) = halves(column);
+        *numbers = [u64::from_le_bytes(first), u64::from_le_bytes(second)];
+    }
+    let mut rows = [[[0; 8]; 2]; 8];
+    for (blocks, [first, second]) in rows.iter_mut().zip(transpose(numbers)) {
+        *blocks = [first.to_le_bytes(), second.to_le_bytes()];
+    }
+    rows
 }
 
 /// Rows for columns in two blocks of 8 by 8 bytes, where a number is a row, its first byte the lowest.
 ///
 /// Quarters of 4 by 4 bytes change places, then those of 2 by 2 inside of them, then single bytes.
 #[inline(always)]
-fn transpose(mut rows: [[u64; 2]; 8]) -> [[u64; 2]; 8] {
-    for (distance, mask) in [
-        (4, 0x0000_0000_ffff_ffff_u64),
-        (2, 0x0000_ffff_0000_ffff),
-        (1, 0x00ff_00ff_00ff_00ff),
-    ] {
-        let shift = 8 * distance;
-        for upper in 0..8 {
-            if upper & distance != 0 {
-                continue;
-            }
-            let lower = upper + distance;
-            for block in 0..2 {
-                let (above, below) = (rows[upper][block], rows[lower][block]);
-                rows[upper][block] = (above & mask) | ((below & mask) << shift);
-                rows[lower][block] = ((above >> shift) & mask) | (below & !mask);
-            }
-        }
-    }
-    rows
+fn transpose([a, b, c, d, e, f, g, h]: [[u64; 2]; 8]) -> [[u64; 2]; 8] {
+    let ((a, e), (b, f)) = (exchange::<32, 2>(a, e), exchange::<32, 2>(b, f));
+    let ((c, g), (d, h)) = (exchange::<32, 2>(c, g), exchange::<32, 2>(d, h));
+    let ((a, c), (b, d)) = (exchange::<16, 2>(a, c), exchange::<16, 2>(b, d));
+    let ((e, g), (f, h)) = (exchange::<16, 2>(e, g), exchange::<16, 2>(f, h));
+    let ((a, b), (c, d)) = (exchange::<8, 2>(a, b), exchange::<8, 2>(c, d));
+    let ((e, f), (g, h)) = (exchange::<8, 2>(e, f), exchange::<8, 2>(g, h));
+    [a, b, c, d, e, f, g, h]
 }
 
 #[cfg(test)]

@@ -12,28 +12,39 @@ use super::residual::Content;
 /// Four rows of four blocks side by side.
 type Group = [[i16; 16]; 4];
 
-/// The DC coefficients of all luma blocks from the block that they are coded as.
+/// The DC coefficients of all luma blocks from the block that they are coded as, the first four values of each row.
 ///
 /// Source: RFC 6386, section 14.3.
-pub(super) fn inverse_walsh_hadamard(block: &[[i16; 4]; 4]) -> [[i16; 4]; 4] {
-    let pass = |[a, b, c, d]: [i32; 4], rounding: i32| {
-        let (sum, difference) = (a + d + rounding, a - d + rounding);
-        let (inner_sum, inner_difference) = (b + c, b - c);
-        [
-            sum + inner_sum,
-            difference + inner_difference,
-            sum - inner_sum,
-            difference - inner_difference,
-        ]
-    };
+#[inline(always)]
+pub(super) fn inverse_walsh_hadamard(block: &[[i16; 16]; 4]) -> [[i16; 4]; 4] {
     let mut rows = [[0; 4]; 4];
-    for across in 0..4 {
-        let column = pass(block.map(|row| i32::from(row[across])), 0);
-        for (row, value) in rows.iter_mut().zip(column) {
-            row[across] = value;
+    for column in 0..4 {
+        let [a, b, c, d] = block;
+        let values = [a[column], b[column], c[column], d[column]];
+        for (row, value) in rows.iter_mut().zip(walsh_hadamard(values, 0)) {
+            row[column] = value;
         }
     }
-    rows.map(|row| pass(row, 3).map(|value| (value >> 3) as i16))
+    let mut result = [[0; 4]; 4];
+    for (result, row) in result.iter_mut().zip(rows) {
+        for (result, value) in result.iter_mut().zip(walsh_hadamard(row, 3)) {
+            *result = (value >> 3) as i16;
+        }
+    }
+    result
+}
+
+#[inline(always)]
+fn walsh_hadamard<T: Into<i32>>([a, b, c, d]: [T; 4], rounding: i32) -> [i32; 4] {
+    let (a, b, c, d) = (a.into() + rounding, b.into(), c.into(), d.into());
+    let (outer_sum, outer_difference) = (a + d, a - d);
+    let (inner_sum, inner_difference) = (b + c, b - c);
+    [
+        outer_sum + inner_sum,
+        outer_difference + inner_difference,
+        outer_sum - inner_sum,
+        outer_difference - inner_difference,
+    ]
 }
 
 /// Turns coefficients into residuals, in their places.
@@ -42,9 +53,10 @@ pub(super) fn inverse_transform(rows: &mut Group, content: Content) {
     match content {
         Content::Zero => {}
         Content::Dc => {
-            let first: [i16; 4] = std::array::from_fn(|block| rows[0][4 * block]);
-            let row: [i16; 16] =
-                std::array::from_fn(|column| first[column / 4].wrapping_add(4) >> 3);
+            let mut row = [0; 16];
+            for (column, value) in row.iter_mut().enumerate() {
+                *value = rows[0][column & !3].wrapping_add(4) >> 3;
+            }
             *rows = [row; 4];
         }
         Content::Any => {
@@ -60,8 +72,8 @@ pub(super) fn inverse_transform(rows: &mut Group, content: Content) {
 fn pass(rows: &Group, rounding: i16, shift: u32) -> Group {
     let mut result = [[0; 16]; 4];
     for column in 0..16 {
-        let [first, second, third, fourth] = [0, 1, 2, 3].map(|row| rows[row][column]);
-        let first = first.wrapping_add(rounding);
+        let first = rows[0][column].wrapping_add(rounding);
+        let (second, third, fourth) = (rows[1][column], rows[2][column], rows[3][column]);
         let a = first.wrapping_add(third);
         let b = first.wrapping_sub(third);
         let c = sine(second).wrapping_sub(cosine(fourth));
@@ -95,33 +107,27 @@ fn high(value: i16, factor: i16) -> i16 {
 /// Rows for columns, inside each of the four blocks. A row of a block is one number here.
 #[inline(always)]
 fn transpose(rows: Group) -> Group {
-    const LOW_HALF: u64 = 0xffff_ffff;
-    const EVEN: u64 = 0xffff_0000_ffff;
-    // The lowest bits of a number are the first of its values, or the last.
-    let order = if cfg!(target_endian = "big") {
-        [3, 2, 1, 0]
-    } else {
-        [0, 1, 2, 3]
-    };
-    let rows: [[u64; 4]; 4] = order.map(|row| cast(rows[row]));
-    let mut columns = [[0u64; 4]; 4];
-    for block in 0..4 {
-        let [a, b, c, d] = [0, 1, 2, 3].map(|row: usize| rows[row][block]);
-        let halves = |upper: u64, lower: u64| {
-            let first = (upper & LOW_HALF) | (lower << 32);
-            (first, (upper >> 32) | (lower & !LOW_HALF))
-        };
-        let ((a, c), (b, d)) = (halves(a, c), halves(b, d));
-        let quarters = |upper: u64, lower: u64| {
-            let first = (upper & EVEN) | ((lower & EVEN) << 16);
-            (first, ((upper >> 16) & EVEN) | (lower & !EVEN))
-        };
-        let ((a, b), (c, d)) = (quarters(a, b), quarters(c, d));
-        for (row, value) in columns.iter_mut().zip([a, b, c, d]) {
-            row[block] = value;
-        }
+    // The lowest bits of a number are the first of its values; where they are the last, rows and columns count backwards.
+    let [a, b, c, d] = in_order(rows);
+    let ((a, c), (b, d)) = (exchange::<32>(a, c), exchange::<32>(b, d));
+    let ((a, b), (c, d)) = (exchange::<16>(a, b), exchange::<16>(c, d));
+    in_order([a, b, c, d])
+}
+
+#[inline(always)]
+fn in_order([a, b, c, d]: Group) -> Group {
+    match cfg!(target_endian = "big") {
+        true => [d, c, b, a],
+        false => [a, b, c, d],
     }
-    order.map(|row| cast(columns[row]))
+}
+
+/// Two rows whose parts of so many bits change places: the second, fourth .. of the upper one and the first, third .. of the lower.
+#[inline(always)]
+fn exchange<const BITS: u32>(upper: [i16; 16], lower: [i16; 16]) -> ([i16; 16], [i16; 16]) {
+    let (upper, lower): ([u64; 4], [u64; 4]) = (cast(upper), cast(lower));
+    let (upper, lower) = crate::decode::planes::exchange::<BITS, 4>(upper, lower);
+    (cast(upper), cast(lower))
 }
 
 #[cfg(test)]
