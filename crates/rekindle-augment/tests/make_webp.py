@@ -1,4 +1,5 @@
-"""Makes the lossy WebP files in data_webp/ and what libwebp decodes of them, the outside witness of src/decode/webp/tests.rs.
+"""Makes the lossy WebP files in data_webp/ and what libwebp decodes of them (alpha composed over white), the outside witness of
+src/decode/webp/tests.rs.
 
     python tests/make_webp.py        (from crates/rekindle-augment; rewrites tests/data_webp)
 
@@ -34,7 +35,8 @@ CASES = [
     *((f"quality_{quality}", 61, 45, 5, dict(quality=quality)) for quality in (0, 5, 25, 50, 75, 90, 95, 100)),
     *((f"method_{method}", 66, 50, 8, dict(quality=70, method=method)) for method in range(7)),
     *((f"segments_{count}", 83, 66, 15, dict(quality=40, segments=count, sns_strength=100)) for count in (1, 2, 3)),
-    *((f"partitions_{1 << bits}", 50, 150, 8, dict(quality=75, partitions=bits)) for bits in (1, 2, 3)),
+    # Better methods write one partition only.
+    *((f"partitions_{1 << bits}", 50, 150, 8, dict(quality=75, method=2, partitions=bits)) for bits in (1, 2, 3)),
     ("no_filter", 70, 53, 5, dict(quality=20, filter_strength=0, autofilter=0)),
     *(
         (f"{name}_{strength}_{sharpness}", 70, 53, noise, dict(quality=30, filter_strength=strength, filter_sharpness=sharpness, filter_type=kind))
@@ -44,8 +46,15 @@ CASES = [
     ("noise", 90, 75, 70, dict(quality=100, filter_strength=30)),
     ("flat", 64, 64, 0, dict(quality=10)),
     ("wide", 200, 5, 5, dict(quality=70)),
-    ("tall", 6, 190, 5, dict(quality=70, partitions=3)),
+    ("tall", 6, 190, 5, dict(quality=70, method=1, partitions=3)),
     ("large", 256, 256, 4, dict(quality=75)),
+    *(
+        (f"alpha_{compression}_{filtering}", 61, 50, 5, dict(quality=80, alpha_compression=compression, alpha_filtering=filtering))
+        for compression in (0, 1)
+        for filtering in (0, 1, 2)
+    ),
+    ("alpha_coarse", 40, 70, 5, dict(quality=60, alpha_quality=20)),
+    ("alpha_tiny", 1, 1, 0, dict(quality=60)),
     *((f"orientation_{value}", 45, 30, 5, dict(quality=90)) for value in range(2, 9)),
 ]
 CHANGED = 40
@@ -66,7 +75,23 @@ def encoded(image, settings):
 def decoded(data):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        return np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
+        pixels = np.asarray(Image.open(io.BytesIO(data)))
+    if pixels.shape[-1] == 3:
+        return pixels
+    colours, alpha = pixels[..., :3].astype(np.uint32), pixels[..., 3:].astype(np.uint32)
+    # Rounded to the nearest.
+    return ((2 * (colours * alpha + 255 * (255 - alpha)) + 255) // 510).astype(np.uint8)
+
+
+def with_alpha(image, number):
+    """Smooth transparency, a hole, and an opaque part."""
+    width, height = image.size
+    y, x = np.mgrid[0:height, 0:width]
+    alpha = np.clip(300 * (x + 1) / width * np.cos(y / 9) ** 2, 0, 255)
+    alpha[(x - width / 2) ** 2 + (y - height / 2) ** 2 < min(width, height)] = 0
+    alpha += np.random.default_rng(number).integers(0, 2, alpha.shape) * (y % 16 == 3)
+    image.putalpha(Image.fromarray(np.clip(alpha, 0, 255).astype(np.uint8)))
+    return image
 
 
 def changed(random, data):
@@ -94,13 +119,15 @@ def main():
 
     for number, (name, width, height, noise, settings) in enumerate(CASES):
         image = picture(width, height, noise, number)
+        if "alpha" in name:
+            image = with_alpha(image, number)
         data = encoded(image, settings)
         if "orientation" in name:
             # With its EXIF block, and the pixels as stored.
             buffer = io.BytesIO()
             image.save(buffer, "WEBP", quality=settings["quality"], exif=exif(int(name[-1])))
             data = buffer.getvalue()
-        elif len(data) > 400:
+        else:
             sources[name] = data
         case(name, data, decoded(data))
     random = np.random.default_rng(0)

@@ -109,12 +109,11 @@ impl DecodedRegion {
 /// Decodes a part of an image, which `choose` picks by the width and height of the upright picture.
 ///
 /// Of a sequential JPEG only the wanted blocks are transformed, at the reduction that `scaling` allows, and nothing below the
-/// part is read; nor is it of a lossy WebP without alpha, which is always at full size. Every other image is decoded whole. At a
-/// reduction of 1 the pixels are exactly those of [`decode`]. At others
-/// they are libjpeg's for that scale (`Image.draft` of Pillow), which is not the full picture averaged. After the resize, crops of
-/// photographs that are as small as the rule allows differ from those of the full picture by 0.5 to 0.6 grey levels on average at
-/// 1/2, by 0.8 at 1/4 and by 1.1 at 1/8, and in single pixels by up to 15; crops twice as large, by half as much
-/// (`benches/jpeg_scaling.py` of the workspace, Pillow 13.0.0).
+/// part is read; nor is it of a lossy WebP, which is always at full size. Every other image is decoded whole. At a reduction of 1
+/// the pixels are exactly those of [`decode`]. At others they are libjpeg's for that scale (`Image.draft` of Pillow), which is not
+/// the full picture averaged. After the resize, crops of photographs that are as small as the rule allows differ from those of the
+/// full picture by 0.5 to 0.6 grey levels on average at 1/2, by 0.8 at 1/4 and by 1.1 at 1/8, and in single pixels by up to 15;
+/// crops twice as large, by half as much (`benches/jpeg_scaling.py` of the workspace, Pillow 13.0.0).
 ///
 /// Damage to the data of either is an error where it lies in what is read. A file that is cut short is always an error.
 ///

@@ -68,7 +68,10 @@ impl<'a> BoolDecoder<'a> {
             self.refill();
         }
         let split = (self.range * u32::from(probability)) >> 8;
-        (split, self.window.wrapping_shr(self.bits as u32) as u32 > split)
+        (
+            split,
+            self.window.wrapping_shr(self.bits as u32) as u32 > split,
+        )
     }
 
     #[inline(always)]

@@ -1,6 +1,6 @@
 //! The chunks of a WebP file.
 //!
-//! Owns: the check of the file's length, and the search for a lossy picture without alpha and for its EXIF block.
+//! Owns: the check of the file's length, and the search for a lossy picture, its alpha channel and its EXIF block.
 //!
 //! Source: RFC 9649, section 2.
 
@@ -24,6 +24,8 @@ pub(super) fn check_length(bytes: &[u8]) -> Result<(), AugmentError> {
 /// A lossy picture.
 pub(super) struct Lossy<'a> {
     pub(super) data: &'a [u8],
+    /// The content of its ALPH chunk, where the extended header promises alpha.
+    pub(super) alpha: Option<&'a [u8]>,
     pub(super) exif: Option<&'a [u8]>,
 }
 
@@ -40,17 +42,19 @@ impl<'a> Lossy<'a> {
         if kind == b"VP8 " {
             return Some(Self {
                 data: content,
+                alpha: None,
                 exif: None,
             });
         }
         let &[flags, _, _, _, ref size @ ..] = content.first_chunk::<10>()?;
-        if kind != b"VP8X" || flags & (ANIMATION | ALPHA) != 0 {
+        if kind != b"VP8X" || flags & ANIMATION != 0 {
             return None;
         }
-        let [mut data, mut exif, mut xmp] = [None; 3];
+        let [mut data, mut alpha, mut exif, mut xmp] = [None; 4];
         while let Some((kind, content, behind)) = chunk(rest) {
             let place = match kind {
                 b"VP8 " => &mut data,
+                b"ALPH" => &mut alpha,
                 b"EXIF" => &mut exif,
                 b"XMP " => &mut xmp,
                 b"VP8L" => return None,
@@ -61,14 +65,19 @@ impl<'a> Lossy<'a> {
             rest = behind;
         }
         let is_missing = |flag, chunk: Option<&[u8]>| flags & flag != 0 && chunk.is_none();
-        if is_missing(EXIF, exif) || is_missing(XMP, xmp) {
+        if is_missing(ALPHA, alpha) || is_missing(EXIF, exif) || is_missing(XMP, xmp) {
             return None;
         }
         let data = data?;
-        let side = |bytes: [u8; 3]| u32::from_le_bytes([bytes[0], bytes[1], bytes[2], 0]) as usize + 1;
+        let side =
+            |bytes: [u8; 3]| u32::from_le_bytes([bytes[0], bytes[1], bytes[2], 0]) as usize + 1;
         let [a, b, c, d, e, f] = *size;
         let is_canvas = Frame::size(data) == Some((side([a, b, c]), side([d, e, f])));
-        is_canvas.then_some(Self { data, exif })
+        is_canvas.then_some(Self {
+            data,
+            alpha: alpha.filter(|_| flags & ALPHA != 0),
+            exif,
+        })
     }
 }
 
@@ -115,6 +124,7 @@ mod tests {
         let chunks: &[(&[u8; 4], &[u8])] = &[
             (b"VP8X", &extended(EXIF | 0x20)),
             (b"ICCP", &[1, 2, 3]),
+            (b"ALPH", &[5]),
             (b"VP8 ", &FRAME),
             (b"EXIF", &[7]),
             (b"EXIF", &[8]),
@@ -123,6 +133,14 @@ mod tests {
         assert_eq!(check_length(&bytes), Ok(()));
         let found = Lossy::find(&bytes).unwrap();
         assert_eq!((found.data, found.exif), (&FRAME[..], Some(&[7][..])));
+        // An alpha channel that the header does not promise does not count.
+        assert_eq!(found.alpha, None);
+        let chunks: &[(&[u8; 4], &[u8])] = &[
+            (b"VP8X", &extended(ALPHA)),
+            (b"ALPH", &[5]),
+            (b"VP8 ", &FRAME),
+        ];
+        assert_eq!(Lossy::find(&file(chunks)).unwrap().alpha, Some(&[5][..]));
         assert!(check_length(&bytes[..bytes.len() - 1]).is_err());
     }
 

@@ -92,7 +92,10 @@ fn smooth_outer(pixels: &mut Across, limit: i16, strength: FilterStrength) {
         let first = ((27 * sum + 63) >> 7) & !detail;
         let second = ((18 * sum + 63) >> 7) & !detail & keep;
         let third = ((9 * sum + 63) >> 7) & !detail & keep;
-        let (up, down) = ((first | (up & detail)) & keep, (first | (down & detail)) & keep);
+        let (up, down) = (
+            (first | (up & detail)) & keep,
+            (first | (down & detail)) & keep,
+        );
         pixels[1][place] = byte(p2 + third);
         pixels[2][place] = byte(p1 + second);
         pixels[3][place] = byte(p0 + up);
@@ -145,7 +148,10 @@ fn is_detail([_, _, p1, p0, q0, q1, _, _]: [i16; 8], most: i16) -> bool {
 /// What the pixels next to an edge change by: the one behind it goes down by the first, the one before it up by the second.
 #[inline(always)]
 fn common_step(sum: i16) -> [i16; 2] {
-    [((sum + 4) >> 3).clamp(-16, 15), ((sum + 3) >> 3).clamp(-16, 15)]
+    [
+        ((sum + 4) >> 3).clamp(-16, 15),
+        ((sum + 3) >> 3).clamp(-16, 15),
+    ]
 }
 
 #[inline(always)]

@@ -153,9 +153,7 @@ impl Work {
     #[inline(always)]
     pub(super) fn below(&self) -> Above {
         let mut below = Above::default();
-        below
-            .luma
-            .copy_from_slice(&self.luma[16][LEFT..LEFT + 16]);
+        below.luma.copy_from_slice(&self.luma[16][LEFT..LEFT + 16]);
         below.chroma = self.chroma[8];
         below
     }

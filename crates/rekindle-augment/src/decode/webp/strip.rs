@@ -260,12 +260,7 @@ impl Strip {
 
     /// Edges that go across, of both planes of chroma at once.
     #[inline(always)]
-    fn chroma_rows(
-        &mut self,
-        column: usize,
-        strength: FilterStrength,
-        [outer, inside]: [bool; 2],
-    ) {
+    fn chroma_rows(&mut self, column: usize, strength: FilterStrength, [outer, inside]: [bool; 2]) {
         let [u_plane, v_plane] = &mut self.chroma;
         for (row, edge, is_smoothed) in [(0, Edge::Outer, outer), (4, Edge::Inner, inside)] {
             if !is_smoothed {
@@ -357,7 +352,9 @@ mod tests {
     #[test]
     fn blocks_are_turned_and_turned_back() {
         let rows: [[[u8; 8]; 2]; 8] = std::array::from_fn(|row| {
-            [0, 1].map(|block: usize| std::array::from_fn(|column| (64 * block + 8 * row + column) as u8))
+            [0, 1].map(|block: usize| {
+                std::array::from_fn(|column| (64 * block + 8 * row + column) as u8)
+            })
         });
         let columns = turn(rows);
         for (number, column) in columns.iter().enumerate() {
