@@ -157,7 +157,7 @@ pub fn decode_region(
 
 /// A file of which a part may be decoded.
 enum PartialFile<'a> {
-    Jpeg(JpegFile<'a>),
+    Jpeg(Box<JpegFile<'a>>),
     WebP(WebPFile<'a>),
     /// Decoded whole.
     Other,
@@ -166,7 +166,7 @@ enum PartialFile<'a> {
 impl<'a> PartialFile<'a> {
     fn open(bytes: &'a [u8], limits: &DecodeLimits) -> Result<Self, AugmentError> {
         Ok(match Format::of(bytes)? {
-            Format::Jpeg => Self::Jpeg(JpegFile::open(bytes, limits)?),
+            Format::Jpeg => Self::Jpeg(Box::new(JpegFile::open(bytes, limits)?)),
             Format::WebP => Self::WebP(WebPFile::open(bytes, limits)?),
             _ => Self::Other,
         })

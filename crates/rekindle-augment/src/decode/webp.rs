@@ -34,7 +34,7 @@ use crate::resize::PixelBox;
 pub(super) struct WebPFile<'a> {
     bytes: &'a [u8],
     /// Where the own decoder takes the file.
-    picture: Option<Picture<'a>>,
+    picture: Option<Box<Picture<'a>>>,
 }
 
 /// A lossy picture.
@@ -48,8 +48,8 @@ impl<'a> WebPFile<'a> {
     /// Finds the picture in a file, and checks its size where the own decoder takes it.
     pub(super) fn open(bytes: &'a [u8], limits: &DecodeLimits) -> Result<Self, AugmentError> {
         container::check_length(bytes)?;
-        let picture = Lossy::find(bytes).and_then(Picture::read);
-        if let Some(Picture { frame, alpha, .. }) = &picture {
+        let picture = Lossy::find(bytes).and_then(Picture::read).map(Box::new);
+        if let Some(Picture { frame, alpha, .. }) = picture.as_deref() {
             // The output, and four bytes where alpha is decoded.
             let pixel_bytes = if alpha.is_some() { 7 } else { 3 };
             let (width, height) = (frame.width as u32, frame.height as u32);
@@ -62,14 +62,14 @@ impl<'a> WebPFile<'a> {
     pub(super) fn stored_size(&self) -> Option<(u32, u32, Orientation)> {
         let Picture {
             frame, orientation, ..
-        } = self.picture.as_ref()?;
+        } = self.picture.as_deref()?;
         Some((frame.width as u32, frame.height as u32, *orientation))
     }
 
     /// The pixels of a part of the stored picture, inside of it. None where the file is of a kind that is only decoded whole, or
     /// its alpha channel is damaged.
     pub(super) fn decode_part(&self, part: PixelBox) -> Result<Option<RgbImage>, AugmentError> {
-        let Some(Picture { frame, alpha, .. }) = &self.picture else {
+        let Some(Picture { frame, alpha, .. }) = self.picture.as_deref() else {
             return Ok(None);
         };
         let range = |start: u32, length: u32| start as usize..(start + length) as usize;

@@ -65,7 +65,7 @@ impl Converter {
 #[inline(always)]
 fn convert(luma: &[u8], u: &[u8], v: &[u8], colours: &mut [Vec<u8>; 3], line: &mut [u8]) {
     // The upper half of the product with a value of 16 bits.
-    let part = |value: u8, factor: u32| ((u32::from(value) << 8) * factor >> 16) as u16;
+    let part = |value: u8, factor: u32| (((u32::from(value) << 8) * factor) >> 16) as u16;
     let byte = |value: u16| (value >> 6).min(255) as u8;
     let count = luma.len();
     let (u, v) = (&u[..count], &v[..count]);

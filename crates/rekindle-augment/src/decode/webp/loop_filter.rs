@@ -49,6 +49,10 @@ pub(super) fn smooth(edge: Edge, pixels: &mut Across, strength: FilterStrength) 
 #[inline(always)]
 fn smooth_simple(pixels: &mut Across, limit: i16) {
     let source = *pixels;
+    #[expect(
+        clippy::needless_range_loop,
+        reason = "a place is a column of all rows"
+    )]
     for place in 0..16 {
         let [_, _, p1, p0, q0, q1, _, _] = column(&source, place);
         let [down, up] = common_step(3 * (q0 - p0) + signed_byte(p1 - q1));
@@ -62,6 +66,10 @@ fn smooth_simple(pixels: &mut Across, limit: i16) {
 #[inline(always)]
 fn smooth_inner(pixels: &mut Across, limit: i16, strength: FilterStrength) {
     let source = *pixels;
+    #[expect(
+        clippy::needless_range_loop,
+        reason = "a place is a column of all rows"
+    )]
     for place in 0..16 {
         let around = column(&source, place);
         let [_, _, p1, p0, q0, q1, _, _] = around;
@@ -80,6 +88,10 @@ fn smooth_inner(pixels: &mut Across, limit: i16, strength: FilterStrength) {
 #[inline(always)]
 fn smooth_outer(pixels: &mut Across, limit: i16, strength: FilterStrength) {
     let source = *pixels;
+    #[expect(
+        clippy::needless_range_loop,
+        reason = "a place is a column of all rows"
+    )]
     for place in 0..16 {
         let around = column(&source, place);
         let [_, p2, p1, p0, q0, q1, q2, _] = around;

@@ -105,8 +105,9 @@ impl Work {
                     if *content == Content::Zero {
                         continue;
                     }
-                    for row in 4 * group..4 * group + 4 {
-                        add(&mut self.luma[row + 1][LEFT..LEFT + 16], &rows[row]);
+                    let places = self.luma[4 * group + 1..4 * group + 5].iter_mut();
+                    for (place, residuals) in places.zip(&rows[4 * group..]) {
+                        add(&mut place[LEFT..LEFT + 16], residuals);
                     }
                 }
             }
