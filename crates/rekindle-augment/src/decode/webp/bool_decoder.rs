@@ -36,16 +36,29 @@ impl<'a> BoolDecoder<'a> {
 
     #[inline(always)]
     fn refill(&mut self) {
-        let (word, added) = if let Some(word) = self.rest.first_chunk::<8>() {
+        if let Some(word) = self.rest.first_chunk::<8>() {
             self.rest = &self.rest[REFILL as usize / 8..];
-            (u64::from_be_bytes(*word) >> (64 - REFILL), REFILL)
+            let word = u64::from_be_bytes(*word) >> (64 - REFILL);
+            self.window = (self.window << REFILL) | word;
+            self.bits += REFILL;
         } else {
-            let (word, added) = last_word(self.rest);
-            self.rest = &self.rest[self.rest.len().min(REFILL as usize / 8)..];
-            (word, added)
-        };
-        self.window = self.window.wrapping_shl(added as u32) | word;
-        self.bits += added;
+            *self = self.with_last_bytes();
+        }
+    }
+
+    /// With the last seven or fewer bytes in the window. Where there are none a comparison would now see what is not there; so
+    /// does libwebp find the end.
+    #[cold]
+    #[inline(never)]
+    fn with_last_bytes(mut self) -> Self {
+        let count = self.rest.len().min(REFILL as usize / 8);
+        let (taken, rest) = self.rest.split_at(count);
+        for byte in taken {
+            self.window = (self.window << 8) | u64::from(*byte);
+        }
+        self.rest = rest;
+        self.bits += if count == 0 { ENDED } else { 8 * count as i32 };
+        self
     }
 
     /// The next bit, which is 0 with a probability of `probability / 256`.
@@ -157,21 +170,6 @@ macro_rules! branch {
     }};
 }
 pub(super) use branch;
-
-/// The first seven or fewer of a few bytes as a number, and the bits that they add; [`ENDED`] where there are none, since a
-/// comparison would now see what is not there. So does libwebp find the end.
-#[cold]
-#[inline(never)]
-fn last_word(rest: &[u8]) -> (u64, i32) {
-    let taken = &rest[..rest.len().min(REFILL as usize / 8)];
-    let word = taken
-        .iter()
-        .fold(0, |word, byte| (word << 8) | u64::from(*byte));
-    match taken.len() {
-        0 => (word, ENDED),
-        count => (word, 8 * count as i32),
-    }
-}
 
 #[cfg(test)]
 mod tests {
