@@ -1,12 +1,13 @@
 """The input pipeline of rekindle beside torchvision and Pillow, one core each, in turns in one run: images per second.
 
     python3 -m venv PEERS && PEERS/bin/pip install torch torchvision      # once, outside the repository
-    python3 benches/compare_pipeline.py PEERS/bin/python [--pictures FOLDER] [--seconds 4] [--rounds 3]
+    python3 benches/compare_pipeline.py PEERS/bin/python [--pictures FOLDER] [--seconds 4] [--rounds 3] [--threads 2]
 
 Both decode, take a random resized crop to 224 pixels with torchvision's defaults, flip, and normalise. The files, eight of each kind,
 are collages of the pictures of a folder (the sample folder by default), each turned by a random angle, saved by Pillow at quality 90:
 JPEG of 12 and of 1 megapixel with colours at half the resolution, WebP of 256 pixels. Each round runs both once; the table has medians
-over the rounds and the median of the rounds' ratios. `rekindle, full size` is the same with `data.jpeg_scaling = false`.
+over the rounds and the median of the rounds' ratios. `rekindle, full size` is the same with `data.jpeg_scaling = false`. With
+`--threads` each round also runs rekindle on so many threads, beside its own rate on one.
 """
 import argparse, glob, io, json, os, platform, random, statistics, subprocess, sys, tempfile, time
 
@@ -51,8 +52,8 @@ def run_peer(folder, seconds):
     print(json.dumps(rates))
 
 
-def run_rekindle(bench, folder, seconds):
-    output = subprocess.run([bench, folder, str(seconds)], capture_output=True, check=True, text=True).stdout
+def run_rekindle(bench, folder, seconds, threads=1):
+    output = subprocess.run([bench, folder, str(seconds), str(threads)], capture_output=True, check=True, text=True).stdout
     head, *lines = (line.split(",") for line in output.splitlines())
     return {line[0]: dict(zip(head[1:], map(float, line[1:]))) for line in lines}
 
@@ -71,15 +72,18 @@ def main():
     parser.add_argument("--bench", help="the built benchmark; built where it is left out")
     parser.add_argument("--seconds", type=float, default=4.0)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=1)
     arguments = parser.parse_args()
     bench = arguments.bench or build()
     with tempfile.TemporaryDirectory() as folder:
         subprocess.run([arguments.peer, __file__, "--make", arguments.pictures, folder], check=True)
-        ours, peers = [], []
+        ours, peers, threaded = [], [], []
         for _ in range(arguments.rounds):
             command = [arguments.peer, __file__, "--peer", folder, str(arguments.seconds)]
             peers.append(json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True).stdout))
             ours.append(run_rekindle(bench, folder, arguments.seconds))
+            if arguments.threads > 1:
+                threaded.append(run_rekindle(bench, folder, arguments.seconds, arguments.threads))
     processor = next((line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")), "")
     print(f"# {processor or platform.processor()}, 1 thread, {arguments.rounds} rounds of {arguments.seconds:g} s; {peers[0]['versions']}")
     print("| | rekindle | rekindle, full size | torchvision | ratio | ratio at full size |")
@@ -91,6 +95,14 @@ def main():
         medians = [f"{statistics.median(rates):.1f}" for rates in (reduced, full, peer)]
         print(f"| {name} | {' | '.join(medians)} | **{ratio(reduced):.2f}** | {ratio(full):.2f} |")
     print()
+    if threaded:
+        print(f"| | rekindle, 1 thread | {arguments.threads} threads | ratio |")
+        print("|---|---|---|---|")
+        for name, *_ in KINDS:
+            one, more = ([run[name]["images_per_second"] for run in runs] for runs in (ours, threaded))
+            scaling = statistics.median(b / a for a, b in zip(one, more))
+            print(f"| {name} | {statistics.median(one):.1f} | {statistics.median(more):.1f} | **{scaling:.2f}** |")
+        print()
     print("| milliseconds an image | decode whole | decode for the crop, and resize | resize of a decoded image | rescale |")
     print("|---|---|---|---|---|")
     keys = ("whole_decode_ms", "region_and_resize_ms", "resize_of_decoded_ms", "rescale_ms")

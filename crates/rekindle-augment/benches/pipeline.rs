@@ -1,7 +1,7 @@
-//! The input pipeline on one core: from the bytes of a file to normalised colour planes, images per second and where the time
-//! goes, medians.
+//! The input pipeline: from the bytes of a file to normalised colour planes, images per second on one or more threads, and where
+//! the time goes on one, medians.
 //!
-//!     cargo bench -p rekindle-augment --bench pipeline -- FOLDER [SECONDS]
+//!     cargo bench -p rekindle-augment --bench pipeline -- FOLDER [SECONDS [THREADS]]
 //!
 //! `FOLDER/KIND/*` holds the files, one table line for each kind; `benches/compare_pipeline.py` of the workspace makes them and
 //! runs this beside torchvision. The steps are a random resized crop to 224 pixels with its defaults, a flip, and the rescaling.
@@ -9,6 +9,7 @@
 use std::error::Error;
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use rekindle_augment::ops::{HorizontalFlip, RandomResizedCrop};
@@ -34,15 +35,21 @@ fn time(length: Duration, mut work: impl FnMut(usize)) -> f64 {
     median(seconds)
 }
 
-/// Images per second over the whole time, as the peer counts them: crops differ, so a mean is what an epoch takes.
-fn rate(length: Duration, mut work: impl FnMut(usize)) -> f64 {
+/// Images per second over the whole time, as the peer counts them: crops differ, so a mean is what an epoch takes. Threads share
+/// the work as a loader's do: each takes the next number.
+fn rate(length: Duration, threads: usize, work: impl Fn(usize) + Sync) -> f64 {
+    let next = AtomicUsize::new(0);
     let start = Instant::now();
-    let mut images = 0;
-    while start.elapsed() < length {
-        work(images);
-        images += 1;
-    }
-    images as f64 / start.elapsed().as_secs_f64()
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                while start.elapsed() < length {
+                    work(next.fetch_add(1, Ordering::Relaxed));
+                }
+            });
+        }
+    });
+    next.into_inner() as f64 / start.elapsed().as_secs_f64()
 }
 
 /// What lies in a folder, sorted.
@@ -87,6 +94,14 @@ fn main() -> Result<(), Box<dyn Error>> {
             .map_err(|_| format!("SECONDS is `{text}`, expected a number such as 4"))?,
         None => 4.0,
     };
+    let threads = match arguments.get(2) {
+        Some(text) => text
+            .parse()
+            .ok()
+            .filter(|count| (1..=1024).contains(count))
+            .ok_or_else(|| format!("THREADS is `{text}`, expected a number from 1 to 1024"))?,
+        None => 1,
+    };
     let length = Duration::try_from_secs_f64(seconds)
         .map_err(|error| format!("SECONDS is {seconds}: {error}"))?;
     let part = length / 8;
@@ -111,7 +126,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         let file = |number: usize| files[number % files.len()].as_slice();
         let rng = |number: usize| SampleRng::new(0, 0, number as u64);
         let whole = |scaling| {
-            rate(length, |number| {
+            rate(length, threads, |number| {
                 // Every file has been decoded once, so that none fails here.
                 let view = pipeline.apply_bytes(file(number), &limits, scaling, &mut rng(number));
                 std::hint::black_box(

@@ -7,8 +7,10 @@ mod container;
 mod format;
 mod jpeg;
 mod pixels;
+mod planes;
 mod raster;
 mod region;
+mod webp;
 
 use image::metadata::Orientation;
 use image::{DynamicImage, RgbImage};
@@ -17,6 +19,7 @@ use self::container::Container;
 pub use self::format::Format;
 use self::jpeg::JpegFile;
 pub use self::region::{DecodedRegion, JpegScaling, RegionRequest, decode_region};
+use self::webp::WebPFile;
 use crate::error::AugmentError;
 
 /// A decoded picture and what its file was like.
@@ -175,6 +178,7 @@ pub fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<Decoded, AugmentErr
         mode,
     } = match format {
         Format::Jpeg => JpegFile::open(bytes, limits)?.decode(limits)?,
+        Format::WebP => WebPFile::open(bytes, limits)?.decode(limits)?,
         _ => raster::decode(bytes, format, limits)?,
     };
     let Container {

@@ -203,16 +203,5 @@ fn explain(error: DecodeErrors, bytes: usize) -> AugmentError {
     }
 }
 
-/// Runs work compiled for the vectors of 256 bits that most x86 processors have, where this one has them; what it calls must be
-/// `#[inline(always)]` to be compiled for them too. The result is the same on every processor.
-#[inline(always)]
-fn vectorised<R>(work: impl FnOnce() -> R) -> R {
-    #[cfg(target_arch = "x86_64")]
-    if let Some(simd) = pulp::x86::V3::try_new() {
-        return pulp::Simd::vectorize(simd, work);
-    }
-    work()
-}
-
 #[cfg(test)]
 mod tests;

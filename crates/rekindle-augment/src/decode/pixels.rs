@@ -96,7 +96,9 @@ fn divide_by_255(value: u32) -> u8 {
     ((value + (value >> 8)) >> 8) as u8
 }
 
-fn over_white(value: u8, alpha: u8) -> u8 {
+/// A value with an alpha value over white.
+#[inline]
+pub(super) fn over_white(value: u8, alpha: u8) -> u8 {
     let (value, alpha) = (u32::from(value), u32::from(alpha));
     divide_by_255(value * alpha + 255 * (255 - alpha))
 }

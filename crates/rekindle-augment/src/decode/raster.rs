@@ -1,4 +1,4 @@
-//! PNG, WebP, BMP, GIF and TIFF to RGB.
+//! PNG, BMP, GIF, TIFF, and some kinds of WebP to RGB.
 //!
 //! Owns: the use of the `image` crate's decoders, and of the `tiff` crate for the grey float pictures that `image` refuses.
 
@@ -40,9 +40,6 @@ pub(super) fn decode(
     limits: &DecodeLimits,
 ) -> Result<Upright, AugmentError> {
     let fail = |error| explain(error, format, bytes.len());
-    if format == Format::WebP {
-        check_webp_length(bytes)?;
-    }
     let mut decoder = match open(bytes, format, limits) {
         Err(ImageError::Unsupported(_)) if is_grey_float(bytes, format) => {
             return decode_grey_float(bytes, limits);
@@ -69,22 +66,6 @@ pub(super) fn decode(
         orientation,
         mode,
     })
-}
-
-/// Compares the number of bytes with the RIFF header, as libwebp does: the orientation lies behind the pixels.
-fn check_webp_length(bytes: &[u8]) -> Result<(), AugmentError> {
-    let Some(&[a, b, c, d]) = bytes.get(4..8) else {
-        return Ok(());
-    };
-    let promised = u64::from(u32::from_le_bytes([a, b, c, d])) + 8;
-    if (bytes.len() as u64) < promised {
-        return Err(AugmentError::Truncated {
-            format: Format::WebP,
-            bytes: bytes.len(),
-            reason: format!("the header promises {promised} bytes"),
-        });
-    }
-    Ok(())
 }
 
 fn open<'a>(

@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use super::frame::Colour;
 use super::scan::{Part, Plane};
-use super::vectorised;
+use crate::decode::planes::{enlarge, interleave, vectorised, with_ends};
 
 /// The pixels of a part of the picture, three bytes each, row by row.
 pub(super) fn pixels(planes: &[Plane], colour: Colour, part: &Part) -> Vec<u8> {
@@ -89,57 +89,19 @@ fn write_row(
     }
     // With the sample next to each end, or the end itself again at the edge of the picture.
     let wide = needed.start.saturating_sub(1)..(needed.end + 1).min(plane.width);
-    sums.clear();
-    let padded = |sums: &mut Vec<i16>| {
-        if wide.end == needed.end {
-            sums.extend(sums.last().copied());
-        }
-    };
+    let repeated = [wide.start == needed.start, wide.end == needed.end];
     let near_row = plane.row(near, wide.clone());
     if smooth_down {
-        let far_row = plane.row(far, wide.clone());
-        let column = |near: u8, far: u8| 3 * i16::from(near) + i16::from(far);
-        if wide.start == needed.start {
-            sums.push(column(near_row[0], far_row[0]));
-        }
-        sums.extend(
-            near_row
-                .iter()
-                .zip(far_row)
-                .map(|(near, far)| column(*near, *far)),
-        );
-        padded(sums);
+        let rows = near_row.iter().zip(plane.row(far, wide));
+        let columns = rows.map(|(near, far)| 3 * i16::from(*near) + i16::from(*far));
+        with_ends(columns, repeated, sums);
         enlarge::<4>(sums, [8, 7], output);
     } else {
-        if wide.start == needed.start {
-            sums.push(i16::from(near_row[0]));
-        }
-        sums.extend(near_row.iter().map(|near| i16::from(*near)));
-        padded(sums);
+        let samples = near_row.iter().map(|near| i16::from(*near));
+        with_ends(samples, repeated, sums);
         enlarge::<2>(sums, [1, 2], output);
     }
     columns.start % 2
-}
-
-/// Two samples for each but the first and the last one.
-#[inline(always)]
-fn enlarge<const SHIFT: usize>(sums: &[i16], bias: [i16; 2], output: &mut [u8]) {
-    let count = sums.len().saturating_sub(2);
-    let (before, here, after) = (&sums[..count], &sums[1..][..count], &sums[2..][..count]);
-    let output = &mut output[..2 * count];
-    for (((pair, before), here), after) in
-        output.chunks_exact_mut(2).zip(before).zip(here).zip(after)
-    {
-        pair[0] = ((3 * here + before + bias[0]) >> SHIFT) as u8;
-        pair[1] = ((3 * here + after + bias[1]) >> SHIFT) as u8;
-    }
-}
-
-#[inline(always)]
-fn interleave(red: &[u8], green: &[u8], blue: &[u8], line: &mut [u8]) {
-    for (((pixel, red), green), blue) in line.chunks_exact_mut(3).zip(red).zip(green).zip(blue) {
-        pixel.copy_from_slice(&[*red, *green, *blue]);
-    }
 }
 
 /// `value * 2^16`, rounded.

@@ -11,7 +11,7 @@ use super::frame::Frame;
 use super::huffman::{Damage, HuffmanTable};
 use super::inverse_dct::write_samples;
 use super::structure::append_unstuffed;
-use super::vectorised;
+use crate::decode::planes::vectorised;
 
 /// A part of the picture, in pixels of the reduced picture; not empty and inside it.
 #[derive(Debug, Clone)]
