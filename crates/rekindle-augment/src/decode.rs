@@ -16,6 +16,7 @@ use image::{DynamicImage, RgbImage};
 use self::container::Container;
 pub use self::format::Format;
 use self::jpeg::JpegFile;
+pub(crate) use self::jpeg::round_trip;
 pub use self::region::{DecodedRegion, JpegScaling, RegionRequest, decode_region};
 use crate::error::AugmentError;
 

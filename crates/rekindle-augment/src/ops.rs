@@ -84,7 +84,7 @@ pub use self::grid_distortion::{GridDistortion, grid_distortion};
 pub use self::horizontal_flip::HorizontalFlip;
 pub use self::hue::{Hue, adjust_hue};
 pub use self::invert::{Invert, invert};
-pub use self::jpeg_artefacts::{JpegArtefacts, jpeg_artefacts};
+pub use self::jpeg_artefacts::{ChromaSubsampling, JpegArtefacts, jpeg_artefacts};
 pub use self::motion_blur::{MotionBlur, motion_blur};
 pub use self::one_of::OneOf;
 pub use self::pad::{Pad, PaddingMode, pad};

@@ -3,13 +3,15 @@
 //! Owns: which decoder a file goes to. Sequential Huffman-coded files of 8 bits, nearly all there are, go to the own one below
 //! this file, which is libjpeg-turbo's bit by bit and can decode a part of the picture at reduced size. Any other file, and
 //! any that this one finds damaged, goes to zune-jpeg in its strict mode, whose verdict counts: its lenient one fills what it
-//! cannot read with grey and says nothing.
+//! cannot read with grey and says nothing. What compression does to a picture, for augmentation, shares its steps.
 
 mod bits;
 mod colour;
+mod forward_dct;
 mod frame;
 mod huffman;
 mod inverse_dct;
+mod round_trip;
 mod scan;
 mod structure;
 
@@ -25,6 +27,7 @@ use zune_jpeg::zune_core::options::DecoderOptions;
 
 use self::frame::{Colour, Frame};
 use self::huffman::Damage;
+pub(crate) use self::round_trip::round_trip;
 use self::scan::Part;
 use self::structure::Structure;
 pub(super) use self::structure::next_marker;
@@ -201,17 +204,6 @@ fn explain(error: DecodeErrors, bytes: usize) -> AugmentError {
         },
         _ => AugmentError::Corrupt { format, reason },
     }
-}
-
-/// Runs work compiled for the vectors of 256 bits that most x86 processors have, where this one has them; what it calls must be
-/// `#[inline(always)]` to be compiled for them too. The result is the same on every processor.
-#[inline(always)]
-fn vectorised<R>(work: impl FnOnce() -> R) -> R {
-    #[cfg(target_arch = "x86_64")]
-    if let Some(simd) = pulp::x86::V3::try_new() {
-        return pulp::Simd::vectorize(simd, work);
-    }
-    work()
 }
 
 #[cfg(test)]

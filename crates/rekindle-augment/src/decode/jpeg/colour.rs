@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use super::frame::Colour;
 use super::scan::{Part, Plane};
-use super::vectorised;
+use crate::vectorised::vectorised;
 
 /// The pixels of a part of the picture, three bytes each, row by row.
 pub(super) fn pixels(planes: &[Plane], colour: Colour, part: &Part) -> Vec<u8> {
