@@ -84,6 +84,9 @@ enum Conversion<const CHANNELS: usize> {
     },
 }
 
+/// Pixels that are converted by a matrix at a time.
+const BLOCK: usize = 64;
+
 impl<const CHANNELS: usize> Conversion<CHANNELS> {
     fn tables(value: impl Fn(usize, f32) -> f32) -> Self {
         Self::Tables(Box::new(std::array::from_fn(|channel| {
@@ -156,21 +159,34 @@ impl<const CHANNELS: usize> Rescale<CHANNELS> {
         if image.is_empty() {
             return;
         }
-        let planes = output.chunks_exact_mut(image.len()).enumerate();
         match self.conversion(image) {
             Conversion::Tables(tables) => {
-                for (channel, plane) in planes {
+                let planes = output.chunks_exact_mut(image.len());
+                for (channel, (plane, table)) in planes.zip(tables.iter()).enumerate() {
                     for (value, pixel) in plane.iter_mut().zip(image) {
-                        *value = tables[channel][usize::from(pixel[channel])];
+                        *value = table[usize::from(pixel[channel])];
                     }
                 }
             }
             Conversion::Matrix { matrix, offset } => {
-                for (channel, plane) in planes {
-                    for (value, pixel) in plane.iter_mut().zip(image) {
-                        let terms = matrix[channel].iter().zip(pixel);
-                        let sum: f32 = terms.map(|(entry, byte)| entry * f32::from(*byte)).sum();
-                        *value = sum + offset[channel];
+                // Few pixels at a time, channel by channel: vector code for any number of channels.
+                let mut columns = [[0.0f32; BLOCK]; CHANNELS];
+                for (number, pixels) in image.chunks(BLOCK).enumerate() {
+                    for (place, pixel) in pixels.iter().enumerate() {
+                        for (column, byte) in columns.iter_mut().zip(pixel) {
+                            column[place] = f32::from(*byte);
+                        }
+                    }
+                    let planes = output.chunks_exact_mut(image.len());
+                    for ((plane, row), offset) in planes.zip(&matrix).zip(offset) {
+                        let values = &mut plane[number * BLOCK..][..pixels.len()];
+                        values.fill(0.0);
+                        for (entry, column) in row.iter().zip(&columns) {
+                            for (value, byte) in values.iter_mut().zip(column) {
+                                *value += entry * byte;
+                            }
+                        }
+                        values.iter_mut().for_each(|value| *value += offset);
                     }
                 }
             }

@@ -353,6 +353,10 @@ mod tests {
         ] {
             spec.fit(&moments).unwrap().check().unwrap();
         }
-        assert!(RescaleSpec::Centre.fit(&ChannelMoments::<3>::new()).is_err());
+        assert!(
+            RescaleSpec::Centre
+                .fit(&ChannelMoments::<3>::new())
+                .is_err()
+        );
     }
 }
