@@ -1,8 +1,9 @@
 //! The recipes in examples/recipes: every key is valid, every plan can be made, and every header says how to run it.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use rekindle_augment::{RgbImage, SampleRng, Transform, TransformRegistry};
+use rekindle_augment::{RgbImage, SampleRng, Transform, TransformRegistry, TransformSpec};
 use rekindle_finetune::{Plan, Recipe};
 use serde::Deserialize;
 
@@ -14,8 +15,15 @@ fn recipes() -> Vec<PathBuf> {
     let files = std::fs::read_dir(root().join("examples/recipes")).unwrap();
     let mut files: Vec<PathBuf> = files.map(|entry| entry.unwrap().path()).collect();
     files.sort();
-    assert!(files.len() >= 3, "{files:?}");
+    assert!(files.len() >= 6, "{files:?}");
     files
+}
+
+/// The data that the command of a recipe trains on.
+fn data_of(file: &Path) -> PathBuf {
+    let text = std::fs::read_to_string(file).unwrap();
+    let (_, rest) = text.split_once(" -- train ").unwrap();
+    root().join(rest.split_once(' ').unwrap().0)
 }
 
 #[test]
@@ -23,8 +31,9 @@ fn every_recipe_can_be_planned_on_the_sample_pictures() {
     for file in recipes() {
         let recipe = Recipe::load(Some(&file), &[]).unwrap_or_else(|error| panic!("{error}"));
         assert_ne!(recipe, Recipe::default(), "{}", file.display());
-        let plan = Plan::new(recipe, &root().join("examples/emoji"));
-        plan.unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+        let plan = Plan::new(recipe, &data_of(&file));
+        let plan = plan.unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+        assert_eq!(plan.dataset.folder().samples.len(), 299);
     }
 }
 
@@ -32,8 +41,13 @@ fn every_recipe_can_be_planned_on_the_sample_pictures() {
 fn every_recipe_begins_with_its_command() {
     for file in recipes() {
         let name = file.file_name().unwrap().to_str().unwrap();
+        let data = if name == "manifest.toml" {
+            "examples/emoji-kinds.csv"
+        } else {
+            "examples/emoji"
+        };
         let command = format!(
-            "# Command: cargo run --release -- train examples/emoji --recipe examples/recipes/{name}\n"
+            "# Command: cargo run --release -- train {data} --recipe examples/recipes/{name}\n"
         );
         let text = std::fs::read_to_string(&file).unwrap();
         assert!(text.starts_with('#') && text.contains(&command), "{name}");
@@ -51,6 +65,36 @@ fn the_recipes_differ_in_what_they_train() {
     };
     assert_eq!(load("linear-probe.toml").phase2.epochs, 0);
     assert!(load("finetune-last-stages.toml").phase2.epochs > 0);
+    assert!(load("mix.toml").augment.mix.is_some());
+    let policy = load("trivial-augment.toml").augment.transforms;
+    let is_policy = |spec: &TransformSpec| matches!(spec, TransformSpec::TrivialAugment(_));
+    assert!(policy.iter().any(is_policy));
+    assert_eq!(load("manifest.toml").data.label_column.unwrap(), "kind");
+}
+
+#[test]
+fn the_manifest_of_the_sample_pictures_lists_each_once_and_divides_no_subject() {
+    let file = root().join("examples/recipes/manifest.toml");
+    let recipe = Recipe::load(Some(&file), &[]).unwrap();
+    let plan = Plan::new(recipe, &root().join("examples/emoji-kinds.csv")).unwrap();
+    assert_eq!(plan.facts.classes, ["animal", "food", "thing"]);
+    let path = |index: &usize| {
+        let sample = &plan.dataset.folder().samples[*index];
+        sample
+            .path
+            .file_stem()
+            .unwrap()
+            .to_str()
+            .unwrap()
+            .to_owned()
+    };
+    let training: BTreeSet<String> = plan.split.train.iter().map(path).collect();
+    let validation: BTreeSet<String> = plan.split.validation.iter().map(path).collect();
+    assert_eq!(training.len() + validation.len(), 299);
+    for name in validation {
+        let face = format!("{name}-face");
+        assert!(!training.contains(&face), "{name} is divided from its face");
+    }
 }
 
 #[derive(Debug, Deserialize)]

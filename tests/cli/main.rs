@@ -16,6 +16,7 @@ mod output;
 mod precision;
 mod preview;
 mod rescale;
+mod scale;
 mod sources;
 mod support;
 mod whole_run;

@@ -18,6 +18,7 @@ use image::{DynamicImage, RgbImage};
 use self::container::Container;
 pub use self::format::Format;
 use self::jpeg::JpegFile;
+pub(crate) use self::jpeg::round_trip;
 pub use self::region::{DecodedRegion, JpegScaling, RegionRequest, decode_region};
 use self::webp::WebPFile;
 use crate::error::AugmentError;

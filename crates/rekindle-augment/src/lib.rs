@@ -40,6 +40,7 @@ mod rng;
 #[cfg(test)]
 mod testing;
 mod transform;
+mod vectorised;
 
 pub use decode::{
     DecodeLimits, Decoded, DecodedRegion, Format, ImageHeader, JpegScaling, RegionRequest,

@@ -33,6 +33,11 @@ pub enum MixAt {
 /// Targets are `share y + (1 - share) y'` in both. Label smoothing of the loss is applied to the mixed targets, which gives the
 /// same as mixing smoothed ones.
 ///
+/// Two images and mixes of them by mixup, then by CutMix, with an alpha of 1:
+///
+/// ![mixup](https://raw.githubusercontent.com/rekindle-rs/rekindle/main/crates/rekindle-augment/docs/mix/mixup.png)
+/// ![CutMix](https://raw.githubusercontent.com/rekindle-rs/rekindle/main/crates/rekindle-augment/docs/mix/cutmix.png)
+///
 /// Source: Zhang et al., "mixup: Beyond Empirical Risk Minimization" (2017); Yun et al., "CutMix" (2019); Verma et al.,
 /// "Manifold Mixup" (2018). Probabilities are those of timm's `Mixup` with `mode="batch"`; numbers were checked against timm
 /// and torchvision. The pairs are torchvision's; timm pairs the first with the last and so on, and needs an even number. The

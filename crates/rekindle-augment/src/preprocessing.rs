@@ -52,6 +52,10 @@ pub struct Preprocessing {
     /// What happens to images of another shape. Default crop.
     #[serde(default)]
     pub policy: ResizePolicy,
+    /// The colour of a border by [`ResizePolicy::Pad`], and of what rotations and other transforms leave empty. Default none,
+    /// which is what [`Self::fill`] makes of the scale.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fill: Option<[u8; 3]>,
     /// The scale of the values. Default ImageNet's mean and standard deviation.
     #[serde(default)]
     pub rescale: Rescale,
@@ -64,6 +68,7 @@ impl Default for Preprocessing {
             crop_ratio: 0.875,
             interpolation: Interpolation::default(),
             policy: ResizePolicy::default(),
+            fill: None,
             rescale: Rescale::default(),
         }
     }
@@ -107,11 +112,14 @@ impl Preprocessing {
         (width, height)
     }
 
-    /// The colour nearest to what rescaling turns into zero: the mean where there is one, mid-grey for -1..1 and where each
-    /// image has its own, else black.
+    /// The colour of what padding and rotation leave empty: the `fill` of the settings, or else the colour nearest to what
+    /// rescaling turns into zero, so that a border says nothing to the network.
     ///
-    /// It fills what padding and rotation leave empty, so that a border says nothing to the network.
+    /// That is the mean where there is one, mid-grey for -1..1 and where each image has its own, else black.
     pub fn fill(&self) -> [u8; 3] {
+        if let Some(fill) = self.fill {
+            return fill;
+        }
         match self.rescale {
             Rescale::Symmetric | Rescale::PerImage { .. } => [128; 3],
             other => other
@@ -291,6 +299,13 @@ mod tests {
         assert_eq!(pad.fill(), [124, 116, 104]);
         assert_eq!(output.get_pixel(0, 0).0, [124, 116, 104]);
         assert_eq!(output.get_pixel(0, 3).0, [255; 3]);
+        let blue = Preprocessing {
+            fill: Some([0, 0, 200]),
+            ..pad
+        };
+        let output = blue.evaluate(&RgbImage::from_pixel(16, 4, Rgb([255; 3])));
+        assert_eq!(output.get_pixel(0, 0).0, [0, 0, 200]);
+        assert_eq!(output.get_pixel(0, 3).0, [255; 3]);
     }
 
     #[test]
@@ -326,7 +341,11 @@ mod tests {
 
     #[test]
     fn it_survives_a_round_trip_through_json() {
-        let value = preprocessing([256, 192], 0.95, ResizePolicy::Pad);
+        let value = Preprocessing {
+            fill: Some([1, 2, 3]),
+            interpolation: Interpolation::Area,
+            ..preprocessing([256, 192], 0.95, ResizePolicy::Pad)
+        };
         let text = serde_json::to_string(&value).unwrap();
         assert!(
             text.contains("\"crop_ratio\":0.95") && text.contains("\"policy\":\"pad\""),
@@ -341,7 +360,7 @@ mod tests {
         #[test]
         fn evaluation_always_gives_the_input_size(
             width in 1u32..90, height in 1u32..90, input_width in 1usize..40, input_height in 1usize..40,
-            crop_ratio in 0.1f32..=1.0, policy in 0usize..3, filter in 0usize..4,
+            crop_ratio in 0.1f32..=1.0, policy in 0usize..3, filter in 0usize..5,
         ) {
             let preprocessing = Preprocessing {
                 input_size: [input_height, input_width],
@@ -349,7 +368,9 @@ mod tests {
                 policy: [ResizePolicy::Crop, ResizePolicy::Squash, ResizePolicy::Pad][policy],
                 interpolation: [
                     Interpolation::Nearest, Interpolation::Bilinear, Interpolation::Bicubic, Interpolation::Lanczos,
+                    Interpolation::Area,
                 ][filter],
+                fill: None,
                 rescale: Rescale::default(),
             };
             let output = preprocessing.evaluate(&gradient(width, height));

@@ -20,24 +20,34 @@ pub use self::whitening::{pca_whitening, zca_whitening};
 use crate::error::AugmentError;
 
 /// The scale of a network's input.
+///
+/// A backbone's input has the three channels that are the default; [`Self::planes`] and fitting work with any number, such as
+/// those of images by several sensors.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub enum Rescale {
+#[serde(
+    rename_all = "snake_case",
+    deny_unknown_fields,
+    bound(
+        serialize = "[f32; CHANNELS]: Serialize, [[f32; CHANNELS]; CHANNELS]: Serialize",
+        deserialize = "[f32; CHANNELS]: Deserialize<'de>, [[f32; CHANNELS]; CHANNELS]: Deserialize<'de>"
+    )
+)]
+pub enum Rescale<const CHANNELS: usize = 3> {
     /// `x / 255`, from 0 to 1.
     Unit,
     /// `x / 127.5 - 1`, from -1 to 1.
     Symmetric,
-    /// `(x / 255 - mean) / std`, for each of red, green and blue.
+    /// `(x / 255 - mean) / std`, for each channel.
     Standardise {
         /// Mean of each channel, on the scale from 0 to 1.
-        mean: [f32; 3],
+        mean: [f32; CHANNELS],
         /// Standard deviation of each channel, on the same scale.
-        std: [f32; 3],
+        std: [f32; CHANNELS],
     },
-    /// `x / 255 - mean`, for each of red, green and blue.
+    /// `x / 255 - mean`, for each channel.
     Centre {
         /// Mean of each channel, on the scale from 0 to 1.
-        mean: [f32; 3],
+        mean: [f32; CHANNELS],
     },
     /// `(x - mean) / max(std, 1 / sqrt(N))` with mean and standard deviation of the image's own `N` values, bytes as they are.
     ///
@@ -47,32 +57,37 @@ pub enum Rescale {
         /// Whether each channel has a mean and a standard deviation of its own, with `N` its number of pixels.
         per_channel: bool,
     },
-    /// `matrix * (x / 255 - mean)` with the three channels of a pixel as `x`: colour whitening.
+    /// `matrix * (x / 255 - mean)` with the channels of a pixel as `x`: colour whitening.
     ///
-    /// What is whitened are the colours of single pixels, by a matrix of 3 by 3. Neighbouring pixels stay as correlated as
-    /// they were: whitening those too would take a matrix of 150528 by 150528 at 224 pixels.
+    /// What is whitened are the colours of single pixels, by a matrix of 3 by 3: afterwards the channels of the training pixels
+    /// have no correlation and variance one. Neighbouring pixels stay as correlated as they were, and have to: the filters of
+    /// a pretrained backbone look for edges, which whitening of whole images would take out of them, and it would take a
+    /// matrix of 150528 by 150528 at 224 pixels. [`pca_whitening`] and [`zca_whitening`] have the formulas of the matrix.
     Whiten {
         /// Mean of each channel, on the scale from 0 to 1.
-        mean: [f32; 3],
+        mean: [f32; CHANNELS],
         /// The rows are the output channels.
-        matrix: [[f32; 3]; 3],
+        matrix: [[f32; CHANNELS]; CHANNELS],
     },
     /// The bytes as they are, from 0 to 255.
     None,
 }
 
 /// How the bytes of one image become values.
-enum Conversion {
+enum Conversion<const CHANNELS: usize> {
     /// The value of each byte, channel by channel.
-    Tables(Box<[[f32; 256]; 3]>),
+    Tables(Box<[[f32; 256]; CHANNELS]>),
     /// `matrix * bytes + offset`.
     Matrix {
-        matrix: [[f32; 3]; 3],
-        offset: [f32; 3],
+        matrix: [[f32; CHANNELS]; CHANNELS],
+        offset: [f32; CHANNELS],
     },
 }
 
-impl Conversion {
+/// Pixels that are converted by a matrix at a time.
+const BLOCK: usize = 64;
+
+impl<const CHANNELS: usize> Conversion<CHANNELS> {
     fn tables(value: impl Fn(usize, f32) -> f32) -> Self {
         Self::Tables(Box::new(std::array::from_fn(|channel| {
             std::array::from_fn(|byte| value(channel, byte as f32))
@@ -86,7 +101,9 @@ impl Rescale {
         mean: [0.485, 0.456, 0.406],
         std: [0.229, 0.224, 0.225],
     };
+}
 
+impl<const CHANNELS: usize> Rescale<CHANNELS> {
     /// Checks that means are from 0 to 1, standard deviations positive and matrices finite.
     ///
     /// # Errors
@@ -102,7 +119,7 @@ impl Rescale {
                 Err(AugmentError::InvalidSetting {
                     key: "preprocessing.rescale.matrix",
                     value: format!("{matrix:?}"),
-                    expected: "three rows of three finite numbers",
+                    expected: "finite numbers",
                 })
             }
             _ => Ok(()),
@@ -110,7 +127,7 @@ impl Rescale {
     }
 
     /// The mean that is subtracted, on the scale from 0 to 1, where every image has the same.
-    pub fn mean(&self) -> Option<[f32; 3]> {
+    pub fn mean(&self) -> Option<[f32; CHANNELS]> {
         match *self {
             Self::Standardise { mean, .. } | Self::Centre { mean } | Self::Whiten { mean, .. } => {
                 Some(mean)
@@ -119,8 +136,65 @@ impl Rescale {
         }
     }
 
+    /// The values of one image, one channel after the other, on the host.
+    ///
+    /// # Shapes
+    ///
+    /// From `[pixels][channels]` bytes to `[channels, pixels]`, f32.
+    ///
+    /// ```
+    /// use rekindle_augment::Rescale;
+    ///
+    /// let centre = Rescale::Centre { mean: [0.2, 0.0] };
+    /// assert_eq!(centre.planes(&[[51, 255], [102, 0]]), [0.0, 0.2, 1.0, 0.0]);
+    /// ```
+    pub fn planes(&self, image: &[[u8; CHANNELS]]) -> Vec<f32> {
+        let mut planes = vec![0.0; CHANNELS * image.len()];
+        self.write_planes(image, &mut planes);
+        planes
+    }
+
+    /// As [`Self::planes`], into `CHANNELS` times as many values as there are pixels.
+    fn write_planes(&self, image: &[[u8; CHANNELS]], output: &mut [f32]) {
+        if image.is_empty() {
+            return;
+        }
+        match self.conversion(image) {
+            Conversion::Tables(tables) => {
+                let planes = output.chunks_exact_mut(image.len());
+                for (channel, (plane, table)) in planes.zip(tables.iter()).enumerate() {
+                    for (value, pixel) in plane.iter_mut().zip(image) {
+                        *value = table[usize::from(pixel[channel])];
+                    }
+                }
+            }
+            Conversion::Matrix { matrix, offset } => {
+                // Few pixels at a time, channel by channel: vector code for any number of channels.
+                let mut columns = [[0.0f32; BLOCK]; CHANNELS];
+                for (number, pixels) in image.chunks(BLOCK).enumerate() {
+                    for (place, pixel) in pixels.iter().enumerate() {
+                        for (column, byte) in columns.iter_mut().zip(pixel) {
+                            column[place] = f32::from(*byte);
+                        }
+                    }
+                    let planes = output.chunks_exact_mut(image.len());
+                    for ((plane, row), offset) in planes.zip(&matrix).zip(offset) {
+                        let values = &mut plane[number * BLOCK..][..pixels.len()];
+                        values.fill(0.0);
+                        for (entry, column) in row.iter().zip(&columns) {
+                            for (value, byte) in values.iter_mut().zip(column) {
+                                *value += entry * byte;
+                            }
+                        }
+                        values.iter_mut().for_each(|value| *value += offset);
+                    }
+                }
+            }
+        }
+    }
+
     /// What the bytes of an image with these pixels become.
-    fn conversion(&self, pixels: &[[u8; 3]]) -> Conversion {
+    fn conversion(&self, pixels: &[[u8; CHANNELS]]) -> Conversion<CHANNELS> {
         match *self {
             Self::Unit => Conversion::tables(|_, byte| byte / 255.0),
             Self::Symmetric => Conversion::tables(|_, byte| byte / 127.5 - 1.0),
@@ -152,21 +226,24 @@ impl Default for Rescale {
 }
 
 /// Mean and adjusted standard deviation of an image's bytes, for each channel or alike for all.
-fn image_moments(pixels: &[[u8; 3]], per_channel: bool) -> ([f64; 3], [f64; 3]) {
+fn image_moments<const CHANNELS: usize>(
+    pixels: &[[u8; CHANNELS]],
+    per_channel: bool,
+) -> ([f64; CHANNELS], [f64; CHANNELS]) {
     let mut moments = ChannelMoments::new();
     moments.add(pixels);
     let (mean, std, count) = match per_channel {
         true => (moments.mean(), moments.std(), moments.pixels()),
         false => {
             let pooled = moments.pooled();
-            let all = |value: Option<[f64; 1]>| value.map(|[value]| [value; 3]);
+            let all = |value: Option<[f64; 1]>| value.map(|[value]| [value; CHANNELS]);
             (all(pooled.mean()), all(pooled.std()), pooled.pixels())
         }
     };
     let least = 1.0 / (count.max(1) as f64).sqrt();
     (
-        mean.unwrap_or_default().map(|value| value * 255.0),
-        std.unwrap_or_default()
+        mean.unwrap_or([0.0; CHANNELS]).map(|value| value * 255.0),
+        std.unwrap_or([0.0; CHANNELS])
             .map(|value| (value * 255.0).max(least)),
     )
 }
@@ -178,7 +255,7 @@ fn check_mean(key: &'static str, mean: &[f32]) -> Result<(), AugmentError> {
     Err(AugmentError::InvalidSetting {
         key,
         value: format!("{mean:?}"),
-        expected: "three numbers from 0 to 1 (means of 0..255 must be divided by 255)",
+        expected: "a number from 0 to 1 for each channel (means of 0..255 must be divided by 255)",
     })
 }
 
@@ -189,7 +266,7 @@ fn check_std(key: &'static str, std: &[f32]) -> Result<(), AugmentError> {
     Err(AugmentError::InvalidSetting {
         key,
         value: format!("{std:?}"),
-        expected: "three numbers over 0 (on the scale from 0 to 1)",
+        expected: "a number over 0 for each channel (on the scale from 0 to 1)",
     })
 }
 

@@ -1,18 +1,27 @@
 //! Resampling to another size.
 //!
-//! Owns: the filters and the only calls of the SIMD resizer. It does not own which region becomes which size.
+//! Owns: the filters, the only calls of the SIMD resizer, and below it the mean of areas. It does not own which region becomes which size.
+
+use std::str::FromStr;
 
 use fast_image_resize::images::{CroppedImage, Image, ImageRef};
 use fast_image_resize::{
     FilterType, IntoImageView, PixelType, ResizeAlg, ResizeError, ResizeOptions, Resizer,
 };
 use image::RgbImage;
+use serde::de::IntoDeserializer;
+use serde::de::value::StrDeserializer;
 use serde::{Deserialize, Serialize};
+
+use crate::error::AugmentError;
 
 /// How pixels between the pixels of the source are computed.
 ///
 /// All but `Nearest` are antialiased when they make an image smaller: the filter grows with the scale, as in Pillow and as
-/// in torchvision with `antialias=True`.
+/// in torchvision with `antialias=True`. By name: `"bicubic".parse::<Interpolation>()`.
+///
+/// Transforms that move pixels about, such as a rotation, take the first three; their functions treat `Lanczos` as `Bicubic` and
+/// `Area` as `Bilinear`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Interpolation {
@@ -25,13 +34,29 @@ pub enum Interpolation {
     Bicubic,
     /// Lanczos with three lobes.
     Lanczos,
+    /// The mean of the area that a pixel covers, of which pixels at its edge have a part: OpenCV's `INTER_AREA`. For making
+    /// images smaller; an enlarged one has the pixels of the source as blocks, mixed where a new pixel lies on an edge.
+    Area,
+}
+
+impl FromStr for Interpolation {
+    type Err = AugmentError;
+
+    fn from_str(name: &str) -> Result<Self, AugmentError> {
+        let deserializer: StrDeserializer<serde::de::value::Error> = name.into_deserializer();
+        Self::deserialize(deserializer).map_err(|_| AugmentError::InvalidSetting {
+            key: "preprocessing.interpolation",
+            value: name.to_owned(),
+            expected: "nearest, bilinear, bicubic, lanczos or area",
+        })
+    }
 }
 
 impl Interpolation {
-    /// The convolution, if there is one.
+    /// The convolution of the SIMD resizer, if there is one.
     fn filter(self) -> Option<FilterType> {
         match self {
-            Self::Nearest => None,
+            Self::Nearest | Self::Area => None,
             Self::Bilinear => Some(FilterType::Bilinear),
             Self::Bicubic => Some(FilterType::CatmullRom),
             Self::Lanczos => Some(FilterType::Lanczos3),
@@ -41,7 +66,7 @@ impl Interpolation {
     /// Radius of the filter in pixels of the output when it shrinks, and of the source when it enlarges.
     fn support(self) -> f64 {
         match self {
-            Self::Nearest => 0.5,
+            Self::Nearest | Self::Area => 0.5,
             Self::Bilinear => 1.0,
             Self::Bicubic => 2.0,
             Self::Lanczos => 3.0,
@@ -73,8 +98,9 @@ pub(crate) struct Region {
 
 /// The image at `width` by `height` pixels; the aspect ratio is not kept.
 ///
-/// Within one grey level of Pillow 13.0.0's `Image.resize` for every filter (`tests/golden.rs`). A size of zero, on either
-/// side, gives black pixels or none.
+/// Within one grey level of Pillow 13.0.0's `Image.resize`, and for `Area` of OpenCV 5.0.0's `resize` (`tests/golden.rs`); where
+/// one side shrinks and the other grows, OpenCV's is no mean of areas, and this one is. A size of zero, on either side, gives
+/// black pixels or none.
 pub fn resize(image: &RgbImage, width: u32, height: u32, interpolation: Interpolation) -> RgbImage {
     let (source_width, source_height) = image.dimensions();
     let whole = PixelBox {
@@ -156,7 +182,7 @@ fn resize_region(
 /// Resizes a region of the pixels that `visible` leaves of an image, as if the others did not exist; the region counts from the
 /// corner of `visible`.
 ///
-/// One pass goes across and one down, each in a call of its own, with bytes between them, in the order of Pillow.
+/// Of a convolution, one pass goes across and one down, each in a call of its own, with bytes between them, in the order of Pillow.
 /// `fast_image_resize` 6.1.0 does both in one call and always down first, which can differ by tens of grey levels where a
 /// filter overshoots black or white. For a region inside the image that call also sizes its intermediate image by the first
 /// and last output column alone, and reads outside it where another column reaches further.
@@ -175,7 +201,10 @@ pub(crate) fn resample(
     let across = Axis::new(region.left, region.width, visible.width, width);
     let down = Axis::new(region.top, region.height, visible.height, height);
     let Some(filter) = interpolation.filter() else {
-        take_nearest(image, &mut output, visible, &across, &down);
+        match interpolation {
+            Interpolation::Area => area::fill(image, &mut output, visible, &across, &down),
+            _ => take_nearest(image, &mut output, visible, &across, &down),
+        }
         return output;
     };
     let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(filter));
@@ -334,6 +363,7 @@ fn with_view(image: &RgbImage, work: impl FnOnce(ImageRef<'_>) -> Result<(), Res
     }
 }
 
+mod area;
 #[cfg(test)]
 mod reference;
 #[cfg(test)]

@@ -86,11 +86,20 @@ def colour_cases(inputs, record):
     record("sobel", "smooth", outlines(smooth, "sobel"), most=1)
     record("laplacian", "noisy", outlines(noisy, "laplacian"), most=0)
     record("laplacian", "smooth", outlines(smooth, "laplacian"), most=0)
-    for quality in [10, 50, 95]:
+    def compressed(source, quality, subsampling):
         buffer = io.BytesIO()
-        smooth.save(buffer, "JPEG", quality=quality, subsampling="4:4:4")
-        # Two encoders and two decoders round differently; a coefficient on the other side of a step moves its block.
-        record("jpeg_artefacts", "smooth", Image.open(buffer).convert("RGB"), quality=quality, most=20)
+        inputs[source].save(buffer, "JPEG", quality=quality, subsampling=subsampling)
+        output = Image.open(buffer).convert("RGB")
+        record("jpeg_artefacts", source, output, quality=quality, subsampling=subsampling, most=0)
+
+    for source in ["smooth", "noisy"]:
+        for quality in [10, 50, 95]:
+            compressed(source, quality, "4:2:0")
+    for quality in [1, 30, 75, 100]:
+        for subsampling in ["4:4:4", "4:2:2", "4:2:0"]:
+            compressed("odd", quality, subsampling)
+    for subsampling in ["4:4:4", "4:2:2", "4:2:0"]:
+        compressed("tiny", 40, subsampling)
 
     fill = [124, 116, 104]
     policy = v2.AutoAugment()

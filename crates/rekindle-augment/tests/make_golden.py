@@ -2,7 +2,7 @@
 
     python tests/make_golden.py        (from crates/rekindle-augment; rewrites tests/data)
 
-Needs Pillow, numpy, SciPy, torch, torchvision and timm; their versions are written into golden.json. The Rust tests need none of
+Needs Pillow, numpy, SciPy, OpenCV, torch, torchvision and timm; their versions are written into golden.json. The Rust tests need none of
 them: they read what this script wrote.
 """
 
@@ -13,6 +13,7 @@ import shutil
 import struct
 import zlib
 
+import cv2
 import numpy as np
 import PIL
 import scipy
@@ -20,8 +21,8 @@ import timm
 import torch
 import torchvision
 from golden_colour import colour_cases, policy_tables
+from golden_scale import evaluate, scale_cases
 from PIL import Image, ImageCms, ImageEnhance, ImageOps
-from timm.data.transforms_factory import transforms_imagenet_eval
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms import functional as F
 from torchvision.transforms.v2 import functional as F2
@@ -364,13 +365,9 @@ def transform_cases():
         ("noisy", [33, 33], 1.0, "border", "bicubic"),
         ("tall", [32, 40], 0.9, "border", "bicubic"),
     ]
-    policies = dict(center="crop", squash="squash", border="pad")
-    for source, size, ratio, mode, interpolation in evaluations:
-        transform = transforms_imagenet_eval(
-            tuple(size), crop_pct=ratio, crop_mode=mode, interpolation=interpolation, normalize=False
-        )
-        parameters = dict(input_size=size, crop_ratio=ratio, policy=policies[mode], interpolation=interpolation)
-        case("evaluate", source, transform(inputs[source]), preprocessing=parameters)
+    for source, *settings in evaluations:
+        evaluate(case, source, inputs[source], *settings)
+    scale_cases(case, inputs)
 
     fill = (124, 116, 104)
     for degrees, name in [(30.0, "bilinear"), (-17.5, "nearest"), (90.0, "bilinear"), (141.0, "bicubic")]:
@@ -400,6 +397,9 @@ def transform_cases():
 def recorded_colour_cases():
     inputs = dict(smooth=picture(40, 30, 3), noisy=picture(40, 30, 60))
     inputs["dull"] = Image.fromarray((np.asarray(inputs["smooth"]) // 3 + 40).astype(np.uint8), "RGB")
+    # Of no whole number of blocks; and so small that the blocks are mostly what lies beyond the edge.
+    inputs["odd"] = picture(37, 29, 20)
+    inputs["tiny"] = inputs["odd"].crop((20, 9, 23, 14))
     for name, image in inputs.items():
         save_png(f"colour_{name}.png", image)
     cases = []
@@ -429,6 +429,7 @@ def main():
             pillow=PIL.__version__,
             numpy=np.__version__,
             scipy=scipy.__version__,
+            opencv=cv2.__version__,
             torch=torch.__version__,
             torchvision=torchvision.__version__,
             timm=timm.__version__,

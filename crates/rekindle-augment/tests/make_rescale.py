@@ -26,7 +26,7 @@ def picture(seed, height, width, contrast):
 
 
 def planes(values):
-    """[images, height, width, 3] to [images, 3, height, width], flat."""
+    """[images, height, width, channels] to [images, channels, height, width], flat."""
     return [round(float(value), 7) for value in np.asarray(values).transpose(0, 3, 1, 2).ravel()]
 
 
@@ -34,8 +34,48 @@ def per_image(images, per_channel):
     if not per_channel:
         return tf.stack([tf.image.per_image_standardization(image) for image in images]).numpy()
     # TensorFlow's own function on each channel as an image of its own.
-    split = [[tf.image.per_image_standardization(image[..., c : c + 1]) for c in range(3)] for image in images]
+    split = [[tf.image.per_image_standardization(image[..., c : c + 1]) for c in range(images.shape[-1])] for image in images]
     return tf.stack([tf.concat(channels, -1) for channels in split]).numpy()
+
+
+def other_channels(count):
+    """The same for images that have not three channels but another number: two of them, of 20 pixels each."""
+    random = np.random.default_rng(count)
+    flat = 128 + random.normal(0, 25, (40, count)) @ random.normal(0, 1, (count, count))
+    flat = np.clip(np.rint(flat), 0, 255).astype(np.uint8)
+    images = flat.reshape(2, 4, 5, count)
+    scaled = flat.astype(np.float64) / 255
+    mean, std = scaled.mean(0), scaled.std(0)
+    covariance = np.cov(scaled, rowvar=False).reshape(count, count)
+    pca = PCA(whiten=True, svd_solver="full").fit(scaled)
+    values, vectors = np.linalg.eigh(covariance)
+    matrices = dict(
+        pca=pca.components_ / np.sqrt(pca.explained_variance_)[:, None],
+        zca=vectors @ np.diag(1 / np.sqrt(values)) @ vectors.T,
+    )
+    whitened = lambda name: planes(((scaled - mean) @ matrices[name].T).reshape(images.shape))
+    given = dict(mean=[0.4] * count, std=[round(0.2 + 0.1 * c, 1) for c in range(count)])
+    cases = [
+        dict(spec="unit", planes=planes(images / 255)),
+        dict(spec="symmetric", planes=planes(images / 127.5 - 1)),
+        dict(spec={"standardise": given}, planes=planes((images / 255 - given["mean"]) / given["std"])),
+        dict(spec="dataset", planes=planes((images / 255 - mean) / std)),
+        dict(spec="centre", planes=planes(images / 255 - mean)),
+        dict(spec={"per_image": {"per_channel": False}}, planes=planes(per_image(images, False))),
+        dict(spec={"per_image": {"per_channel": True}}, planes=planes(per_image(images, True))),
+        dict(spec={"pca": {"epsilon": 1e-12}}, planes=whitened("pca")),
+        dict(spec={"zca": {"epsilon": 1e-12}}, planes=whitened("zca")),
+        dict(spec="none", planes=planes(images)),
+    ]
+    return dict(
+        pixels=flat.tolist(),
+        mean=mean.tolist(),
+        std=std.tolist(),
+        covariance=covariance.tolist(),
+        pca=matrices["pca"].tolist(),
+        zca=matrices["zca"].tolist(),
+        cases=cases,
+    )
 
 
 def main():
@@ -64,12 +104,15 @@ def main():
         dict(spec={"per_image": {"per_channel": True}}, planes=planes(per_image(images, True))),
     ]
 
-    # Whitening of more channels than three, as matrices.
-    random = np.random.default_rng(4)
-    wide = np.clip(np.rint(128 + random.normal(0, 25, (40, 5)) @ random.normal(0, 1, (5, 5))), 0, 255).astype(np.uint8)
-    scaled = wide.astype(np.float64) / 255
-    wide_pca = PCA(whiten=True, svd_solver="full").fit(scaled)
-    wide_values, wide_vectors = np.linalg.eigh(np.cov(scaled, rowvar=False))
+    cases += [
+        dict(spec="unit", planes=planes(images / 255)),
+        dict(spec="symmetric", planes=planes(images / 127.5 - 1)),
+        dict(
+            spec={"standardise": {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}},
+            planes=planes((images / 255 - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225]),
+        ),
+        dict(spec="none", planes=planes(images)),
+    ]
 
     out = dict(
         made_by="tests/make_rescale.py",
@@ -81,14 +124,10 @@ def main():
             pixels=constant.ravel().tolist(),
             planes=planes(per_image(constant, False)),
         ),
-        five_channels=dict(
-            pixels=wide.tolist(),
-            mean=scaled.mean(0).tolist(),
-            std=scaled.std(0).tolist(),
-            covariance=np.cov(scaled, rowvar=False).tolist(),
-            pca=(wide_pca.components_ / np.sqrt(wide_pca.explained_variance_)[:, None]).tolist(),
-            zca=(wide_vectors @ np.diag(1 / np.sqrt(wide_values)) @ wide_vectors.T).tolist(),
-        ),
+        one_channel=other_channels(1),
+        two_channels=other_channels(2),
+        four_channels=other_channels(4),
+        five_channels=other_channels(5),
     )
     lines = [f"  {json.dumps(key)}: {json.dumps(value)}" for key, value in out.items()]
     (HERE / "rescale.json").write_text("{\n" + ",\n".join(lines) + "\n}\n")

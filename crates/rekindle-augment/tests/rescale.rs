@@ -6,9 +6,12 @@ use serde::Deserialize;
 #[derive(Deserialize)]
 struct Golden {
     images: Images,
-    cases: Vec<Case>,
+    cases: Vec<Case<3>>,
     constant: Constant,
-    five_channels: FiveChannels,
+    one_channel: Channels<1>,
+    two_channels: Channels<2>,
+    four_channels: Channels<4>,
+    five_channels: Channels<5>,
 }
 
 #[derive(Deserialize)]
@@ -18,8 +21,9 @@ struct Images {
 }
 
 #[derive(Deserialize)]
-struct Case {
-    spec: RescaleSpec,
+#[serde(bound = "[f32; N]: Deserialize<'de>")]
+struct Case<const N: usize> {
+    spec: RescaleSpec<N>,
     planes: Vec<f32>,
 }
 
@@ -30,14 +34,20 @@ struct Constant {
     planes: Vec<f32>,
 }
 
+/// Two images of 20 pixels each, with another number of channels than three.
 #[derive(Deserialize)]
-struct FiveChannels {
-    pixels: Vec<[u8; 5]>,
-    mean: [f64; 5],
-    std: [f64; 5],
-    covariance: [[f64; 5]; 5],
-    pca: [[f64; 5]; 5],
-    zca: [[f64; 5]; 5],
+#[serde(
+    bound = "[u8; N]: Deserialize<'de>, [f32; N]: Deserialize<'de>, [f64; N]: Deserialize<'de>, \
+                 [[f64; N]; N]: Deserialize<'de>"
+)]
+struct Channels<const N: usize> {
+    pixels: Vec<[u8; N]>,
+    mean: [f64; N],
+    std: [f64; N],
+    covariance: [[f64; N]; N],
+    pca: [[f64; N]; N],
+    zca: [[f64; N]; N],
+    cases: Vec<Case<N>>,
 }
 
 fn golden() -> Golden {
@@ -64,7 +74,7 @@ fn every_fitted_scale_gives_the_values_of_its_reference() {
     let batch = batch(&golden.images);
     let mut moments = ChannelMoments::new();
     moments.add(batch.pixels().as_chunks().0);
-    assert_eq!(golden.cases.len(), 8);
+    assert_eq!(golden.cases.len(), 12);
     for Case { spec, planes } in golden.cases {
         let rescale = spec.fit(&moments).unwrap();
         rescale.check().unwrap();
@@ -77,31 +87,51 @@ fn every_fitted_scale_gives_the_values_of_its_reference() {
 #[test]
 fn an_image_almost_without_contrast_is_bounded_as_tensorflow_does() {
     let Constant { images, planes } = golden().constant;
-    let rescale = RescaleSpec::PerImage { per_channel: false }
+    let rescale = RescaleSpec::<3>::PerImage { per_channel: false }
         .fixed()
         .unwrap();
     near(&batch(&images).planes(&rescale), &planes, 1e-5);
 }
 
 #[test]
-fn moments_and_whitening_hold_for_five_channels() {
-    let expected = golden().five_channels;
+fn every_scale_holds_for_any_number_of_channels() {
+    let golden = golden();
+    check_channels(golden.one_channel);
+    check_channels(golden.two_channels);
+    check_channels(golden.four_channels);
+    check_channels(golden.five_channels);
+}
+
+fn check_channels<const N: usize>(expected: Channels<N>) {
     let mut moments = ChannelMoments::new();
     moments.add(&expected.pixels);
-    let all = |rows: [[f64; 5]; 5]| rows.into_iter().flatten().collect::<Vec<f64>>();
     let covariance = moments.covariance().unwrap();
+    let [pca, zca] = [
+        pca_whitening(&covariance, 0.0),
+        zca_whitening(&covariance, 0.0),
+    ];
     for (found, expected) in [
-        (moments.mean().unwrap().to_vec(), expected.mean.to_vec()),
-        (moments.std().unwrap().to_vec(), expected.std.to_vec()),
-        (all(covariance), all(expected.covariance)),
-        (all(pca_whitening(&covariance, 0.0)), all(expected.pca)),
-        (all(zca_whitening(&covariance, 0.0)), all(expected.zca)),
+        (moments.mean().unwrap().as_slice(), expected.mean.as_slice()),
+        (&moments.std().unwrap(), &expected.std),
+        (
+            covariance.as_flattened(),
+            expected.covariance.as_flattened(),
+        ),
+        (pca.as_flattened(), expected.pca.as_flattened()),
+        (zca.as_flattened(), expected.zca.as_flattened()),
     ] {
-        for (found, expected) in found.iter().zip(&expected) {
-            assert!(
-                (found - expected).abs() < 1e-9 * expected.abs().max(1.0),
-                "{found} and {expected}"
-            );
+        for (found, expected) in found.iter().zip(expected) {
+            let near = (found - expected).abs() < 1e-9 * expected.abs().max(1.0);
+            assert!(near, "{N} channels: {found} and {expected}");
         }
+    }
+    assert_eq!(expected.cases.len(), 10);
+    for Case { spec, planes } in expected.cases {
+        let rescale = spec.fit(&moments).unwrap();
+        rescale.check().unwrap();
+        let images = expected.pixels.chunks_exact(20);
+        let found: Vec<f32> = images.flat_map(|image| rescale.planes(image)).collect();
+        println!("{N} channels: {}", spec.name());
+        near(&found, &planes, 2e-5);
     }
 }

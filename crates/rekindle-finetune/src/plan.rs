@@ -165,6 +165,8 @@ impl Plan {
             preprocessing.rescale = fit_rescale(spec, &preprocessing, &dataset, &split.train)?;
             preprocessing.check()?;
         }
+        // Written out, so that a model's border does not depend on how a later version would choose it.
+        preprocessing.fill = Some(preprocessing.fill());
         let facts = Facts {
             rekindle: env!("CARGO_PKG_VERSION"),
             // A run that goes on may be started from another directory.

@@ -85,12 +85,16 @@ pub struct InputRecipe {
     /// Share of the resized image's side that the centre crop keeps.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub crop_ratio: Option<f32>,
-    /// Resize filter.
+    /// Resize filter: `nearest`, `bilinear`, `bicubic`, `lanczos`, or `area`, the mean of the area that a pixel covers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub interpolation: Option<Interpolation>,
     /// `crop`, `squash` or `pad`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub policy: Option<ResizePolicy>,
+    /// Red, green and blue, from 0 to 255, of the border that `pad` makes and of what rotations and other transforms leave empty.
+    /// Default the colour nearest to what rescaling turns into zero, such as the mean. It is in plan.toml and in the model file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fill: Option<[u8; 3]>,
     /// `unit` ([0, 1]), `symmetric` ([-1, 1]), `{ standardise = { mean = [..], std = [..] } }` or `none`; for each image by itself
     /// `per_image` or `{ per_image = { per_channel = true } }`; fitted on the training images `dataset` (their mean and standard
     /// deviation), `centre` (their mean alone), `{ zca = { epsilon = 1e-5 } }` and `{ pca = { epsilon = 1e-5 } }` (colour whitening).

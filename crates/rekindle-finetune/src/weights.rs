@@ -66,12 +66,7 @@ pub fn architecture_from_name(name: &str) -> Result<Architecture, FinetuneError>
 /// The card names an unknown filter, or the outcome is out of range.
 pub fn preprocessing(card: &Card, input: &InputRecipe) -> Result<Preprocessing, FinetuneError> {
     let own = &card.preprocessing;
-    let interpolation = match own.interpolation.as_str() {
-        "bilinear" => Interpolation::Bilinear,
-        "nearest" => Interpolation::Nearest,
-        "lanczos" => Interpolation::Lanczos,
-        _ => Interpolation::Bicubic,
-    };
+    let interpolation: Interpolation = own.interpolation.parse()?;
     if let Some(spec) = &input.rescale {
         spec.check()?;
     }
@@ -81,6 +76,7 @@ pub fn preprocessing(card: &Card, input: &InputRecipe) -> Result<Preprocessing, 
         crop_ratio: input.crop_ratio.unwrap_or(own.crop_ratio),
         interpolation: input.interpolation.unwrap_or(interpolation),
         policy: input.policy.unwrap_or(ResizePolicy::Crop),
+        fill: input.fill,
         rescale: fixed.unwrap_or(Rescale::Standardise {
             mean: own.mean,
             std: own.std,
@@ -191,6 +187,22 @@ mod tests {
         }
         let names: BTreeSet<_> = cards.iter().map(|card| &card.name).collect();
         assert_eq!(names.len(), cards.len());
+    }
+
+    #[test]
+    fn an_unknown_filter_of_a_card_is_an_error_and_the_users_own_counts() {
+        let mut card = card_from_name(rekindle_models::DEFAULT_CARD).unwrap();
+        card.preprocessing.interpolation = "box".into();
+        let error = preprocessing(&card, &InputRecipe::default()).unwrap_err();
+        let expected = "`preprocessing.interpolation` is box";
+        assert!(error.to_string().contains(expected), "{error}");
+        card.preprocessing.interpolation = "lanczos".into();
+        let input = InputRecipe {
+            interpolation: Some(Interpolation::Area),
+            ..InputRecipe::default()
+        };
+        let found = preprocessing(&card, &input).unwrap();
+        assert_eq!(found.interpolation, Interpolation::Area);
     }
 
     #[cfg(all(feature = "bundled", feature = "flex"))]

@@ -3,13 +3,15 @@
 //! Owns: which decoder a file goes to. Sequential Huffman-coded files of 8 bits, nearly all there are, go to the own one below
 //! this file, which is libjpeg-turbo's bit by bit and can decode a part of the picture at reduced size. Any other file, and
 //! any that this one finds damaged, goes to zune-jpeg in its strict mode, whose verdict counts: its lenient one fills what it
-//! cannot read with grey and says nothing.
+//! cannot read with grey and says nothing. What compression does to a picture, for augmentation, shares its steps.
 
 mod bits;
 mod colour;
+mod forward_dct;
 mod frame;
 mod huffman;
 mod inverse_dct;
+mod round_trip;
 mod scan;
 mod structure;
 
@@ -25,6 +27,7 @@ use zune_jpeg::zune_core::options::DecoderOptions;
 
 use self::frame::{Colour, Frame};
 use self::huffman::Damage;
+pub(crate) use self::round_trip::round_trip;
 use self::scan::Part;
 use self::structure::Structure;
 pub(super) use self::structure::next_marker;

@@ -1,18 +1,7 @@
 //! Planes of samples to pixels: what the own decoders share.
 //!
-//! Owns: the smooth enlarging of coarser planes, the interleaving of colours, and the choice of vector code. It does not own the
-//! conversions of colours, which differ.
-
-/// Runs work compiled for the vectors of 256 bits that most x86 processors have, where this one has them; what it calls must be
-/// `#[inline(always)]` to be compiled for them too. The result is the same on every processor.
-#[inline(always)]
-pub(super) fn vectorised<R>(work: impl FnOnce() -> R) -> R {
-    #[cfg(target_arch = "x86_64")]
-    if let Some(simd) = pulp::x86::V3::try_new() {
-        return pulp::Simd::vectorize(simd, work);
-    }
-    work()
-}
+//! Owns: the smooth enlarging of coarser planes and the interleaving of colours. It does not own the conversions of colours, which
+//! differ.
 
 /// Fills `sums` with values that are to be enlarged, and with the first and the last of them once more where `repeated` says so.
 #[inline(always)]

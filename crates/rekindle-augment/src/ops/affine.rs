@@ -288,13 +288,6 @@ mod tests {
                     ..Affine::default()
                 },
             ),
-            (
-                "affine.interpolation",
-                Affine {
-                    interpolation: Interpolation::Lanczos,
-                    ..Affine::default()
-                },
-            ),
         ];
         for (key, affine) in wrong {
             let message = affine.check().unwrap_err().to_string();

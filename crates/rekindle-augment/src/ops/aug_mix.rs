@@ -269,13 +269,6 @@ mod tests {
                     ..base.clone()
                 },
             ),
-            (
-                "aug_mix.interpolation",
-                AugMix {
-                    interpolation: Interpolation::Lanczos,
-                    ..base
-                },
-            ),
         ];
         for (key, spec) in wrong {
             let message = spec.check().unwrap_err().to_string();

@@ -4,7 +4,7 @@ use image::RgbImage;
 use serde::{Deserialize, Serialize};
 
 use super::Operation;
-use super::framing::{Framing, centred, check_crop_ratio};
+use super::framing::{CropSettings, Framing, centred, check_crop_ratio};
 use super::pad::{PaddingMode, window};
 use crate::error::AugmentError;
 use crate::preprocessing::Preprocessing;
@@ -19,38 +19,19 @@ use crate::transform::Transform;
 /// ![original and samples](https://raw.githubusercontent.com/rekindle-rs/rekindle/main/crates/rekindle-augment/docs/ops/centre_crop.png)
 ///
 /// Reference: torchvision's `Resize` and `CenterCrop`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct CentreCrop {
-    /// Whether the image is resized first. Default true.
-    pub resize: bool,
-    /// Share of the shorter side that the crop covers, from 0.01 to 1; the preprocessing's where it is left out.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub crop_ratio: Option<f32>,
-    /// Colour around an image smaller than the crop; where it is left out, [`Preprocessing::fill`].
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub fill: Option<[u8; 3]>,
-}
-
-impl Default for CentreCrop {
-    fn default() -> Self {
-        Self {
-            resize: true,
-            crop_ratio: None,
-            fill: None,
-        }
-    }
-}
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct CentreCrop(pub CropSettings);
 
 impl Operation for CentreCrop {
     fn check(&self) -> Result<(), AugmentError> {
-        check_crop_ratio("centre_crop.crop_ratio", self.crop_ratio)
+        check_crop_ratio("centre_crop.crop_ratio", self.0.crop_ratio)
     }
 
     fn build(&self, preprocessing: &Preprocessing) -> Box<dyn Transform> {
         Box::new(Crop {
-            framing: Framing::new(preprocessing, self.resize, self.crop_ratio, false),
-            fill: self.fill.unwrap_or_else(|| preprocessing.fill()),
+            framing: self.0.framing(preprocessing),
+            fill: self.0.fill(preprocessing),
         })
     }
 
@@ -118,10 +99,10 @@ mod tests {
 
     #[test]
     fn every_key_is_checked_by_name() {
-        let wrong = CentreCrop {
+        let wrong = CentreCrop(CropSettings {
             crop_ratio: Some(1.2),
-            ..CentreCrop::default()
-        };
+            ..CropSettings::default()
+        });
         let message = wrong.check().unwrap_err().to_string();
         assert!(message.contains("centre_crop.crop_ratio"), "{message}");
     }

@@ -217,13 +217,6 @@ mod tests {
                     ..Elastic::default()
                 },
             ),
-            (
-                "elastic.interpolation",
-                Elastic {
-                    interpolation: Interpolation::Lanczos,
-                    ..Elastic::default()
-                },
-            ),
         ];
         for (key, elastic) in wrong {
             let message = elastic.check().unwrap_err().to_string();

@@ -4,7 +4,7 @@ use image::RgbImage;
 use serde::{Deserialize, Serialize};
 
 use super::Operation;
-use super::framing::{Framing, centred, check_crop_ratio};
+use super::framing::{CropSettings, Framing, centred, check_crop_ratio};
 use super::pad::{PaddingMode, window};
 use crate::error::AugmentError;
 use crate::preprocessing::Preprocessing;
@@ -20,38 +20,19 @@ use crate::transform::Transform;
 ///
 /// Source: Krizhevsky et al., "ImageNet classification with deep convolutional neural networks" (2012). Reference:
 /// torchvision's `FiveCrop`, which gives all five at once, as [`five_crop`] does.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct FiveCrop {
-    /// Whether the image is resized first. Default true.
-    pub resize: bool,
-    /// Share of the shorter side that the crop covers, from 0.01 to 1; the preprocessing's where it is left out.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub crop_ratio: Option<f32>,
-    /// Colour around an image smaller than the crop; where it is left out, [`Preprocessing::fill`].
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub fill: Option<[u8; 3]>,
-}
-
-impl Default for FiveCrop {
-    fn default() -> Self {
-        Self {
-            resize: true,
-            crop_ratio: None,
-            fill: None,
-        }
-    }
-}
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct FiveCrop(pub CropSettings);
 
 impl Operation for FiveCrop {
     fn check(&self) -> Result<(), AugmentError> {
-        check_crop_ratio("five_crop.crop_ratio", self.crop_ratio)
+        check_crop_ratio("five_crop.crop_ratio", self.0.crop_ratio)
     }
 
     fn build(&self, preprocessing: &Preprocessing) -> Box<dyn Transform> {
         Box::new(Crop {
-            framing: Framing::new(preprocessing, self.resize, self.crop_ratio, false),
-            fill: self.fill.unwrap_or_else(|| preprocessing.fill()),
+            framing: self.0.framing(preprocessing),
+            fill: self.0.fill(preprocessing),
         })
     }
 
@@ -121,10 +102,10 @@ mod tests {
             input_size: [8, 8],
             ..Preprocessing::default()
         };
-        let transform = FiveCrop {
+        let transform = FiveCrop(CropSettings {
             resize: false,
-            ..FiveCrop::default()
-        }
+            ..CropSettings::default()
+        })
         .build(&preprocessing);
         let image = gradient(21, 17);
         let crops = five_crop(&image, 8, 8, [0; 3]);
@@ -153,10 +134,10 @@ mod tests {
 
     #[test]
     fn every_key_is_checked_by_name() {
-        let wrong = FiveCrop {
+        let wrong = FiveCrop(CropSettings {
             crop_ratio: Some(0.0),
-            ..FiveCrop::default()
-        };
+            ..CropSettings::default()
+        });
         let message = wrong.check().unwrap_err().to_string();
         assert!(message.contains("five_crop.crop_ratio"), "{message}");
     }

@@ -1,14 +1,50 @@
 //! The scale at which a crop sees an image.
 //!
-//! Owns: the resize before a crop, shared by the crops of one size, and the cut itself. It does not own where a crop lies.
+//! Owns: the resize before a crop, shared by the crops of one size, its settings, and the cut itself. It does not own where a crop lies.
 
 use image::{Rgb, RgbImage};
+use serde::{Deserialize, Serialize};
 
 use super::check_range;
 use super::pad::{PaddingMode, window};
 use crate::error::AugmentError;
 use crate::preprocessing::{Preprocessing, ResizePolicy, centre};
 use crate::resize::{PixelBox, resize_part};
+
+/// Settings of a crop whose place is not drawn from the whole image: [`CentreCrop`](super::CentreCrop) and
+/// [`FiveCrop`](super::FiveCrop).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct CropSettings {
+    /// Whether the image is resized first. Default true.
+    pub resize: bool,
+    /// Share of the shorter side that the crop covers, from 0.01 to 1; the preprocessing's where it is left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub crop_ratio: Option<f32>,
+    /// Colour around an image smaller than the crop; where it is left out, [`Preprocessing::fill`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fill: Option<[u8; 3]>,
+}
+
+impl Default for CropSettings {
+    fn default() -> Self {
+        Self {
+            resize: true,
+            crop_ratio: None,
+            fill: None,
+        }
+    }
+}
+
+impl CropSettings {
+    pub(super) fn framing(&self, preprocessing: &Preprocessing) -> Framing {
+        Framing::new(preprocessing, self.resize, self.crop_ratio, false)
+    }
+
+    pub(super) fn fill(&self, preprocessing: &Preprocessing) -> [u8; 3] {
+        self.fill.unwrap_or_else(|| preprocessing.fill())
+    }
+}
 
 /// What a crop does before it cuts.
 #[derive(Debug, Clone)]

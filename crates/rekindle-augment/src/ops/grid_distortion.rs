@@ -208,13 +208,6 @@ mod tests {
                     ..GridDistortion::default()
                 },
             ),
-            (
-                "grid_distortion.interpolation",
-                GridDistortion {
-                    interpolation: Interpolation::Lanczos,
-                    ..GridDistortion::default()
-                },
-            ),
         ];
         for (key, distortion) in wrong {
             let message = distortion.check().unwrap_err().to_string();

@@ -1,14 +1,12 @@
 //! One of several transforms.
 
-use image::RgbImage;
 use serde::{Deserialize, Serialize};
 
-use super::nested::{build_transforms, certain, check_transforms, check_weights, choose};
-use super::{Entry, TransformSpec, check_probability};
+use super::nested::{Choice, certain};
+use super::{Entry, TransformSpec};
 use crate::error::AugmentError;
 use crate::preprocessing::Preprocessing;
 use crate::registry::TransformRegistry;
-use crate::rng::SampleRng;
 use crate::transform::Transform;
 
 /// One of the transforms, drawn for each image; `transforms` has to be given.
@@ -27,12 +25,21 @@ pub struct OneOf {
     pub probability: f32,
 }
 
+impl OneOf {
+    fn choice(&self) -> Choice<'_> {
+        Choice {
+            keys: ["one_of.transforms", "one_of.weights", "one_of.probability"],
+            transforms: &self.transforms,
+            weights: self.weights.as_deref(),
+            count: 1,
+            probability: self.probability,
+        }
+    }
+}
+
 impl Entry for OneOf {
     fn check(&self) -> Result<(), AugmentError> {
-        check_transforms(TRANSFORMS, &self.transforms)?;
-        let weights = self.weights.as_deref();
-        check_weights("one_of.weights", weights, self.transforms.len(), 1)?;
-        check_probability("one_of.probability", self.probability)
+        self.choice().check()
     }
 
     fn build(
@@ -40,52 +47,11 @@ impl Entry for OneOf {
         preprocessing: &Preprocessing,
         registry: &TransformRegistry,
     ) -> Result<Box<dyn Transform>, AugmentError> {
-        let transforms = build_transforms(TRANSFORMS, &self.transforms, preprocessing, registry)?;
-        let even = || vec![1.0; transforms.len()];
-        Ok(Box::new(Choice {
-            weights: self.weights.clone().unwrap_or_else(even),
-            transforms,
-            probability: self.probability,
-        }))
+        self.choice().build(preprocessing, registry)
     }
 
     fn yields_final_size(&self) -> bool {
-        self.probability >= 1.0 && self.transforms.iter().all(TransformSpec::yields_final_size)
-    }
-}
-
-const TRANSFORMS: &str = "one_of.transforms";
-
-#[derive(Debug)]
-struct Choice {
-    transforms: Vec<Box<dyn Transform>>,
-    weights: Vec<f32>,
-    probability: f32,
-}
-
-impl Choice {
-    fn draw(&self, rng: &mut SampleRng) -> Option<&dyn Transform> {
-        if !rng.chance(self.probability) {
-            return None;
-        }
-        let chosen = self.transforms.get(choose(&self.weights, rng));
-        chosen.map(AsRef::as_ref)
-    }
-}
-
-impl Transform for Choice {
-    fn apply(&self, image: RgbImage, rng: &mut SampleRng) -> RgbImage {
-        match self.draw(rng) {
-            Some(transform) => transform.apply(image, rng),
-            None => image,
-        }
-    }
-
-    fn apply_borrowed(&self, image: &RgbImage, rng: &mut SampleRng) -> RgbImage {
-        match self.draw(rng) {
-            Some(transform) => transform.apply_borrowed(image, rng),
-            None => image.clone(),
-        }
+        self.choice().yields_final_size()
     }
 }
 
@@ -93,6 +59,7 @@ impl Transform for Choice {
 mod tests {
     use super::*;
     use crate::ops::{invert, posterise};
+    use crate::rng::SampleRng;
     use crate::testing::gradient;
 
     fn one_of(more: &str) -> TransformSpec {

@@ -143,13 +143,6 @@ mod tests {
                     ..base.clone()
                 },
             ),
-            (
-                "rand_augment.interpolation",
-                RandAugment {
-                    interpolation: Interpolation::Lanczos,
-                    ..base
-                },
-            ),
         ];
         for (key, spec) in wrong {
             let message = spec.check().unwrap_err().to_string();

@@ -2,9 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::nested::{build_transforms, certain, check_transforms};
-use super::sequence::Steps;
-use super::{Entry, TransformSpec, check_probability, check_range};
+use super::nested::{Steps, certain};
+use super::{Entry, TransformSpec, check_range};
 use crate::error::AugmentError;
 use crate::preprocessing::Preprocessing;
 use crate::registry::TransformRegistry;
@@ -23,17 +22,27 @@ pub struct Repeat {
     pub probability: f32,
 }
 
+impl Repeat {
+    fn steps(&self) -> Steps<'_> {
+        Steps {
+            keys: ["repeat.transforms", "repeat.probability"],
+            transforms: &self.transforms,
+            times: self.times,
+            probability: self.probability,
+        }
+    }
+}
+
 impl Entry for Repeat {
     fn check(&self) -> Result<(), AugmentError> {
-        check_transforms(TRANSFORMS, &self.transforms)?;
+        self.steps().check()?;
         check_range(
             "repeat.times",
             self.times as f32,
             1.0,
             100.0,
             "a whole number from 1 to 100",
-        )?;
-        check_probability("repeat.probability", self.probability)
+        )
     }
 
     fn build(
@@ -41,19 +50,13 @@ impl Entry for Repeat {
         preprocessing: &Preprocessing,
         registry: &TransformRegistry,
     ) -> Result<Box<dyn Transform>, AugmentError> {
-        Ok(Box::new(Steps {
-            steps: build_transforms(TRANSFORMS, &self.transforms, preprocessing, registry)?,
-            probability: self.probability,
-            times: self.times,
-        }))
+        self.steps().build(preprocessing, registry)
     }
 
     fn yields_final_size(&self) -> bool {
-        self.probability >= 1.0 && self.transforms.iter().any(TransformSpec::yields_final_size)
+        self.steps().yields_final_size()
     }
 }
-
-const TRANSFORMS: &str = "repeat.transforms";
 
 #[cfg(test)]
 mod tests {

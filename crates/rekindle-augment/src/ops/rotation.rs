@@ -116,18 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn lanczos_is_refused() {
-        let rotation = Rotation {
-            interpolation: Interpolation::Lanczos,
-            ..Rotation::default()
-        };
-        assert!(
-            rotation
-                .check()
-                .unwrap_err()
-                .to_string()
-                .contains("rotation.interpolation")
-        );
+    fn an_angle_of_more_than_half_a_turn_is_refused() {
         let rotation = Rotation {
             degrees: 200.0,
             ..Rotation::default()

@@ -1,17 +1,13 @@
 //! Several transforms, all or none.
 
-use std::borrow::Cow;
-
-use image::RgbImage;
 use serde::{Deserialize, Serialize};
 
-use super::nested::{build_transforms, certain, check_transforms};
-use super::{Entry, TransformSpec, check_probability};
+use super::nested::{Steps, certain};
+use super::{Entry, TransformSpec};
 use crate::error::AugmentError;
 use crate::preprocessing::Preprocessing;
 use crate::registry::TransformRegistry;
-use crate::rng::SampleRng;
-use crate::transform::{Transform, apply_in_order};
+use crate::transform::Transform;
 
 /// The transforms one after the other, all of them or, with a probability, none; `transforms` has to be given.
 ///
@@ -26,10 +22,20 @@ pub struct Sequence {
     pub probability: f32,
 }
 
+impl Sequence {
+    fn steps(&self) -> Steps<'_> {
+        Steps {
+            keys: ["sequence.transforms", "sequence.probability"],
+            transforms: &self.transforms,
+            times: 1,
+            probability: self.probability,
+        }
+    }
+}
+
 impl Entry for Sequence {
     fn check(&self) -> Result<(), AugmentError> {
-        check_transforms(TRANSFORMS, &self.transforms)?;
-        check_probability("sequence.probability", self.probability)
+        self.steps().check()
     }
 
     fn build(
@@ -37,46 +43,11 @@ impl Entry for Sequence {
         preprocessing: &Preprocessing,
         registry: &TransformRegistry,
     ) -> Result<Box<dyn Transform>, AugmentError> {
-        Ok(Box::new(Steps {
-            steps: build_transforms(TRANSFORMS, &self.transforms, preprocessing, registry)?,
-            probability: self.probability,
-            times: 1,
-        }))
+        self.steps().build(preprocessing, registry)
     }
 
     fn yields_final_size(&self) -> bool {
-        self.probability >= 1.0 && self.transforms.iter().any(TransformSpec::yields_final_size)
-    }
-}
-
-const TRANSFORMS: &str = "sequence.transforms";
-
-/// Steps in order, so many times, or not at all.
-#[derive(Debug)]
-pub(super) struct Steps {
-    pub(super) steps: Vec<Box<dyn Transform>>,
-    pub(super) probability: f32,
-    pub(super) times: u32,
-}
-
-impl Steps {
-    fn run<'a>(&self, mut image: Cow<'a, RgbImage>, rng: &mut SampleRng) -> Cow<'a, RgbImage> {
-        if rng.chance(self.probability) {
-            for _ in 0..self.times {
-                image = apply_in_order(&self.steps, image, rng);
-            }
-        }
-        image
-    }
-}
-
-impl Transform for Steps {
-    fn apply(&self, image: RgbImage, rng: &mut SampleRng) -> RgbImage {
-        self.run(Cow::Owned(image), rng).into_owned()
-    }
-
-    fn apply_borrowed(&self, image: &RgbImage, rng: &mut SampleRng) -> RgbImage {
-        self.run(Cow::Borrowed(image), rng).into_owned()
+        self.steps().yields_final_size()
     }
 }
 
@@ -84,6 +55,7 @@ impl Transform for Steps {
 mod tests {
     use super::*;
     use crate::ops::{invert, posterise};
+    use crate::rng::SampleRng;
     use crate::testing::gradient;
 
     #[test]

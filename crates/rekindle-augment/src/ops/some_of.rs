@@ -1,17 +1,13 @@
 //! Some of several transforms.
 
-use std::borrow::Cow;
-
-use image::RgbImage;
 use serde::{Deserialize, Serialize};
 
-use super::nested::{build_transforms, certain, check_transforms, check_weights, choose};
-use super::{Entry, TransformSpec, check_probability};
+use super::nested::{Choice, certain};
+use super::{Entry, TransformSpec};
 use crate::error::AugmentError;
 use crate::preprocessing::Preprocessing;
 use crate::registry::TransformRegistry;
-use crate::rng::SampleRng;
-use crate::transform::{Transform, apply_in_order};
+use crate::transform::Transform;
 
 /// `count` different ones of the transforms, drawn for each image; `transforms` and `count` have to be given.
 ///
@@ -31,24 +27,33 @@ pub struct SomeOf {
     pub probability: f32,
 }
 
+impl SomeOf {
+    fn choice(&self) -> Choice<'_> {
+        Choice {
+            keys: [
+                "some_of.transforms",
+                "some_of.weights",
+                "some_of.probability",
+            ],
+            transforms: &self.transforms,
+            weights: self.weights.as_deref(),
+            count: self.count,
+            probability: self.probability,
+        }
+    }
+}
+
 impl Entry for SomeOf {
     fn check(&self) -> Result<(), AugmentError> {
-        check_transforms(TRANSFORMS, &self.transforms)?;
-        if !(1..=self.transforms.len()).contains(&self.count) {
-            return Err(AugmentError::InvalidSetting {
-                key: "some_of.count",
-                value: self.count.to_string(),
-                expected: "a whole number from 1 to the number of transforms",
-            });
+        self.choice().check()?;
+        if (1..=self.transforms.len()).contains(&self.count) {
+            return Ok(());
         }
-        let weights = self.weights.as_deref();
-        check_weights(
-            "some_of.weights",
-            weights,
-            self.transforms.len(),
-            self.count,
-        )?;
-        check_probability("some_of.probability", self.probability)
+        Err(AugmentError::InvalidSetting {
+            key: "some_of.count",
+            value: self.count.to_string(),
+            expected: "a whole number from 1 to the number of transforms",
+        })
     }
 
     fn build(
@@ -56,59 +61,11 @@ impl Entry for SomeOf {
         preprocessing: &Preprocessing,
         registry: &TransformRegistry,
     ) -> Result<Box<dyn Transform>, AugmentError> {
-        let transforms = build_transforms(TRANSFORMS, &self.transforms, preprocessing, registry)?;
-        let even = || vec![1.0; transforms.len()];
-        Ok(Box::new(Choices {
-            weights: self.weights.clone().unwrap_or_else(even),
-            transforms,
-            count: self.count,
-            probability: self.probability,
-        }))
+        self.choice().build(preprocessing, registry)
     }
 
     fn yields_final_size(&self) -> bool {
-        self.probability >= 1.0 && self.transforms.iter().all(TransformSpec::yields_final_size)
-    }
-}
-
-const TRANSFORMS: &str = "some_of.transforms";
-
-#[derive(Debug)]
-struct Choices {
-    transforms: Vec<Box<dyn Transform>>,
-    weights: Vec<f32>,
-    count: usize,
-    probability: f32,
-}
-
-impl Choices {
-    fn run<'a>(&self, mut image: Cow<'a, RgbImage>, rng: &mut SampleRng) -> Cow<'a, RgbImage> {
-        if !rng.chance(self.probability) {
-            return image;
-        }
-        let mut weights = self.weights.clone();
-        let mut chosen = vec![false; weights.len()];
-        for _ in 0..self.count {
-            let place = choose(&weights, rng);
-            weights[place] = 0.0;
-            chosen[place] = true;
-        }
-        for (transform, chosen) in self.transforms.iter().zip(chosen) {
-            if chosen {
-                image = apply_in_order(std::slice::from_ref(transform), image, rng);
-            }
-        }
-        image
-    }
-}
-
-impl Transform for Choices {
-    fn apply(&self, image: RgbImage, rng: &mut SampleRng) -> RgbImage {
-        self.run(Cow::Owned(image), rng).into_owned()
-    }
-
-    fn apply_borrowed(&self, image: &RgbImage, rng: &mut SampleRng) -> RgbImage {
-        self.run(Cow::Borrowed(image), rng).into_owned()
+        self.choice().yields_final_size()
     }
 }
 
@@ -116,6 +73,7 @@ impl Transform for Choices {
 mod tests {
     use super::*;
     use crate::ops::{greyscale, invert, posterise};
+    use crate::rng::SampleRng;
     use crate::testing::gradient;
 
     fn some_of(more: &str) -> TransformSpec {

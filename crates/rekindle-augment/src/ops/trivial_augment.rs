@@ -101,17 +101,8 @@ mod tests {
             bins: 1,
             ..TrivialAugment::default()
         };
-        let lanczos = TrivialAugment {
-            interpolation: Interpolation::Lanczos,
-            ..TrivialAugment::default()
-        };
-        for (key, spec) in [
-            ("trivial_augment.bins", few),
-            ("trivial_augment.interpolation", lanczos),
-        ] {
-            let message = spec.check().unwrap_err().to_string();
-            assert!(message.contains(key), "{message}");
-        }
+        let message = few.check().unwrap_err().to_string();
+        assert!(message.contains("trivial_augment.bins"), "{message}");
     }
 
     #[test]

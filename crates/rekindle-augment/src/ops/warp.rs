@@ -9,19 +9,21 @@ use super::pad::PaddingMode;
 use crate::error::AugmentError;
 use crate::resize::Interpolation;
 
-/// Lanczos has no sampler here: Pillow and torchvision have none either.
+/// Lanczos has no sampler here: Pillow and torchvision have none either. The mean of an area is a matter of resizing.
 pub(super) fn check_interpolation(
     key: &'static str,
     interpolation: Interpolation,
 ) -> Result<(), AugmentError> {
-    if interpolation == Interpolation::Lanczos {
-        return Err(AugmentError::InvalidSetting {
-            key,
-            value: "lanczos".to_string(),
-            expected: "nearest, bilinear or bicubic",
-        });
-    }
-    Ok(())
+    let value = match interpolation {
+        Interpolation::Nearest | Interpolation::Bilinear | Interpolation::Bicubic => return Ok(()),
+        Interpolation::Lanczos => "lanczos",
+        Interpolation::Area => "area",
+    };
+    Err(AugmentError::InvalidSetting {
+        key,
+        value: value.to_owned(),
+        expected: "nearest, bilinear or bicubic",
+    })
 }
 
 /// What a place on or beyond the edge of the source becomes.
@@ -77,7 +79,9 @@ pub(super) fn warp(
     let size = image.dimensions();
     match interpolation {
         Interpolation::Nearest => fill_rows(size, place, |x, y| source.nearest(x, y)),
-        Interpolation::Bilinear => fill_rows(size, place, |x, y| source.bilinear(x, y)),
+        Interpolation::Bilinear | Interpolation::Area => {
+            fill_rows(size, place, |x, y| source.bilinear(x, y))
+        }
         Interpolation::Bicubic | Interpolation::Lanczos => {
             fill_rows(size, place, |x, y| source.bicubic(x, y))
         }

@@ -4,7 +4,7 @@
 
 use image::RgbImage;
 
-use super::{Conversion, Rescale};
+use super::Rescale;
 use crate::error::AugmentError;
 
 /// Pixels of several images of one size, on the host.
@@ -82,34 +82,9 @@ impl RgbBatch {
         if area == 0 {
             return planes;
         }
-        for (image, output) in self
-            .pixels
-            .chunks_exact(3 * area)
-            .zip(planes.chunks_exact_mut(3 * area))
-        {
-            let (image, _) = image.as_chunks::<3>();
-            let (red, rest) = output.split_at_mut(area);
-            let (green, blue) = rest.split_at_mut(area);
-            let outputs = image.iter().zip(red).zip(green).zip(blue);
-            match rescale.conversion(image) {
-                Conversion::Tables(tables) => {
-                    for (((pixel, red), green), blue) in outputs {
-                        *red = tables[0][usize::from(pixel[0])];
-                        *green = tables[1][usize::from(pixel[1])];
-                        *blue = tables[2][usize::from(pixel[2])];
-                    }
-                }
-                Conversion::Matrix { matrix, offset } => {
-                    for (((pixel, red), green), blue) in outputs {
-                        let [r, g, b] = pixel.map(f32::from);
-                        let row = |row: usize| {
-                            let [from_red, from_green, from_blue] = matrix[row];
-                            from_red * r + from_green * g + from_blue * b + offset[row]
-                        };
-                        (*red, *green, *blue) = (row(0), row(1), row(2));
-                    }
-                }
-            }
+        let outputs = planes.chunks_exact_mut(3 * area);
+        for (image, output) in self.pixels.chunks_exact(3 * area).zip(outputs) {
+            rescale.write_planes(image.as_chunks().0, output);
         }
         planes
     }

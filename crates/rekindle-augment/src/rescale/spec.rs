@@ -27,8 +27,11 @@ use crate::error::AugmentError;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum RescaleSpec {
+#[serde(
+    rename_all = "snake_case",
+    bound = "[f32; CHANNELS]: Serialize, [[f32; CHANNELS]; CHANNELS]: Serialize"
+)]
+pub enum RescaleSpec<const CHANNELS: usize = 3> {
     /// [`Rescale::Unit`]: from 0 to 1.
     Unit,
     /// [`Rescale::Symmetric`]: from -1 to 1.
@@ -36,9 +39,9 @@ pub enum RescaleSpec {
     /// [`Rescale::Standardise`] with these numbers.
     Standardise {
         /// Mean of each channel, on the scale from 0 to 1.
-        mean: [f32; 3],
+        mean: [f32; CHANNELS],
         /// Standard deviation of each channel, on the same scale.
-        std: [f32; 3],
+        std: [f32; CHANNELS],
     },
     /// [`Rescale::Standardise`] with mean and standard deviation of the training images, over all their pixels.
     Dataset,
@@ -68,7 +71,7 @@ pub enum RescaleSpec {
 /// A standard deviation of 0.8 grey levels: small beside that of any photograph, and enough for images without colour.
 const EPSILON: f64 = 1e-5;
 
-impl RescaleSpec {
+impl<const CHANNELS: usize> RescaleSpec<CHANNELS> {
     /// Checks the settings.
     ///
     /// # Errors
@@ -87,7 +90,7 @@ impl RescaleSpec {
     }
 
     /// The scale, where it does not depend on the training images.
-    pub fn fixed(&self) -> Option<Rescale> {
+    pub fn fixed(&self) -> Option<Rescale<CHANNELS>> {
         Some(match *self {
             Self::Unit => Rescale::Unit,
             Self::Symmetric => Rescale::Symmetric,
@@ -104,7 +107,10 @@ impl RescaleSpec {
     ///
     /// [`AugmentError::InvalidSetting`] as [`Self::check`]; [`AugmentError::RescaleFit`] where there are too few pixels, or a
     /// channel that has the same value everywhere would be divided by its standard deviation.
-    pub fn fit(&self, training: &ChannelMoments<3>) -> Result<Rescale, AugmentError> {
+    pub fn fit(
+        &self,
+        training: &ChannelMoments<CHANNELS>,
+    ) -> Result<Rescale<CHANNELS>, AugmentError> {
         self.check()?;
         if let Some(fixed) = self.fixed() {
             return Ok(fixed);
@@ -121,7 +127,7 @@ impl RescaleSpec {
             ));
         };
         let mean = mean.map(|value| value as f32);
-        let whiten = |matrix: [[f64; 3]; 3]| Rescale::Whiten {
+        let whiten = |matrix: [[f64; CHANNELS]; CHANNELS]| Rescale::Whiten {
             mean,
             matrix: matrix.map(|row| row.map(|entry| entry as f32)),
         };
@@ -172,13 +178,17 @@ fn check_epsilon(key: &'static str, epsilon: f64) -> Result<(), AugmentError> {
 
 /// The form that serde writes and, but for defaults, reads.
 #[derive(Deserialize)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
-enum Written {
+#[serde(
+    rename_all = "snake_case",
+    deny_unknown_fields,
+    bound = "[f32; CHANNELS]: Deserialize<'de>"
+)]
+enum Written<const CHANNELS: usize> {
     Unit,
     Symmetric,
     Standardise {
-        mean: [f32; 3],
-        std: [f32; 3],
+        mean: [f32; CHANNELS],
+        std: [f32; CHANNELS],
     },
     Dataset,
     Centre,
@@ -201,8 +211,8 @@ fn epsilon() -> f64 {
     EPSILON
 }
 
-impl From<Written> for RescaleSpec {
-    fn from(written: Written) -> Self {
+impl<const CHANNELS: usize> From<Written<CHANNELS>> for RescaleSpec<CHANNELS> {
+    fn from(written: Written<CHANNELS>) -> Self {
         match written {
             Written::Unit => Self::Unit,
             Written::Symmetric => Self::Symmetric,
@@ -217,12 +227,18 @@ impl From<Written> for RescaleSpec {
     }
 }
 
-impl<'de> Deserialize<'de> for RescaleSpec {
+impl<'de, const CHANNELS: usize> Deserialize<'de> for RescaleSpec<CHANNELS>
+where
+    [f32; CHANNELS]: Deserialize<'de>,
+{
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct NameOrTable;
+        struct NameOrTable<const CHANNELS: usize>;
 
-        impl<'de> Visitor<'de> for NameOrTable {
-            type Value = RescaleSpec;
+        impl<'de, const CHANNELS: usize> Visitor<'de> for NameOrTable<CHANNELS>
+        where
+            [f32; CHANNELS]: Deserialize<'de>,
+        {
+            type Value = RescaleSpec<CHANNELS>;
 
             fn expecting(&self, text: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 text.write_str(
@@ -230,21 +246,21 @@ impl<'de> Deserialize<'de> for RescaleSpec {
                 )
             }
 
-            fn visit_str<E: serde::de::Error>(self, name: &str) -> Result<RescaleSpec, E> {
+            fn visit_str<E: serde::de::Error>(self, name: &str) -> Result<Self::Value, E> {
                 Ok(match name {
                     "per_image" => RescaleSpec::PerImage { per_channel: false },
                     "pca" => RescaleSpec::Pca { epsilon: EPSILON },
                     "zca" => RescaleSpec::Zca { epsilon: EPSILON },
-                    name => Written::deserialize(name.into_deserializer())?.into(),
+                    name => Written::<CHANNELS>::deserialize(name.into_deserializer())?.into(),
                 })
             }
 
-            fn visit_map<A: MapAccess<'de>>(self, table: A) -> Result<RescaleSpec, A::Error> {
-                Written::deserialize(MapAccessDeserializer::new(table)).map(Into::into)
+            fn visit_map<A: MapAccess<'de>>(self, table: A) -> Result<Self::Value, A::Error> {
+                Written::<CHANNELS>::deserialize(MapAccessDeserializer::new(table)).map(Into::into)
             }
         }
 
-        deserializer.deserialize_any(NameOrTable)
+        deserializer.deserialize_any(NameOrTable::<CHANNELS>)
     }
 }
 
@@ -270,7 +286,7 @@ mod tests {
     #[test]
     fn every_scale_survives_being_written_and_read() {
         for spec in [
-            RescaleSpec::Unit,
+            RescaleSpec::<3>::Unit,
             RescaleSpec::Symmetric,
             RescaleSpec::Standardise {
                 mean: [0.1; 3],
@@ -313,7 +329,7 @@ mod tests {
     #[test]
     fn an_epsilon_out_of_range_names_its_key() {
         for epsilon in [0.0, -1.0, 2.0, f64::NAN] {
-            let error = RescaleSpec::Zca { epsilon }
+            let error = RescaleSpec::<3>::Zca { epsilon }
                 .check()
                 .unwrap_err()
                 .to_string();
@@ -337,6 +353,10 @@ mod tests {
         ] {
             spec.fit(&moments).unwrap().check().unwrap();
         }
-        assert!(RescaleSpec::Centre.fit(&ChannelMoments::new()).is_err());
+        assert!(
+            RescaleSpec::Centre
+                .fit(&ChannelMoments::<3>::new())
+                .is_err()
+        );
     }
 }

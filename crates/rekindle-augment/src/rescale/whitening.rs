@@ -2,6 +2,10 @@
 //!
 //! Owns: PCA and ZCA matrices from a covariance, and the eigenvectors below them, for any number of channels. It does not own
 //! the covariance, nor the use of the matrices on images.
+//!
+//! With the covariance `C = V diag(d) V^T` of the colours of single pixels, eigenvectors as columns of `V`, the whitened colour
+//! is `W (x - mean)`, where `W = diag(d + epsilon)^(-1/2) V^T` for PCA and `W = V diag(d + epsilon)^(-1/2) V^T` for ZCA; then
+//! `W C W^T` is the identity, for an epsilon of 0.
 
 /// The PCA whitening matrix: row `i` is the `i`-th eigenvector of the covariance, the largest eigenvalue first, divided by
 /// `sqrt(eigenvalue + epsilon)`.

@@ -1,6 +1,6 @@
 //! Resizing by its definition, in f64 and without tricks, as a witness for the tests.
 //!
-//! Owns: the values that a resize in two passes with bytes between them may have. It does not own the filters' names, nor
+//! Owns: the values that a resize in two passes with bytes between them may have, and the exact means of areas. It does not own the filters' names, nor
 //! anything that runs outside tests.
 
 use image::RgbImage;
@@ -139,6 +139,29 @@ impl Weights {
     }
 }
 
+/// The exact mean of the area under each value of the resized image, in the order of its values.
+pub(super) fn area_means(image: &RgbImage, width: u32, height: u32) -> Vec<f64> {
+    let share = |place: u32, count: u32, pixel: u32, pixels: u32| {
+        let scale = f64::from(pixels) / f64::from(count);
+        let (from, to) = (f64::from(place) * scale, f64::from(place + 1) * scale);
+        let (left, right) = (f64::from(pixel), f64::from(pixel + 1));
+        (to.min(right) - from.max(left)).max(0.0) / scale
+    };
+    let mut means = Vec::new();
+    for (y, x) in (0..height).flat_map(|y| (0..width).map(move |x| (y, x))) {
+        let mut mean = [0.0; 3];
+        for (column, row, pixel) in image.enumerate_pixels() {
+            let weight =
+                share(x, width, column, image.width()) * share(y, height, row, image.height());
+            for (mean, value) in mean.iter_mut().zip(pixel.0) {
+                *mean += weight * f64::from(value);
+            }
+        }
+        means.extend(mean);
+    }
+    means
+}
+
 /// Pillow's filters, whose radius is [`Interpolation::support`].
 fn kernel(at: f64, interpolation: Interpolation) -> f64 {
     let distance = at.abs();
@@ -150,7 +173,7 @@ fn kernel(at: f64, interpolation: Interpolation) -> f64 {
         return 0.0;
     }
     match interpolation {
-        Interpolation::Nearest => 1.0,
+        Interpolation::Nearest | Interpolation::Area => 1.0,
         Interpolation::Bilinear => 1.0 - distance,
         Interpolation::Bicubic if distance < 1.0 => {
             (1.5 * distance - 2.5) * distance * distance + 1.0

@@ -9,6 +9,8 @@ fn the_same_size_is_the_same_image() {
         Interpolation::Nearest,
         Interpolation::Bilinear,
         Interpolation::Bicubic,
+        Interpolation::Lanczos,
+        Interpolation::Area,
     ] {
         assert_eq!(resize(&image, 13, 7, interpolation), image);
     }
@@ -28,8 +30,10 @@ fn a_crop_does_not_see_the_pixels_around_it() {
         width: 10,
         height: 10,
     };
-    let resized = resize_crop(&image, crop, 23, 4, Interpolation::Lanczos);
-    assert!(resized.pixels().all(|pixel| pixel.0 == [40, 50, 60]));
+    for interpolation in [Interpolation::Lanczos, Interpolation::Area] {
+        let resized = resize_crop(&image, crop, 23, 4, interpolation);
+        assert!(resized.pixels().all(|pixel| pixel.0 == [40, 50, 60]));
+    }
 }
 
 #[test]
@@ -41,17 +45,41 @@ fn a_box_over_the_edge_is_cut_and_nothing_panics() {
         width: 100,
         height: 100,
     };
+    for interpolation in [Interpolation::Bicubic, Interpolation::Area] {
+        let cut = resize_crop(&image, crop, 4, 4, interpolation);
+        assert_eq!(cut.dimensions(), (4, 4));
+        let of_nothing = resize(&RgbImage::new(0, 3), 4, 4, interpolation);
+        assert_eq!(of_nothing.dimensions(), (4, 4));
+        let to_nothing = resize(&image, 0, 4, interpolation);
+        assert_eq!(to_nothing.dimensions(), (0, 4));
+    }
+}
+
+#[test]
+fn an_enlarged_area_is_blocks_with_mixed_pixels_on_their_edges() {
+    let mut image = RgbImage::new(2, 1);
+    image.put_pixel(1, 0, image::Rgb([200; 3]));
+    let row = |width| {
+        let enlarged = resize(&image, width, 1, Interpolation::Area);
+        enlarged
+            .pixels()
+            .map(|pixel| pixel.0[0])
+            .collect::<Vec<u8>>()
+    };
+    assert_eq!(row(6), [0, 0, 0, 200, 200, 200]);
+    assert_eq!(row(5), [0, 0, 100, 200, 200]);
+}
+
+#[test]
+fn a_filter_is_known_by_its_name() {
     assert_eq!(
-        resize_crop(&image, crop, 4, 4, Interpolation::Bicubic).dimensions(),
-        (4, 4)
+        "area".parse::<Interpolation>().unwrap(),
+        Interpolation::Area
     );
-    assert_eq!(
-        resize(&RgbImage::new(0, 3), 4, 4, Interpolation::Bicubic).dimensions(),
-        (4, 4)
-    );
-    assert_eq!(
-        resize(&image, 0, 4, Interpolation::Bicubic).dimensions(),
-        (0, 4)
+    let message = "box".parse::<Interpolation>().unwrap_err().to_string();
+    assert!(
+        message.contains("`preprocessing.interpolation` is box"),
+        "{message}"
     );
 }
 
@@ -142,6 +170,25 @@ proptest! {
             for channel in 0..3 {
                 let allowed = (high[channel] - low[channel]).max(1);
                 prop_assert!(pixel.0[channel].abs_diff(whole[channel]) <= allowed, "{x}, {y}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_area_and_every_part_of_it_has_the_exact_mean_rounded(
+        from in (1u32..24, 1u32..24), to in (1u32..30, 1u32..30), place in (0u32..30, 0u32..30),
+        size in (1u32..30, 1u32..30),
+    ) {
+        let Part { image, whole, part, left, top } = Part::new(from, to, place, size, Interpolation::Area);
+        let means = reference::area_means(&image, to.0, to.1);
+        let rounds_to = |value: u8, mean: f64| (f64::from(value) - mean).abs() <= 0.5001;
+        for (value, mean) in whole.iter().zip(&means) {
+            prop_assert!(rounds_to(*value, *mean), "{value} and {mean}");
+        }
+        for (x, y, pixel) in part.enumerate_pixels() {
+            let start = 3 * ((top + y) * to.0 + left + x) as usize;
+            for (value, mean) in pixel.0.into_iter().zip(&means[start..]) {
+                prop_assert!(rounds_to(value, *mean), "{value} and {mean} at {x}, {y}");
             }
         }
     }

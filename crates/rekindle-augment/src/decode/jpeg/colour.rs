@@ -7,7 +7,8 @@ use std::ops::Range;
 
 use super::frame::Colour;
 use super::scan::{Part, Plane};
-use crate::decode::planes::{enlarge, interleave, vectorised, with_ends};
+use crate::decode::planes::{enlarge, interleave, with_ends};
+use crate::vectorised::vectorised;
 
 /// The pixels of a part of the picture, three bytes each, row by row.
 pub(super) fn pixels(planes: &[Plane], colour: Colour, part: &Part) -> Vec<u8> {

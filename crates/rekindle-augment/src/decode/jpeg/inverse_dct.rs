@@ -8,16 +8,16 @@
 use std::num::Wrapping;
 
 /// Fractional bits of the constants, and of the numbers between the two passes.
-const CONSTANT_BITS: usize = 13;
-const PASS_BITS: usize = 2;
+pub(super) const CONSTANT_BITS: usize = 13;
+pub(super) const PASS_BITS: usize = 2;
 /// Both, and the factor of 8 that the two-dimensional transform carries.
 const FINAL_BITS: usize = CONSTANT_BITS + PASS_BITS + 3;
 
 /// Damaged coefficients may overflow; what they give then is of no use, but it is not an error of this program.
-type Number = Wrapping<i32>;
+pub(super) type Number = Wrapping<i32>;
 
 /// `value * 2^13`, rounded: the constants of the transforms.
-const fn fixed(value: f64) -> Number {
+pub(super) const fn fixed(value: f64) -> Number {
     Wrapping((value * 8192.0 + 0.5) as i32)
 }
 
@@ -100,7 +100,7 @@ fn sample(value: Number) -> u8 {
 }
 
 #[inline(always)]
-fn descale(value: Number, bits: usize) -> Number {
+pub(super) fn descale(value: Number, bits: usize) -> Number {
     (value + Wrapping(1 << (bits - 1))) >> bits
 }
 

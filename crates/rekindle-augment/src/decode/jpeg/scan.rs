@@ -11,7 +11,7 @@ use super::frame::Frame;
 use super::huffman::{Damage, HuffmanTable};
 use super::inverse_dct::write_samples;
 use super::structure::append_unstuffed;
-use crate::decode::planes::vectorised;
+use crate::vectorised::vectorised;
 
 /// A part of the picture, in pixels of the reduced picture; not empty and inside it.
 #[derive(Debug, Clone)]
@@ -47,6 +47,24 @@ impl Plane {
     pub(super) fn row(&self, row: usize, columns: Range<usize>) -> &[u8] {
         let start = (row - self.top) * self.stride;
         &self.samples[start + columns.start - self.left..start + columns.end - self.left]
+    }
+
+    /// A whole component at full size, in whole blocks, under a picture of this width and height; its samples are all 0.
+    pub(super) fn whole(picture: [usize; 2], ratio: [usize; 2]) -> Self {
+        let [width, height] = [0, 1].map(|axis| picture[axis].div_ceil(ratio[axis]));
+        let (across, down) = (width.div_ceil(8), height.div_ceil(8));
+        Self {
+            samples: vec![0; 64 * across * down],
+            stride: 8 * across,
+            left: 0,
+            top: 0,
+            width,
+            height,
+            ratio,
+            block_size: 8,
+            block_columns: 0..across,
+            block_rows: 0..down,
+        }
     }
 
     fn new(frame: &Frame, component: usize, part: &Part) -> Self {

@@ -243,7 +243,9 @@ proptest! {
         let width = 1 + width % (whole.image.width() - left);
         let height = 1 + height % (whole.image.height() - top);
         let expected = image::imageops::crop_imm(&whole.image, left, top, width, height).to_image();
-        prop_assert_eq!(region.resize(crate::Interpolation::Bicubic), expected);
+        for interpolation in [crate::Interpolation::Bicubic, crate::Interpolation::Area] {
+            prop_assert_eq!(&region.resize(interpolation), &expected);
+        }
     }
 }
 

@@ -14,7 +14,7 @@ use super::predict::{Above, Edges, Work};
 use super::residual::{self, Content, GROUPS, Neighbour, Rows};
 use super::strip::{KEPT, Strip};
 use super::transform::inverse_transform;
-use crate::decode::planes::vectorised;
+use crate::vectorised::vectorised;
 
 /// A part of the picture in pixels; not empty and inside it.
 #[derive(Debug, Clone)]

@@ -1,0 +1,52 @@
+//! Settings of transforms.
+//!
+//! Owns: the checks of numbers that several transforms share, and the factor that some draw.
+
+use crate::error::AugmentError;
+use crate::rng::SampleRng;
+
+/// Checks a probability.
+pub(super) fn check_probability(key: &'static str, probability: f32) -> Result<(), AugmentError> {
+    check_range(key, probability, 0.0, 1.0, "a probability from 0 to 1")
+}
+
+/// Checks that a number lies in `low..=high`; what is not a number does not.
+pub(super) fn check_range(
+    key: &'static str,
+    value: f32,
+    low: f32,
+    high: f32,
+    expected: &'static str,
+) -> Result<(), AugmentError> {
+    if (low..=high).contains(&value) {
+        return Ok(());
+    }
+    Err(AugmentError::InvalidSetting {
+        key,
+        value: value.to_string(),
+        expected,
+    })
+}
+
+/// Checks that a pair is a range, lowest first, inside `low..=high`.
+pub(super) fn check_pair(
+    key: &'static str,
+    pair: [f32; 2],
+    low: f32,
+    high: f32,
+    expected: &'static str,
+) -> Result<(), AugmentError> {
+    if low <= pair[0] && pair[0] <= pair[1] && pair[1] <= high {
+        return Ok(());
+    }
+    Err(AugmentError::InvalidSetting {
+        key,
+        value: format!("{pair:?}"),
+        expected,
+    })
+}
+
+/// A factor around 1: evenly from `1 - strength`, at least 0, to `1 + strength`, as torchvision's `ColorJitter` draws it.
+pub(super) fn factor_around_one(strength: f32, rng: &mut SampleRng) -> f32 {
+    rng.uniform((1.0 - strength).max(0.0), 1.0 + strength)
+}
