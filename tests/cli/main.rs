@@ -18,4 +18,5 @@ mod preview;
 mod rescale;
 mod sources;
 mod support;
+mod targets;
 mod whole_run;
