@@ -7,7 +7,6 @@ use rekindle_finetune::TaskKind;
 use rekindle_finetune::check::{
     AspectBin, CheckReport, DuplicateGroup, Finding, Likeness, Severity, Sizes, SplitOrigin,
 };
-
 use rekindle_finetune::metrics::short;
 
 use super::table::Table;
@@ -27,6 +26,9 @@ pub fn text(report: &CheckReport, width: usize) -> String {
         text: String::new(),
         width: width.max(40),
     };
+    let [one, more] = words::names_of(report.task);
+    let names = report.classes.len() + report.numbers.len();
+    let names = words::count(names, one, more);
     text.paragraph(
         "",
         &format!(
@@ -34,24 +36,8 @@ pub fn text(report: &CheckReport, width: usize) -> String {
             report.data.display(),
             words::count(report.images, "image", "images"),
             match report.task {
-                TaskKind::Classification => {
-                    format!(
-                        "of {}",
-                        words::count(report.classes.len(), "class", "classes")
-                    )
-                }
-                TaskKind::Multilabel => {
-                    format!(
-                        "with {}",
-                        words::count(report.classes.len(), "label", "labels")
-                    )
-                }
-                TaskKind::Regression => {
-                    format!(
-                        "with {}",
-                        words::count(report.numbers.len(), "number", "numbers")
-                    )
-                }
+                TaskKind::Classification => format!("of {names}"),
+                TaskKind::Multilabel | TaskKind::Regression => format!("with {names}"),
             },
             report.usable_images
         ),
