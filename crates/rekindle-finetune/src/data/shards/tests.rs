@@ -173,7 +173,7 @@ fn a_shard_that_is_cut_short_is_noticed() {
 fn objects_with_labels_or_numbers_are_read_and_kinds_are_not_mixed() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("set.tar");
-    let mut set = |members: &[(&str, &[u8])]| {
+    let set = |members: &[(&str, &[u8])]| {
         tar(&path, members);
         open(&path)
     };
