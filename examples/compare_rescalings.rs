@@ -95,7 +95,9 @@ fn measure(
         interrupt: Default::default(),
     };
     match run(&plan, &options, &mut Silent)? {
-        RunOutcome::Finished(report) => Ok([report.validation.accuracy, report.validation.loss]),
+        RunOutcome::Finished(report) => {
+            Ok(["accuracy", "loss"].map(|name| report.validation.figure(name).unwrap_or_default()))
+        }
         RunOutcome::Interrupted => Err("interrupted".into()),
     }
 }

@@ -28,17 +28,18 @@ fn main() -> Result<(), Box<dyn Error>> {
     let RunOutcome::Finished(report) = run(&plan, &options, &mut Silent)? else {
         return Ok(());
     };
+    // A report has the figures of its task; accuracy where each image has one class.
     println!(
         "{:.3} of {} validation images are right; the model is {}",
-        report.validation.accuracy,
-        report.validation.samples,
+        report.validation.figure("accuracy").unwrap_or_default(),
+        report.validation.samples(),
         report.model.display()
     );
 
     // The model file is enough from here on; these are images that training did not see.
     let predictor = Predictor::load(&report.model, &plan.device)?;
     let samples = &plan.split.validation[..plan.split.validation.len().min(5)];
-    let probabilities = predictor.probabilities(&plan.dataset, samples, 16)?;
+    let probabilities = predictor.predict(&plan.dataset, samples, 16)?;
     for (sample, row) in samples.iter().zip(probabilities) {
         let best = row.iter().zip(&predictor.info().classes);
         let Some((probability, class)) = best.max_by(|one, other| one.0.total_cmp(other.0)) else {

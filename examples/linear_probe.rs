@@ -110,7 +110,7 @@ impl Frozen {
         }
         let labels: Vec<usize> = samples
             .iter()
-            .map(|&sample| folder.samples[sample].class)
+            .map(|&sample| folder.samples[sample].class())
             .collect();
         let targets = one_hot(&labels, folder.classes.len(), &self.device)?;
         Ok((Tensor::cat(pooled, 0), targets))

@@ -19,21 +19,29 @@ fn recipes() -> Vec<PathBuf> {
     files
 }
 
-/// The data that the command of a recipe trains on.
+/// The data of the command in a recipe's header.
 fn data_of(file: &Path) -> PathBuf {
+    let name = file.file_name().unwrap().to_str().unwrap();
     let text = std::fs::read_to_string(file).unwrap();
-    let (_, rest) = text.split_once(" -- train ").unwrap();
-    root().join(rest.split_once(' ').unwrap().0)
+    let (before, after) = (
+        "# Command: cargo run --release -- train ",
+        format!(" --recipe examples/recipes/{name}"),
+    );
+    let command = |line: &str| {
+        let data = line.strip_prefix(before)?.strip_suffix(&after)?;
+        Some(root().join(data))
+    };
+    let data = text.lines().find_map(command);
+    data.unwrap_or_else(|| panic!("{name} has no command"))
 }
 
 #[test]
-fn every_recipe_can_be_planned_on_the_sample_pictures() {
+fn every_recipe_can_be_planned_on_the_data_of_its_command() {
     for file in recipes() {
         let recipe = Recipe::load(Some(&file), &[]).unwrap_or_else(|error| panic!("{error}"));
         assert_ne!(recipe, Recipe::default(), "{}", file.display());
         let plan = Plan::new(recipe, &data_of(&file));
-        let plan = plan.unwrap_or_else(|error| panic!("{}: {error}", file.display()));
-        assert_eq!(plan.dataset.folder().samples.len(), 299);
+        plan.unwrap_or_else(|error| panic!("{}: {error}", file.display()));
     }
 }
 
@@ -41,16 +49,9 @@ fn every_recipe_can_be_planned_on_the_sample_pictures() {
 fn every_recipe_begins_with_its_command() {
     for file in recipes() {
         let name = file.file_name().unwrap().to_str().unwrap();
-        let data = if name == "manifest.toml" {
-            "examples/emoji-kinds.csv"
-        } else {
-            "examples/emoji"
-        };
-        let command = format!(
-            "# Command: cargo run --release -- train {data} --recipe examples/recipes/{name}\n"
-        );
+        assert!(data_of(&file).exists(), "{name}");
         let text = std::fs::read_to_string(&file).unwrap();
-        assert!(text.starts_with('#') && text.contains(&command), "{name}");
+        assert!(text.starts_with('#'), "{name}");
         for field in ["# Machine: ", "# Time: ", "# Result: "] {
             assert!(text.contains(field), "{name} lacks `{field}`");
         }

@@ -32,11 +32,11 @@ pub enum Command {
     Check(CheckArgs),
     /// Draw what training sees of some images: the evaluation view and augmented ones
     Preview(PreviewArgs),
-    /// Train a classifier on labelled images: a folder, a manifest or tar shards
+    /// Train on images with classes, labels or numbers: a folder, a manifest or tar shards
     Train(TrainArgs),
-    /// Measure a model on images whose classes are known
+    /// Measure a model on images whose classes, labels or numbers are known
     Evaluate(EvaluateArgs),
-    /// Tell the classes of images
+    /// Tell the classes, labels or numbers of images
     Predict(PredictArgs),
     /// List the pretrained backbones
     Backbones(BackbonesArgs),
@@ -101,7 +101,9 @@ pub struct PreviewArgs {
 const TRAIN_EXAMPLES: &str = "\
 DATA is one of these, and is only read:
   a folder     one folder per class, or the folders train, val and, if you like, test, with class folders in each
-  a manifest   .csv, .tsv or .jsonl with a row for each image: path, label and, if you like, split and group
+  a manifest   .csv, .tsv or .jsonl with a row for each image: path, label and, if you like, split and group;
+               `labels` in place of `label` holds several, as red|round (a list in .jsonl); `number`, or
+               columns such as number:height, numbers to be predicted
   tar shards   a .tar file, or a folder of them: 0001.jpg followed by 0001.cls, .txt or .json with its label
 
 Every setting of a recipe can be given with --set; `rekindle train DATA --dry-run` prints them all. Examples:
@@ -112,7 +114,8 @@ Every setting of a recipe can be given with --set; `rekindle train DATA --dry-ru
   --set data.sampling=balanced                     every class equally often
   --set data.group_by=prefix                       a_1.jpg and a_2.jpg never divided
   --set data.folds=5 --set data.fold=2             second fold of five for validation
-  --set data.label_column=breed                    that column of a manifest";
+  --set data.label_column=breed                    that column of a manifest
+  --set data.number_columns=age                    that column's numbers";
 
 /// Arguments of `train`.
 #[derive(Debug, clap::Args)]
@@ -174,7 +177,7 @@ pub struct TrainArgs {
 pub struct EvaluateArgs {
     /// A model file, or the directory of a run
     pub model: PathBuf,
-    /// The images, as for `train`, with classes that the model knows
+    /// The images, as for `train`, with classes or labels that the model knows, or its numbers
     pub data: PathBuf,
     /// Which images [default: test/ if it is there, else val/, else all]
     #[arg(long)]
@@ -197,12 +200,18 @@ pub struct EvaluateArgs {
 pub struct PredictArgs {
     /// A model file, or the directory of a run
     pub model: PathBuf,
-    /// Images, or folders of images
+    /// Images, folders of images, manifests that name images, or tar shards
     #[arg(required = true, value_name = "IMAGE")]
     pub images: Vec<PathBuf>,
-    /// How many classes to show for each image
-    #[arg(long, value_name = "N", default_value_t = 3, value_parser = at_least_one)]
-    pub top: usize,
+    /// How many classes to show for each image [default: 3]
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    pub top: Option<usize>,
+    /// From which probability on a label is named, for models of several labels [default: 0.5]
+    #[arg(long, value_name = "P", value_parser = probability)]
+    pub threshold: Option<f32>,
+    /// How manifests are read: a setting that begins with `data.`, such as data.root=DIR; may be given many times
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
     /// Print a JSON array
     #[arg(long, conflicts_with = "csv")]
     pub json: bool,
@@ -351,6 +360,13 @@ fn at_least_one(text: &str) -> Result<usize, String> {
         Ok(0) => Err("expected at least 1".into()),
         Ok(number) => Ok(number),
         Err(_) => Err("expected a whole number".into()),
+    }
+}
+
+fn probability(text: &str) -> Result<f32, String> {
+    match text.parse::<f32>() {
+        Ok(number) if (0.0..=1.0).contains(&number) => Ok(number),
+        _ => Err("expected a number from 0 to 1".into()),
     }
 }
 

@@ -19,4 +19,5 @@ mod rescale;
 mod scale;
 mod sources;
 mod support;
+mod targets;
 mod whole_run;

@@ -17,14 +17,13 @@ impl Observer for Print {
             phase,
             epoch,
             train_loss,
-            validation_loss,
-            validation_accuracy,
             ..
         } = record;
         let mark = if record.best { " *" } else { "" };
         println!(
-            "{phase} {epoch:3}: training loss {train_loss:.4}, validation loss {validation_loss:.4}, accuracy {:.1} %{mark}",
-            100.0 * validation_accuracy
+            "{phase} {epoch:3}: training loss {train_loss:.4}, validation loss {:.4}, accuracy {:.1} %{mark}",
+            record.validation("loss"),
+            100.0 * record.validation("accuracy")
         );
     }
 }
@@ -52,8 +51,8 @@ fn main() -> Result<(), FinetuneError> {
         let (phase, epoch) = &report.best;
         println!(
             "best: {phase} epoch {epoch}, accuracy {:.1} %, loss {:.4}; {:.1} s in all, first step done after {:.2} s",
-            100.0 * report.validation.accuracy,
-            report.validation.loss,
+            100.0 * report.validation.figure("accuracy").unwrap_or(f64::NAN),
+            report.validation.loss(),
             report.seconds,
             report.seconds_to_first_step.unwrap_or(f64::NAN),
         );

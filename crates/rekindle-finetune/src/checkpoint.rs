@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::FinetuneError;
 use crate::classifier::TailState;
 use crate::files::{create_directory, read, to_safetensors, write_whole};
-use crate::metrics::MetricsReport;
+use crate::metrics::TaskReport;
 use crate::observer::EpochRecord;
 use crate::stopping::EarlyStopping;
 
@@ -49,7 +49,7 @@ pub struct Checkpoint {
     /// The best state so far.
     pub best: Option<TailState>,
     /// Its metrics.
-    pub best_report: Option<MetricsReport>,
+    pub best_report: Option<TaskReport>,
     /// The optimiser's state.
     pub optimizer: Option<Bytes>,
 }

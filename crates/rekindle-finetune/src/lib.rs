@@ -17,7 +17,7 @@
 //!     interrupt: Default::default(),
 //! };
 //! if let RunOutcome::Finished(report) = run(&plan, &options, &mut Silent)? {
-//!     println!("{} right: {}", report.validation.accuracy, report.model.display());
+//!     println!("loss {:.3}: {}", report.validation.loss(), report.model.display());
 //! }
 //! # Ok(())
 //! # }
@@ -42,6 +42,7 @@ pub mod metrics;
 mod model_file;
 mod observer;
 pub mod optim;
+pub mod outputs;
 mod phase;
 mod plan;
 mod precision;
@@ -68,8 +69,9 @@ pub use precision::Precision;
 pub use predict::Predictor;
 pub use preview::{Preview, PreviewOptions, preview};
 pub use recipe::{
-    AugmentRecipe, BackboneRecipe, DataRecipe, FeaturesRecipe, InputRecipe, PhaseRecipe, Recipe,
-    UnfreezeFrom, UnfreezeRecipe,
+    AugmentRecipe, BackboneRecipe, DataRecipe, FeaturesRecipe, InputRecipe, LossRecipe,
+    PhaseRecipe, Recipe, UnfreezeFrom, UnfreezeRecipe,
 };
+pub use rekindle_head::TaskKind;
 pub use run::{RunOptions, RunOutcome, RunReport, run};
 pub use weights::{architecture_from_name, card_from_name, cards, download_url, load_backbone};

@@ -10,16 +10,17 @@ use burn::module::Module;
 use burn::tensor::Device;
 use rekindle_augment::Preprocessing;
 use rekindle_backbone::{Architecture, Backbone, StateDict, read_safetensors};
-use rekindle_head::{Head, HeadConfig};
+use rekindle_head::{Head, HeadConfig, TaskKind};
 use serde::{Deserialize, Serialize};
 
 use crate::FinetuneError;
 use crate::classifier::{Joint, head_for};
 use crate::files::{read, to_safetensors, write_whole};
+use crate::outputs::{NumberScale, Outputs};
 use crate::precision::Precision;
 
-/// Version of the layout of [`ModelInfo`].
-const FORMAT: u32 = 1;
+/// Versions of the layout of [`ModelInfo`]: 2 has a task, which programs that know 1 alone would not see.
+const FORMATS: [u32; 2] = [1, 2];
 
 /// What a model file says of itself.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -34,8 +35,14 @@ pub struct ModelInfo {
     pub backbone: String,
     /// SHA-256 of the file of those weights; empty when it was trained from scratch.
     pub backbone_sha256: String,
-    /// Class names, in the order of the logits.
+    /// What its outputs stand for; files that say nothing are for one class of several.
+    #[serde(default)]
+    pub task: TaskKind,
+    /// Names of the classes, labels or numbers, in the order of the outputs.
     pub classes: Vec<String>,
+    /// Mean and deviation by which numbers were standardised; none for other tasks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub number_scale: Option<NumberScale>,
     /// The preprocessing of evaluation.
     pub preprocessing: Preprocessing,
     /// The precision that it was trained and measured in; files of version 0.1.0 before it was offered have none and mean `f32`.
@@ -58,9 +65,36 @@ pub struct ModelInfo {
 }
 
 impl ModelInfo {
-    /// The present version of the layout.
-    pub fn current_format() -> u32 {
-        FORMAT
+    /// The version of the layout that a model of this task is written in: 1 where it says all.
+    pub fn format_of(task: TaskKind) -> u32 {
+        match task {
+            TaskKind::Classification => FORMATS[0],
+            TaskKind::Multilabel | TaskKind::Regression => FORMATS[1],
+        }
+    }
+
+    /// What the outputs are.
+    pub fn outputs(&self) -> Outputs {
+        Outputs {
+            task: self.task,
+            names: self.classes.clone(),
+            scale: self.number_scale.clone(),
+        }
+    }
+
+    /// What speaks against the scale of the numbers, if anything does.
+    fn scale_problem(&self) -> Option<&'static str> {
+        let fits = |scale: &NumberScale| {
+            let mut pairs = scale.mean.iter().zip(&scale.std);
+            scale.mean.len() == self.classes.len()
+                && scale.std.len() == self.classes.len()
+                && pairs.all(|(mean, std)| mean.is_finite() && std.is_finite() && *std > 0.0)
+        };
+        match (self.task, &self.number_scale) {
+            (TaskKind::Regression, None) => Some("it has no scale of its numbers"),
+            (_, Some(scale)) if !fits(scale) => Some("the scale of its numbers does not fit them"),
+            _ => None,
+        }
     }
 }
 
@@ -129,9 +163,10 @@ fn parse(path: &Path) -> Result<(ModelInfo, StateDict), FinetuneError> {
     let unreadable =
         |error: serde_json::Error| not_a_model(format!("its metadata cannot be read: {error}"));
     let version: Version = serde_json::from_str(json).map_err(unreadable)?;
-    if version.format != FORMAT {
+    if !FORMATS.contains(&version.format) {
+        let [first, last] = FORMATS;
         return Err(not_a_model(format!(
-            "it has format {}, this program reads {FORMAT}",
+            "it has format {}, this program reads {first} and {last}",
             version.format
         )));
     }
@@ -165,6 +200,12 @@ impl ModelFile {
             return Err(FinetuneError::NotAModel {
                 path: path.into(),
                 reason: "it has no classes".into(),
+            });
+        }
+        if let Some(reason) = info.scale_problem() {
+            return Err(FinetuneError::NotAModel {
+                path: path.into(),
+                reason: reason.into(),
             });
         }
         let names = backbone.stage_names();

@@ -1,5 +1,7 @@
 //! How a run tells what it does; printing is the caller's.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::Plan;
@@ -17,16 +19,20 @@ pub struct EpochRecord {
     pub train_loss: f64,
     /// Mean norm of the gradients before clipping.
     pub gradient_norm: f64,
-    /// Mean cross-entropy on the validation images.
-    pub validation_loss: f64,
-    /// Share of validation images that are right.
-    pub validation_accuracy: f64,
-    /// Mean of the classes' recalls.
-    pub validation_balanced_accuracy: f64,
-    /// Mean of the classes' F1.
-    pub validation_macro_f1: f64,
+    /// The figures on the validation images by name, such as `validation_loss` and `validation_accuracy`; those of
+    /// [`TaskReport::figure_names`](crate::metrics::TaskReport::figure_names).
+    #[serde(flatten)]
+    pub validation: BTreeMap<String, f64>,
     /// Whether it is the best epoch so far.
     pub best: bool,
+}
+
+impl EpochRecord {
+    /// A figure on the validation images by its name, such as `loss`; not a number where the task has no such figure.
+    pub fn validation(&self, figure: &str) -> f64 {
+        let value = self.validation.get(&format!("validation_{figure}"));
+        value.copied().unwrap_or(f64::NAN)
+    }
 }
 
 /// Where a step stands, for a progress bar.

@@ -7,18 +7,19 @@ use std::time::{Duration, Instant};
 
 use burn::module::{Module, ParamGroup};
 use burn::optim::ModuleOptimizer;
-use burn::tensor::Bytes;
+use burn::tensor::{Bytes, Tensor, TensorData};
 use rekindle_augment::{Mix, MixAt, Pipeline, SampleRng};
-use rekindle_head::one_hot;
 
 use crate::checkpoint::{Checkpoint, Progress, restore_optimizer};
 use crate::classifier::{Features, Tail, TailState};
 use crate::data::{
-    Dataset, Draw, LastBatch, Loader, LoaderOptions, Sampling, balanced_epoch, batches, epoch_order,
+    Dataset, Draw, LastBatch, Loader, LoaderOptions, Sampling, Target, balanced_epoch, batches,
+    epoch_order,
 };
 use crate::features::{FeatureCache, FrozenNetwork, Tap};
-use crate::metrics::{Metrics, MetricsReport};
+use crate::metrics::{Meter, TaskReport};
 use crate::observer::{EpochRecord, Observer, StepProgress};
+use crate::outputs::Outputs;
 use crate::recipe::PhaseRecipe;
 use crate::stopping::{Decision, Monitor};
 use crate::task::{StepFailure, Task};
@@ -83,7 +84,7 @@ pub struct RunState {
     /// The best state so far.
     pub best: Option<TailState>,
     /// Metrics of the best state.
-    pub best_report: Option<MetricsReport>,
+    pub best_report: Option<TaskReport>,
     /// When the first training step was done.
     pub first_step: Option<Instant>,
     /// Time spent waiting for images.
@@ -116,7 +117,7 @@ impl Phase<'_> {
     ) -> Result<PhaseEnd, FinetuneError> {
         let recipe = &self.plan.recipe;
         let task = Task {
-            loss: recipe.loss.clone(),
+            loss: self.plan.loss.clone(),
             clip: self.recipe.clip,
             l1: self.recipe.l1,
             rates: self.rates.clone(),
@@ -125,6 +126,7 @@ impl Phase<'_> {
         if let Some(bytes) = optimizer_state {
             optimizer = restore_optimizer(optimizer, bytes, self.directory)?;
         }
+        let outputs = self.plan.outputs();
         let mut last_checkpoint = Instant::now();
         while state.progress.epoch < self.recipe.epochs {
             let epoch = state.progress.epoch;
@@ -148,9 +150,7 @@ impl Phase<'_> {
                     self.save(&tail, &optimizer, state)?;
                     return Ok(PhaseEnd::Interrupted);
                 };
-                let classes = self.plan.facts.classes.len();
-                let samples = batch.iter().map(|draw| draw.sample);
-                let targets = one_hot(&self.targets(samples), classes, &self.plan.device)?;
+                let targets = self.target_rows(&outputs, batch);
                 let targets = match &mix {
                     Some(mix) => mix.rows(targets),
                     None => targets,
@@ -205,7 +205,7 @@ impl Phase<'_> {
     fn close_epoch(
         &self,
         tail: &Tail,
-        report: MetricsReport,
+        report: TaskReport,
         lr: f64,
         state: &mut RunState,
         observer: &mut dyn Observer,
@@ -216,7 +216,7 @@ impl Phase<'_> {
         let [loss, norm, images] = std::mem::take(&mut progress.sums);
         let decision = progress.stopping.update(
             progress.epoch,
-            monitored(self.recipe.stopping.monitor, &report),
+            monitored(self.recipe.stopping.monitor.unwrap_or_default(), &report),
         );
         let record = EpochRecord {
             phase: self.name.to_owned(),
@@ -224,10 +224,10 @@ impl Phase<'_> {
             lr,
             train_loss: loss / images.max(1.0),
             gradient_norm: norm / images.max(1.0),
-            validation_loss: report.loss,
-            validation_accuracy: report.accuracy,
-            validation_balanced_accuracy: report.balanced_accuracy,
-            validation_macro_f1: report.macro_f1,
+            validation: report
+                .figures()
+                .map(|(name, value)| (format!("validation_{name}"), value))
+                .collect(),
             best: decision == Decision::Improved,
         };
         if record.best {
@@ -267,17 +267,14 @@ impl Phase<'_> {
     /// # Errors
     ///
     /// An image cannot be read, or a logit is not finite.
-    pub fn measure(
-        &self,
-        tail: &Tail,
-        inputs: &mut Inputs,
-    ) -> Result<MetricsReport, FinetuneError> {
+    pub fn measure(&self, tail: &Tail, inputs: &mut Inputs) -> Result<TaskReport, FinetuneError> {
         let tail = tail.valid();
         let samples = &self.plan.split.validation;
-        let mut metrics = Metrics::new(self.plan.facts.classes.len(), 5);
-        let mut add = |features: Features, targets: &[usize]| -> Result<(), FinetuneError> {
+        let mut meter = Meter::new(&self.plan.outputs());
+        let mut add = |features: Features, samples: &[usize]| -> Result<(), FinetuneError> {
             let logits: Vec<f32> = tail.forward(features).into_data().iter::<f32>().collect();
-            Ok(metrics.add(&logits, targets)?)
+            let targets: Vec<&Target> = self.targets(samples.iter().copied()).collect();
+            Ok(meter.add(&logits, &targets)?)
         };
         let batches = batches(samples, 64, LastBatch::Keep);
         match inputs {
@@ -285,10 +282,7 @@ impl Phase<'_> {
                 for batch in &batches {
                     let wanted: Vec<(usize, usize)> =
                         batch.iter().map(|sample| (*sample, 0)).collect();
-                    add(
-                        cache.get(self.network, self.tap, &wanted)?,
-                        &self.targets(batch.iter().copied()),
-                    )?;
+                    add(cache.get(self.network, self.tap, &wanted)?, batch)?;
                 }
             }
             Inputs::Streamed(pipeline) => {
@@ -303,11 +297,11 @@ impl Phase<'_> {
                 )? {
                     let batch = batch?;
                     let images = self.network.images(&batch.images);
-                    add(self.network.features(images, self.tap), &batch.targets)?;
+                    add(self.network.features(images, self.tap), &batch.indices)?;
                 }
             }
         }
-        Ok(metrics.report()?)
+        Ok(meter.report()?)
     }
 
     /// How a step's batch is mixed, if it is. It depends on seed, epoch and step alone, so a resumed run mixes alike.
@@ -346,9 +340,16 @@ impl Phase<'_> {
         batches(&order, self.recipe.batch_size, LastBatch::MergeSingle)
     }
 
-    fn targets(&self, batch: impl Iterator<Item = usize>) -> Vec<usize> {
+    fn targets(&self, batch: impl Iterator<Item = usize>) -> impl Iterator<Item = &Target> {
         let samples = &self.plan.dataset.folder().samples;
-        batch.map(|sample| samples[sample].class).collect()
+        batch.map(|sample| &samples[sample].target)
+    }
+
+    /// What a batch is trained towards, `[batch, outputs]`.
+    fn target_rows(&self, outputs: &Outputs, batch: &[Draw]) -> Tensor<2> {
+        let rows = outputs.rows(self.targets(batch.iter().map(|draw| draw.sample)));
+        let data = TensorData::new(rows, [batch.len(), outputs.names.len()]);
+        Tensor::from_data(data, &self.plan.device)
     }
 
     /// Each sample with the view that the epoch takes of it.
@@ -484,20 +485,21 @@ impl Feed<'_> {
 /// The images of an epoch in which all classes are used equally often.
 pub fn balanced_draws(plan: &Plan, epoch: u64) -> Vec<Draw> {
     let samples = &plan.dataset.folder().samples;
-    let class_of = |sample: usize| samples[sample].class;
+    let class_of = |sample: usize| samples[sample].class();
     balanced_epoch(&plan.split.train, class_of, plan.recipe.seed, epoch)
 }
 
-/// How far a loss moves a share of right images: only enough to break ties, which small validation sets are full of.
+/// How far a loss moves another figure: only enough to break ties, which small validation sets are full of.
 const TIE_BREAK: f64 = 1e-9;
 
-/// The value that early stopping looks at. Of epochs with the same share of right images, the one with the lower loss is better.
-pub fn monitored(monitor: Monitor, report: &MetricsReport) -> f64 {
-    let tie_break = TIE_BREAK * report.loss.clamp(0.0, 1e3);
+/// The value that early stopping looks at. Of epochs with the same figure, such as the share of right images, the one with the lower
+/// loss is better.
+pub fn monitored(monitor: Monitor, report: &TaskReport) -> f64 {
+    let value = report.figure(monitor.figure()).unwrap_or(f64::NAN);
+    let tie_break = TIE_BREAK * report.loss().clamp(0.0, 1e3);
     match monitor {
-        Monitor::ValidationLoss => report.loss,
-        Monitor::ValidationAccuracy => report.accuracy - tie_break,
-        Monitor::ValidationBalancedAccuracy => report.balanced_accuracy - tie_break,
-        Monitor::ValidationMacroF1 => report.macro_f1 - tie_break,
+        Monitor::ValidationLoss => value,
+        _ if monitor.lower_is_better() => value + tie_break,
+        _ => value - tie_break,
     }
 }

@@ -9,16 +9,18 @@ use rekindle_augment::{
     DecodeLimits, JpegScaling, MixAt, Pipeline, Preprocessing, TransformRegistry,
 };
 use rekindle_backbone::{Architecture, Card};
+use rekindle_head::{LossConfig, TaskKind};
 use serde::Serialize;
 
 use crate::FinetuneError;
 use crate::classifier::Joint;
 use crate::data::{
-    BadImage, BadImages, DataError, Dataset, HoldOut, ImageFolder, SourceKind, Split, SplitName,
-    limited, open_data,
+    BadImage, BadImages, DataError, Dataset, HoldOut, ImageFolder, Sampling, SourceKind, Split,
+    SplitName, limited, open_data,
 };
 use crate::device::device_from_name;
 use crate::fit::fit_rescale;
+use crate::outputs::{NumberScale, Outputs};
 use crate::recipe::{DataRecipe, PhaseRecipe, Recipe, UnfreezeFrom};
 use crate::setting::SettingError;
 use crate::suggest::did_you_mean;
@@ -33,6 +35,8 @@ pub struct Plan {
     pub facts: Facts,
     /// The card of the weights.
     pub card: Card,
+    /// The loss.
+    pub loss: LossConfig,
     /// The preprocessing of training, evaluation and prediction.
     pub preprocessing: Preprocessing,
     /// The images.
@@ -66,11 +70,17 @@ pub struct Facts {
     /// Groups among the training and among the validation images; none where there are no groups.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub groups: Option<[usize; 2]>,
-    /// Class names in the order of the logits.
+    /// What is learned: one class of several, labels, or numbers.
+    pub task: TaskKind,
+    /// The names of the classes, labels or numbers in the order of the head's outputs.
     pub classes: Vec<String>,
-    /// Images for training, of each class.
+    /// Images for training.
+    pub train_images: usize,
+    /// Images for validation.
+    pub validation_images: usize,
+    /// Images for training, of each class or label, or with each number.
     pub train_per_class: Vec<usize>,
-    /// Images for validation, of each class.
+    /// Images for validation, likewise.
     pub validation_per_class: Vec<usize>,
     /// The card.
     pub backbone: String,
@@ -82,6 +92,9 @@ pub struct Facts {
     pub first_unfrozen_stage: usize,
     /// The stages whose outputs join the head's input, the finest first.
     pub tapped_stages: Vec<String>,
+    /// Mean and deviation of the training images' numbers; none for other tasks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub number_scale: Option<NumberScale>,
 }
 
 impl Plan {
@@ -138,7 +151,8 @@ impl Plan {
         };
         let classes = folder.classes.names().to_vec();
         recipe.head.check()?;
-        recipe.loss.check(classes.len())?;
+        let loss = check_task(&mut recipe, &folder)?;
+        let settings = &recipe.data;
         let dataset = Dataset::new(
             folder,
             DecodeLimits::default(),
@@ -161,6 +175,7 @@ impl Plan {
             let path = folder.source.clone();
             return Err(DataError::NoValidation { path }.into());
         }
+        let number_scale = NumberScale::fit(folder, &split.train)?;
         if let Some(spec) = &recipe.input.rescale {
             preprocessing.rescale = fit_rescale(spec, &preprocessing, &dataset, &split.train)?;
             preprocessing.check()?;
@@ -176,6 +191,9 @@ impl Plan {
             images_checked: verified.checked,
             divided_by: divided_by(folder, settings),
             groups: groups(folder, &split),
+            task: folder.task,
+            train_images: split.train.len(),
+            validation_images: split.validation.len(),
             train_per_class: folder.class_counts(&split.train),
             validation_per_class: folder.class_counts(&split.validation),
             classes,
@@ -184,11 +202,13 @@ impl Plan {
             tapped_stages: taps.iter().map(|stage| stages[*stage].clone()).collect(),
             stages,
             first_unfrozen_stage,
+            number_scale,
         };
         Ok(Self {
             recipe,
             facts,
             card,
+            loss,
             preprocessing,
             split,
             bad_images: verified.bad,
@@ -208,6 +228,15 @@ impl Plan {
         let pipeline =
             Pipeline::training_with(&self.preprocessing, transforms, &self.custom_transforms)?;
         Ok(pipeline)
+    }
+
+    /// What the head's outputs are.
+    pub fn outputs(&self) -> Outputs {
+        Outputs {
+            task: self.facts.task,
+            names: self.facts.classes.clone(),
+            scale: self.facts.number_scale.clone(),
+        }
     }
 
     /// What the head sees.
@@ -326,6 +355,34 @@ fn check_settings(recipe: &Recipe) -> Result<(), SettingError> {
     }
     crate::setting::positive("unfreeze.lr_decay", recipe.unfreeze.lr_decay)?;
     crate::setting::positive("unfreeze.lr_ratio", recipe.unfreeze.lr_ratio)
+}
+
+/// Checks what depends on the kind of targets, and writes out the loss and the monitors that were left to it.
+fn check_task(recipe: &mut Recipe, folder: &ImageFolder) -> Result<LossConfig, FinetuneError> {
+    let task = folder.task;
+    let loss = recipe.loss.for_task(task)?;
+    loss.check(task, folder.classes.len())?;
+    recipe.loss = loss.clone().into();
+    for (phase, key) in [
+        (&mut recipe.phase1, "phase1.stopping.monitor"),
+        (&mut recipe.phase2, "phase2.stopping.monitor"),
+    ] {
+        phase.stopping = phase.stopping.for_task(task, key)?;
+    }
+    if recipe.data.sampling == Sampling::Balanced && task != TaskKind::Classification {
+        let path = folder.source.clone();
+        return Err(DataError::BalancedWithoutClasses { path, task }.into());
+    }
+    let cuts = recipe.augment.mix.is_some_and(|mix| mix.cutmix_alpha > 0.0);
+    if task == TaskKind::Regression && cuts {
+        return Err(SettingError::new(
+            "augment.mix.cutmix_alpha",
+            recipe.augment.mix.map_or(0.0, |mix| mix.cutmix_alpha),
+            "0 where images have numbers, which do not follow the area of a pasted box; mixup alone is possible",
+        )
+        .into());
+    }
+    Ok(loss)
 }
 
 fn check_mix(recipe: &Recipe) -> Result<(), FinetuneError> {

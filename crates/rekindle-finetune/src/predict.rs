@@ -4,15 +4,15 @@ use std::path::Path;
 use std::sync::Arc;
 
 use burn::module::Module;
-use burn::tensor::{Device, Tensor, activation};
+use burn::tensor::{Device, Tensor, TensorData};
 use rekindle_augment::{Pipeline, RgbBatch, rescale};
 use rekindle_backbone::Backbone;
 use rekindle_head::Head;
 
 use crate::FinetuneError;
 use crate::classifier::Joint;
-use crate::data::{Batch, Dataset, LastBatch, Loader, LoaderOptions, batches};
-use crate::metrics::{Metrics, MetricsReport};
+use crate::data::{Batch, Dataset, LastBatch, Loader, LoaderOptions, Target, batches};
+use crate::metrics::{Meter, TaskReport};
 use crate::model_file::{ModelFile, ModelInfo};
 
 /// A model for inference.
@@ -101,35 +101,31 @@ impl Predictor {
         Ok(())
     }
 
-    /// Class probabilities of samples, `[sample][class]`.
+    /// What the model says of samples, `[sample][output]`: the probabilities of the classes, or of each label, or numbers in their own
+    /// units. Names are those of [`ModelInfo::classes`].
     ///
     /// # Errors
     ///
     /// An image cannot be read.
-    pub fn probabilities(
+    pub fn predict(
         &self,
         dataset: &Arc<Dataset>,
         samples: &[usize],
         batch_size: usize,
     ) -> Result<Vec<Vec<f32>>, FinetuneError> {
-        let classes = self.info.classes.len();
+        let outputs = self.info.outputs();
         let mut rows = Vec::with_capacity(samples.len());
         self.run(dataset, samples, batch_size, |batch, logits| {
-            let logits = Tensor::<2>::from_data(
-                burn::tensor::TensorData::new(logits, [batch.indices.len(), classes]),
-                &self.device,
-            );
-            let values: Vec<f32> = activation::softmax(logits, 1)
-                .into_data()
-                .iter::<f32>()
-                .collect();
-            rows.extend(values.chunks(classes).map(<[f32]>::to_vec));
+            let shape = [batch.indices.len(), outputs.names.len()];
+            let logits = Tensor::<2>::from_data(TensorData::new(logits, shape), &self.device);
+            rows.extend(outputs.predictions(logits));
             Ok(())
         })?;
         Ok(rows)
     }
 
-    /// Measures the model on samples of a folder scanned with its classes.
+    /// Measures the model on samples of a data set opened with its task and classes; `progress` gets the number of images after each
+    /// batch.
     ///
     /// # Errors
     ///
@@ -139,11 +135,15 @@ impl Predictor {
         dataset: &Arc<Dataset>,
         samples: &[usize],
         batch_size: usize,
-    ) -> Result<MetricsReport, FinetuneError> {
-        let mut metrics = Metrics::new(self.info.classes.len(), 5);
+        mut progress: impl FnMut(usize),
+    ) -> Result<TaskReport, FinetuneError> {
+        let mut meter = Meter::new(&self.info.outputs());
         self.run(dataset, samples, batch_size, |batch, logits| {
-            Ok(metrics.add(&logits, &batch.targets)?)
+            let targets: Vec<&Target> = batch.targets.iter().collect();
+            meter.add(&logits, &targets)?;
+            progress(targets.len());
+            Ok(())
         })?;
-        Ok(metrics.report()?)
+        Ok(meter.report()?)
     }
 }

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use rekindle_augment::{Pipeline, RgbImage, SampleRng};
+use rekindle_head::TaskKind;
 
 use crate::data::epoch_order;
 use crate::phase::epoch_id;
@@ -51,7 +52,7 @@ struct View {
 
 /// Draws the evaluation view and augmented views of some training images, exactly as the plan would train on them.
 ///
-/// Images are taken from the classes in turn, in an order that the recipe's seed decides. First come the views of the feature cache
+/// Images are taken from the classes in turn (all are one class where they have labels or numbers, which are written over them), in an order that the recipe's seed decides. First come the views of the feature cache
 /// (`augment.views`, of which the evaluation view is number 0), then those of phase 2's epochs, which are new each time where the
 /// features of phase 2 are not kept. A view is `Pipeline::apply` with `SampleRng::new(seed, epoch, sample)`, as in
 /// [`Loader`](crate::data::Loader).
@@ -83,7 +84,12 @@ pub fn preview(plan: &Plan, options: &PreviewOptions) -> Result<Preview, Finetun
                 view.caption.clone(),
             ));
         }
-        sheet.note(samples[sample].key());
+        let sample = &samples[sample];
+        let words = sample.target.words(&plan.facts.classes);
+        sheet.note(match plan.facts.task {
+            TaskKind::Classification => sample.key(),
+            TaskKind::Multilabel | TaskKind::Regression => format!("{}: {words}", sample.key()),
+        });
         sheet.tiles(tiles);
     }
     Ok(Preview {
@@ -115,7 +121,7 @@ fn chosen(plan: &Plan, count: usize) -> Vec<usize> {
     for place in epoch_order(train.len(), plan.recipe.seed, 0) {
         let sample = train[place];
         classes
-            .entry(folder.samples[sample].class)
+            .entry(folder.samples[sample].class())
             .or_default()
             .push(sample);
     }
@@ -164,7 +170,7 @@ mod tests {
         let (_folder, plan) = plan(&[]);
         let shown = chosen(&plan, 100);
         assert_eq!(shown.len(), plan.split.train.len());
-        let class = |sample: &usize| plan.dataset.folder().samples[*sample].class;
+        let class = |sample: &usize| plan.dataset.folder().samples[*sample].class();
         let first: Vec<usize> = shown.iter().take(6).map(class).collect();
         assert_eq!(first, [0, 1, 2, 0, 1, 2]);
         assert!(shown.iter().all(|sample| plan.split.train.contains(sample)));

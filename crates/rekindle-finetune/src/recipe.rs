@@ -1,12 +1,13 @@
 //! What the user wrote: a TOML file and `--set key=value`, over the defaults. Unchecked; [`Plan`](crate::Plan) is the checked form.
 
 mod data;
+mod loss;
 
 use std::path::{Path, PathBuf};
 
 use rekindle_augment::ops::{HorizontalFlip, RandomResizedCrop};
 use rekindle_augment::{Interpolation, MixSpec, RescaleSpec, ResizePolicy, TransformSpec};
-use rekindle_head::{CrossEntropy, HeadConfig, LossConfig};
+use rekindle_head::HeadConfig;
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
@@ -15,10 +16,11 @@ use crate::clip::ClipSpec;
 use crate::optim::{AdamWSpec, OptimizerSpec};
 use crate::precision::Precision;
 use crate::schedule::ScheduleSpec;
-use crate::stopping::{Monitor, StoppingSpec};
+use crate::stopping::StoppingSpec;
 use crate::suggest::nearest;
 
 pub use data::DataRecipe;
+pub use loss::LossRecipe;
 
 /// Every setting of a run. The defaults suit folders of a hundred to some thousand pictures.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -42,8 +44,9 @@ pub struct Recipe {
     pub features: FeaturesRecipe,
     /// The head.
     pub head: HeadConfig,
-    /// The loss that is trained on.
-    pub loss: LossConfig,
+    /// The loss that is trained on: `cross_entropy` or `focal` for classes, `binary_cross_entropy` or `binary_focal` for several labels,
+    /// `mean_squared_error`, `mean_absolute_error` or `huber` for numbers. Default the first one of each, see [`LossRecipe`].
+    pub loss: LossRecipe,
     /// Phase 1: the head alone, on frozen features that are computed once.
     pub phase1: PhaseRecipe,
     /// Phase 2: the last stages too.
@@ -171,7 +174,7 @@ pub enum UnfreezeFrom {
 impl Default for Recipe {
     fn default() -> Self {
         let stopping = |patience| StoppingSpec {
-            monitor: Monitor::ValidationAccuracy,
+            monitor: None,
             patience,
             min_change: 0.0,
         };
@@ -205,10 +208,7 @@ impl Default for Recipe {
                 zero_last: true,
                 ..HeadConfig::default()
             },
-            loss: LossConfig::CrossEntropy(CrossEntropy {
-                label_smoothing: 0.1,
-                ..CrossEntropy::default()
-            }),
+            loss: LossRecipe::default(),
             phase1: PhaseRecipe {
                 epochs: 30,
                 batch_size: 16,
@@ -297,12 +297,15 @@ fn to_table(recipe: &Recipe) -> Table {
 }
 
 fn parse(table: &Table, origin: &str) -> Result<Recipe, FinetuneError> {
-    Value::Table(table.clone())
-        .try_into::<Recipe>()
-        .map_err(|error: toml::de::Error| FinetuneError::Recipe {
-            origin: origin.to_owned(),
-            reason: with_suggestion(error.to_string().trim_end()),
-        })
+    let recipe =
+        Value::Table(table.clone())
+            .try_into::<Recipe>()
+            .map_err(|error: toml::de::Error| FinetuneError::Recipe {
+                origin: origin.to_owned(),
+                reason: with_suggestion(error.to_string().trim_end()),
+            })?;
+    recipe.loss.check()?;
+    Ok(recipe)
 }
 
 /// Puts the written settings over the base. Tables are merged key by key, unless they are of different kinds (`name`, `op`, or the

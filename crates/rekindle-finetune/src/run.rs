@@ -1,6 +1,6 @@
 //! The whole run, top to bottom: features, phase 1, phase 2, result.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -10,7 +10,7 @@ use burn::module::Module;
 use burn::tensor::Bytes;
 use rekindle_augment::{MixAt, Pipeline};
 use rekindle_backbone::{Backbone, StateDict};
-use rekindle_head::Head;
+use rekindle_head::{Head, TaskKind};
 use serde::Serialize;
 
 use crate::checkpoint::{Checkpoint, Progress};
@@ -18,7 +18,7 @@ use crate::classifier::{Joint, Tail, TailState, head_for};
 use crate::data::{Sampling, Split, epoch_order};
 use crate::features::{FeatureCache, FrozenNetwork, Tap, bytes_per_image};
 use crate::files::{create_directory, write_whole};
-use crate::metrics::MetricsReport;
+use crate::metrics::TaskReport;
 use crate::model_file::{ModelInfo, save_model};
 use crate::observer::{EpochRecord, Observer};
 use crate::phase::{Inputs, Phase, PhaseEnd, RunState, balanced_draws, monitored};
@@ -57,7 +57,7 @@ pub struct RunReport {
     /// Phase and epoch that it is from.
     pub best: (String, usize),
     /// Its metrics on the validation images.
-    pub validation: MetricsReport,
+    pub validation: TaskReport,
     /// Epochs done in all.
     pub epochs: usize,
     /// Seconds from the start of the process to the end of the run.
@@ -283,7 +283,8 @@ fn enter_phase2(state: &mut RunState, recipe: &Recipe) {
     progress.stopping = EarlyStopping::new(spec);
     // Phase 2 has to beat phase 1 to be the result.
     if let Some(report) = &state.best_report {
-        progress.stopping.update(0, monitored(spec.monitor, report));
+        let monitor = spec.monitor.unwrap_or_default();
+        progress.stopping.update(0, monitored(monitor, report));
     }
 }
 
@@ -407,18 +408,22 @@ fn write_result(
         (best, best_report, progress.best)
     else {
         return Err(FinetuneError::NoBestEpoch {
-            monitor: plan.recipe.phase1.stopping.monitor.name(),
+            monitor: (plan.recipe.phase1.stopping.monitor)
+                .unwrap_or_default()
+                .name(),
         });
     };
     let mut weights: StateDict = backbone.state();
     weights.extend(best.backbone);
     let info = ModelInfo {
-        format: ModelInfo::current_format(),
+        format: ModelInfo::format_of(plan.facts.task),
         rekindle: env!("CARGO_PKG_VERSION").into(),
         architecture: backbone.name().into(),
         backbone: plan.card.name.clone(),
         backbone_sha256,
+        task: plan.facts.task,
         classes: plan.facts.classes.clone(),
+        number_scale: plan.facts.number_scale.clone(),
         preprocessing: plan.preprocessing.clone(),
         precision: plan.recipe.precision,
         head: plan.recipe.head.clone(),
@@ -426,20 +431,18 @@ fn write_result(
         unit_rms: plan.recipe.features.unit_rms,
         best_phase: best_phase.clone(),
         best_epoch,
-        validation: BTreeMap::from([
-            ("images".to_owned(), validation.samples as f64),
-            ("loss".to_owned(), validation.loss),
-            ("accuracy".to_owned(), validation.accuracy),
-            ("balanced_accuracy".to_owned(), validation.balanced_accuracy),
-            ("macro_f1".to_owned(), validation.macro_f1),
-        ]),
+        validation: (validation
+            .figures()
+            .chain([("images", validation.samples() as f64)]))
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect(),
         recipe: plan.recipe.to_toml(),
     };
     let model = directory.join("model.safetensors");
     save_model(&model, &info, backbone.classifier(), &weights, &best.head)?;
     write_whole(
         &directory.join("metrics.csv"),
-        metrics_csv(&progress.history).as_bytes(),
+        metrics_csv(plan.facts.task, &progress.history).as_bytes(),
     )?;
     let seconds = options.started.elapsed().as_secs_f64();
     let report = RunReport {
@@ -458,31 +461,22 @@ fn write_result(
     Ok(report)
 }
 
-fn metrics_csv(history: &[EpochRecord]) -> String {
-    let mut text = String::from(
-        "phase,epoch,lr,train_loss,gradient_norm,validation_loss,validation_accuracy,validation_balanced_accuracy,validation_macro_f1,best\n",
-    );
+/// One line for each epoch, with the validation figures that the task has.
+fn metrics_csv(task: TaskKind, history: &[EpochRecord]) -> String {
+    let figures = TaskReport::figure_names(task);
+    let mut text = String::from("phase,epoch,lr,train_loss,gradient_norm");
+    for figure in figures {
+        text.push_str(&format!(",validation_{figure}"));
+    }
+    text.push_str(",best\n");
     for record in history {
-        let EpochRecord {
-            phase,
-            epoch,
-            lr,
-            train_loss,
-            gradient_norm,
-            best,
-            ..
-        } = record;
-        let values = [
-            *lr,
-            *train_loss,
-            *gradient_norm,
-            record.validation_loss,
-            record.validation_accuracy,
-            record.validation_balanced_accuracy,
-            record.validation_macro_f1,
-        ];
-        let values: Vec<String> = values.iter().map(|value| format!("{value:.6e}")).collect();
-        text.push_str(&format!("{phase},{epoch},{},{best}\n", values.join(",")));
+        let own = [record.lr, record.train_loss, record.gradient_norm];
+        let validation = figures.iter().map(|figure| record.validation(figure));
+        text.push_str(&format!("{},{}", record.phase, record.epoch));
+        for value in own.into_iter().chain(validation) {
+            text.push_str(&format!(",{value:.6e}"));
+        }
+        text.push_str(&format!(",{}\n", record.best));
     }
     text
 }

@@ -1,22 +1,37 @@
 //! Early stopping. Owns what counts as better and for how long to wait; restoring the best weights is the run's.
 
+use rekindle_head::TaskKind;
 use serde::{Deserialize, Serialize};
 
+use crate::metrics::TaskReport;
 use crate::setting::{SettingError, non_negative};
 
 /// The value of an epoch that early stopping and the best checkpoint look at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Monitor {
-    /// Mean cross-entropy of the validation images; lower is better.
+    /// The validation loss: mean cross-entropy, mean binary cross-entropy, or mean squared error of standardised numbers; lower is
+    /// better.
     #[default]
     ValidationLoss,
     /// Share of validation images whose best class is the right one; higher is better.
     ValidationAccuracy,
     /// Mean of the classes' recalls; higher is better. For classes of very different sizes.
     ValidationBalancedAccuracy,
-    /// Mean of the classes' F1; higher is better. For classes of very different sizes.
+    /// Mean of the classes' or labels' F1; higher is better. For classes of very different sizes.
     ValidationMacroF1,
+    /// F1 over all labels of all images together; higher is better.
+    ValidationMicroF1,
+    /// Mean average precision of the labels; higher is better. Needs no threshold.
+    ValidationMap,
+    /// Share of images whose labels are all right; higher is better.
+    ValidationSubsetAccuracy,
+    /// R² of the numbers; higher is better.
+    ValidationR2,
+    /// Mean absolute error of the numbers; lower is better.
+    ValidationMae,
+    /// Root of the mean squared error of the numbers; lower is better.
+    ValidationRmse,
 }
 
 impl Monitor {
@@ -27,12 +42,36 @@ impl Monitor {
             Self::ValidationAccuracy => "validation_accuracy",
             Self::ValidationBalancedAccuracy => "validation_balanced_accuracy",
             Self::ValidationMacroF1 => "validation_macro_f1",
+            Self::ValidationMicroF1 => "validation_micro_f1",
+            Self::ValidationMap => "validation_map",
+            Self::ValidationSubsetAccuracy => "validation_subset_accuracy",
+            Self::ValidationR2 => "validation_r2",
+            Self::ValidationMae => "validation_mae",
+            Self::ValidationRmse => "validation_rmse",
         }
+    }
+
+    /// The name of the figure in reports.
+    pub fn figure(self) -> &'static str {
+        self.name().trim_start_matches("validation_")
     }
 
     /// Whether a lower value is a better one.
     pub fn lower_is_better(self) -> bool {
-        matches!(self, Self::ValidationLoss)
+        matches!(
+            self,
+            Self::ValidationLoss | Self::ValidationMae | Self::ValidationRmse
+        )
+    }
+
+    /// What a task's best epoch is chosen by where nothing is said: accuracy, mean average precision, or R², which is the only one that
+    /// weighs numbers of different units alike.
+    pub fn default_for(task: TaskKind) -> Self {
+        match task {
+            TaskKind::Classification => Self::ValidationAccuracy,
+            TaskKind::Multilabel => Self::ValidationMap,
+            TaskKind::Regression => Self::ValidationR2,
+        }
     }
 }
 
@@ -40,8 +79,10 @@ impl Monitor {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct StoppingSpec {
-    /// The value looked at. Default the validation loss.
-    pub monitor: Monitor,
+    /// The value looked at. Default by the task: `validation_accuracy` of classes, `validation_map` of several labels, `validation_r2` of
+    /// numbers. A plan has it written out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub monitor: Option<Monitor>,
     /// Epochs without improvement after which the run stops, at least 1. Default 5.
     pub patience: usize,
     /// Change that counts as an improvement if it is exceeded. Default 0: any change for the better.
@@ -51,7 +92,7 @@ pub struct StoppingSpec {
 impl Default for StoppingSpec {
     fn default() -> Self {
         Self {
-            monitor: Monitor::ValidationLoss,
+            monitor: None,
             patience: 5,
             min_change: 0.0,
         }
@@ -73,6 +114,33 @@ impl StoppingSpec {
             ));
         }
         non_negative("stopping.min_change", self.min_change)
+    }
+
+    /// The same for a task, with the monitor written out.
+    ///
+    /// # Errors
+    ///
+    /// [`SettingError`] for a monitor that the task has not.
+    pub fn for_task(self, task: TaskKind, key: &'static str) -> Result<Self, SettingError> {
+        let monitor = self.monitor.unwrap_or(Monitor::default_for(task));
+        if !TaskReport::figure_names(task).contains(&monitor.figure()) {
+            let expected = match task {
+                TaskKind::Classification => {
+                    "`validation_loss`, `_accuracy`, `_balanced_accuracy` or `_macro_f1`, since each image has one class"
+                }
+                TaskKind::Multilabel => {
+                    "`validation_loss`, `_map`, `_macro_f1`, `_micro_f1` or `_subset_accuracy`, since images have several labels"
+                }
+                TaskKind::Regression => {
+                    "`validation_loss`, `_r2`, `_mae` or `_rmse`, since images have numbers"
+                }
+            };
+            return Err(SettingError::new(key, monitor.name(), expected));
+        }
+        Ok(Self {
+            monitor: Some(monitor),
+            ..self
+        })
     }
 }
 
@@ -105,7 +173,7 @@ pub struct EarlyStopping {
 }
 
 impl EarlyStopping {
-    /// A watch that has seen no epoch.
+    /// A watch that has seen no epoch. Without a monitor in the settings, lower values are better.
     pub fn new(spec: StoppingSpec) -> Self {
         Self {
             spec,
@@ -152,7 +220,7 @@ impl EarlyStopping {
         }
         match self.best {
             None => true,
-            Some(best) if self.spec.monitor.lower_is_better() => {
+            Some(best) if self.spec.monitor.unwrap_or_default().lower_is_better() => {
                 best.value - value > self.spec.min_change
             }
             Some(best) => value - best.value > self.spec.min_change,
@@ -194,7 +262,7 @@ mod tests {
             Monitor::ValidationMacroF1,
         ] {
             let spec = StoppingSpec {
-                monitor,
+                monitor: Some(monitor),
                 patience: 3,
                 min_change: 0.0,
             };
@@ -208,7 +276,7 @@ mod tests {
     #[test]
     fn a_change_must_exceed_the_smallest_that_counts() {
         let spec = StoppingSpec {
-            monitor: Monitor::ValidationAccuracy,
+            monitor: Some(Monitor::ValidationAccuracy),
             patience: 9,
             min_change: 0.125,
         };
@@ -279,8 +347,38 @@ mod tests {
             Monitor::ValidationLoss,
             Monitor::ValidationMacroF1,
             Monitor::ValidationBalancedAccuracy,
+            Monitor::ValidationMicroF1,
+            Monitor::ValidationMap,
+            Monitor::ValidationSubsetAccuracy,
+            Monitor::ValidationR2,
+            Monitor::ValidationMae,
+            Monitor::ValidationRmse,
         ] {
             assert_eq!(serde_json::to_value(monitor).unwrap(), monitor.name());
         }
+    }
+
+    #[test]
+    fn a_monitor_of_another_task_is_refused_with_those_that_fit() {
+        let spec = |monitor| StoppingSpec {
+            monitor: Some(monitor),
+            ..StoppingSpec::default()
+        };
+        let key = "phase1.stopping.monitor";
+        let error = spec(Monitor::ValidationAccuracy).for_task(TaskKind::Regression, key);
+        let error = error.unwrap_err().to_string();
+        assert!(error.contains(key) && error.contains("`_rmse`"), "{error}");
+        for task in [
+            TaskKind::Classification,
+            TaskKind::Multilabel,
+            TaskKind::Regression,
+        ] {
+            let chosen = StoppingSpec::default().for_task(task, key).unwrap().monitor;
+            assert_eq!(chosen, Some(Monitor::default_for(task)));
+            spec(Monitor::ValidationLoss).for_task(task, key).unwrap();
+        }
+        spec(Monitor::ValidationMacroF1)
+            .for_task(TaskKind::Multilabel, key)
+            .unwrap();
     }
 }

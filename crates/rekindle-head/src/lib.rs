@@ -14,7 +14,8 @@
 //! | [`random`] | random numbers on the host, the same for every device |
 //! | [`norm`] | batch norm with PyTorch's running variance |
 //! | [`state`] | weights by name under PyTorch's conventions |
-//! | [`loss`] | cross-entropy and focal loss on soft targets |
+//! | [`loss`] | losses on soft targets, on several labels and on numbers |
+//! | [`task`] | what the outputs stand for: classes, labels or numbers |
 //!
 //! ```
 //! use burn::tensor::{Device, Tensor};
@@ -41,8 +42,13 @@ pub mod norm;
 pub mod pool;
 pub mod random;
 pub mod state;
+pub mod task;
 
 pub use config::{Activation, HeadConfig, Initialisation, Pooling};
 pub use error::{HeadError, Misshapen};
 pub use head::{Head, HiddenLayer};
-pub use loss::{CrossEntropy, Focal, LossConfig, one_hot};
+pub use loss::{
+    BinaryCrossEntropy, BinaryFocal, CrossEntropy, Focal, Huber, LossConfig, MeanAbsoluteError,
+    MeanSquaredError, one_hot,
+};
+pub use task::TaskKind;

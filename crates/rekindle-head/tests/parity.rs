@@ -6,7 +6,10 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData, Tolerance};
 use rekindle_head::norm::batch_norm;
 use rekindle_head::pool::Pool;
-use rekindle_head::{Activation, CrossEntropy, Focal, HeadConfig, Pooling, one_hot};
+use rekindle_head::{
+    Activation, BinaryCrossEntropy, BinaryFocal, CrossEntropy, Focal, HeadConfig, LossConfig,
+    Pooling, one_hot,
+};
 use serde_json::Value;
 
 fn fixture() -> Value {
@@ -101,6 +104,79 @@ fn focal_loss_and_its_gradient_are_those_of_the_formula() {
         });
         assert_close(loss, &case["loss"], 1e-5);
         assert_close(gradient, &case["gradient"], 1e-4);
+    }
+}
+
+#[test]
+fn binary_cross_entropy_and_its_gradient_are_those_of_pytorch() {
+    let fixture = fixture();
+    let cases = fixture["binary_cross_entropy"].as_array().unwrap();
+    assert_eq!(cases.len(), 4);
+    for case in cases {
+        let name = case["name"].as_str().unwrap();
+        let config = BinaryCrossEntropy {
+            label_smoothing: if name.contains("smoothing=0.2") {
+                0.2
+            } else {
+                0.0
+            },
+            positive_weights: name
+                .contains("weights=True")
+                .then(|| numbers(&fixture["weights"])),
+        };
+        assert_eq!(config.check(4), Ok(()));
+        let (loss, gradient) = with_gradient(&fixture, |logits, device| {
+            config.forward(
+                logits,
+                Tensor::from_data(data(&fixture["labels"], [5, 4]), device),
+            )
+        });
+        assert_close(loss, &case["loss"], 1e-5);
+        assert_close(gradient, &case["gradient"], 1e-5);
+    }
+}
+
+#[test]
+fn binary_focal_loss_and_its_gradient_are_those_of_pytorch() {
+    let fixture = fixture();
+    let settings = [(0.0, None), (0.5, None), (2.0, None), (2.0, Some(0.25))];
+    let cases = fixture["binary_focal"].as_array().unwrap();
+    assert_eq!(cases.len(), settings.len());
+    for (case, (gamma, alpha)) in cases.iter().zip(settings) {
+        let written = alpha.map_or("None".to_owned(), |alpha: f64| alpha.to_string());
+        assert_eq!(case["name"], format!("gamma={gamma:?} alpha={written}"));
+        let config = BinaryFocal { gamma, alpha };
+        let (loss, gradient) = with_gradient(&fixture, |logits, device| {
+            config.forward(
+                logits,
+                Tensor::from_data(data(&fixture["labels"], [5, 4]), device),
+            )
+        });
+        assert_close(loss, &case["loss"], 1e-5);
+        assert_close(gradient, &case["gradient"], 1e-5);
+    }
+}
+
+#[test]
+fn losses_of_numbers_and_their_gradients_are_those_of_pytorch() {
+    let fixture = fixture();
+    let cases = fixture["number_losses"].as_array().unwrap();
+    assert_eq!(cases.len(), 6);
+    for case in cases {
+        let mut words = case["name"].as_str().unwrap().split(" delta=");
+        let mut settings = serde_json::json!({ "name": words.next().unwrap() });
+        if let Some(delta) = words.next() {
+            settings["delta"] = delta.parse::<f64>().unwrap().into();
+        }
+        let config: LossConfig = serde_json::from_value(settings).unwrap();
+        let (loss, gradient) = with_gradient(&fixture, |outputs, device| {
+            config.forward(
+                outputs,
+                Tensor::from_data(data(&fixture["numbers"], [5, 4]), device),
+            )
+        });
+        assert_close(loss, &case["loss"], 1e-5);
+        assert_close(gradient, &case["gradient"], 1e-5);
     }
 }
 

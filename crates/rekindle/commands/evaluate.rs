@@ -1,4 +1,4 @@
-//! `rekindle evaluate`: a model and images whose classes are known to figures.
+//! `rekindle evaluate`: a model and images whose classes, labels or numbers are known to figures.
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -7,17 +7,14 @@ use std::sync::Arc;
 use anyhow::{Result, bail};
 use rekindle_augment::DecodeLimits;
 use rekindle_finetune::data::{ClassIndex, Dataset, ImageFolder, Split, SplitName, open_data_as};
-use rekindle_finetune::metrics::{Metrics, MetricsReport};
-use rekindle_finetune::{DataRecipe, Predictor, Recipe, device_from_name, load_info};
+use rekindle_finetune::{Predictor, device_from_name, load_info};
 
+use super::data_settings::data_settings;
 use super::images::usable;
 use super::model::model_path;
 use crate::Ending;
 use crate::args::{EvaluateArgs, SplitArg};
 use crate::print::{self, figures, progress::ImageBar};
-
-/// Classes among the largest logits that count as right in the top-k accuracy.
-const TOP_K: usize = 5;
 
 /// Measures a model and prints the figures.
 pub fn run(args: &EvaluateArgs) -> Result<Ending> {
@@ -26,7 +23,7 @@ pub fn run(args: &EvaluateArgs) -> Result<Ending> {
     let info = load_info(&path)?;
     let settings = data_settings(&args.set)?;
     let classes = ClassIndex::new(info.classes.clone())?;
-    let folder = open_data_as(&args.data, &settings.source_options(), &classes)?;
+    let folder = open_data_as(&args.data, &settings.source_options(), info.task, &classes)?;
     print::scan_notes(&folder);
     let (samples, part) = match &args.run_split {
         Some(file) => of_run(&folder, file, args.split)?,
@@ -51,12 +48,12 @@ pub fn run(args: &EvaluateArgs) -> Result<Ending> {
         all,
     )?;
     let predictor = Predictor::load(&path, &device)?;
-    let report = measure(
-        &predictor,
-        &Arc::new(dataset),
-        &samples,
-        args.inference.batch_size,
-    )?;
+    let bar = ImageBar::new(samples.len());
+    let batch_size = args.inference.batch_size;
+    let report = predictor.evaluate(&Arc::new(dataset), &samples, batch_size, |images| {
+        bar.add(images);
+    })?;
+    drop(bar);
     let context = figures::Measured {
         model: &path,
         data: &args.data,
@@ -70,20 +67,6 @@ pub fn run(args: &EvaluateArgs) -> Result<Ending> {
         false => write!(out, "{}", figures::table(&context, &report, print::width()))?,
     }
     Ok(Ending::Done)
-}
-
-/// The settings under `data`; others have no meaning here.
-fn data_settings(set: &[String]) -> Result<DataRecipe> {
-    for setting in set {
-        if !setting.trim_start().starts_with("data.") {
-            bail!(
-                "`--set {setting}`: expected a setting that begins with `data.`; the model file holds all others"
-            );
-        }
-    }
-    let settings = Recipe::load(None, set)?.data;
-    settings.check()?;
-    Ok(settings)
 }
 
 /// The folder with these samples alone, so that others are neither checked nor read.
@@ -139,20 +122,4 @@ fn of_run(
         Some(SplitArg::Test) => (test, "test".into()),
         Some(SplitArg::All) => ([train, validation, test].concat(), "all".into()),
     })
-}
-
-fn measure(
-    predictor: &Predictor,
-    dataset: &Arc<Dataset>,
-    samples: &[usize],
-    batch_size: usize,
-) -> Result<MetricsReport> {
-    let mut metrics = Metrics::new(predictor.info().classes.len(), TOP_K);
-    let bar = ImageBar::new(samples.len());
-    predictor.run(dataset, samples, batch_size, |batch, logits| {
-        metrics.add(&logits, &batch.targets)?;
-        bar.add(batch.targets.len());
-        Ok(())
-    })?;
-    Ok(metrics.report()?)
 }

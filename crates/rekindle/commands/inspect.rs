@@ -5,7 +5,8 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use anyhow::Result;
-use rekindle_finetune::{ModelInfo, load_info};
+use rekindle_finetune::metrics::short;
+use rekindle_finetune::{ModelInfo, TaskKind, load_info};
 
 use super::model::model_path;
 use crate::Ending;
@@ -53,7 +54,18 @@ fn text(path: &Path, info: &ModelInfo) -> Result<String> {
     )?;
     writeln!(text, "Backbone    {} from {origin}", info.architecture)?;
     writeln!(text, "SHA-256     {sha256}")?;
-    writeln!(text, "Classes     {}: {classes}", info.classes.len())?;
+    let names = match info.task {
+        TaskKind::Classification => "Classes",
+        TaskKind::Multilabel => "Labels",
+        TaskKind::Regression => "Numbers",
+    };
+    writeln!(text, "Task        {}", info.task.name())?;
+    writeln!(text, "{names:<10}  {}: {classes}", info.classes.len())?;
+    if let Some(scale) = &info.number_scale {
+        let pairs = scale.mean.iter().zip(&scale.std);
+        let pairs = pairs.map(|(mean, std)| format!("{} +- {}", short(*mean), short(*std)));
+        writeln!(text, "Scale       {}", words::list(pairs))?;
+    }
     writeln!(text, "Input       {height}x{width}")?;
     writeln!(text, "Head        {head}")?;
     writeln!(
@@ -82,6 +94,11 @@ fn validation(info: &ModelInfo) -> String {
     let figures = [
         figure("accuracy", words::percent),
         figure("balanced_accuracy", words::percent),
+        figure("map", |map| format!("{map:.3}")),
+        figure("micro_f1", |f1| format!("{f1:.3}")),
+        figure("r2", |r2| format!("{r2:.3}")),
+        figure("mae", short),
+        figure("rmse", short),
         figure("loss", |loss| format!("{loss:.4}")),
         figure("images", |images| format!("{images}")),
     ];

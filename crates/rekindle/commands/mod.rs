@@ -3,6 +3,7 @@
 pub mod backbones;
 pub mod bench;
 pub mod check;
+mod data_settings;
 pub mod evaluate;
 mod images;
 pub mod inspect;

@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 use std::fmt::Display;
 
+use rekindle_finetune::TaskKind;
 use rekindle_finetune::check::{
     AspectBin, CheckReport, DuplicateGroup, Finding, Likeness, Severity, Sizes, SplitOrigin,
 };
+use rekindle_finetune::metrics::short;
 
 use super::table::Table;
 use super::words::{self, clean, cut_back, cut_front};
@@ -24,13 +26,19 @@ pub fn text(report: &CheckReport, width: usize) -> String {
         text: String::new(),
         width: width.max(40),
     };
+    let [one, more] = words::names_of(report.task);
+    let names = report.classes.len() + report.numbers.len();
+    let names = words::count(names, one, more);
     text.paragraph(
         "",
         &format!(
-            "{}: {} of {}, {} can be decoded",
+            "{}: {} {}, {} can be decoded",
             report.data.display(),
             words::count(report.images, "image", "images"),
-            words::count(report.classes.len(), "class", "classes"),
+            match report.task {
+                TaskKind::Classification => format!("of {names}"),
+                TaskKind::Multilabel | TaskKind::Regression => format!("with {names}"),
+            },
             report.usable_images
         ),
     );
@@ -87,7 +95,7 @@ fn duplicates(text: &mut Text, report: &CheckReport) {
     }
     text.heading("The same pictures");
     for group in report.duplicates.iter().take(MOST_LISTED) {
-        text.paragraph("  ", &group_words(group));
+        text.paragraph("  ", &group_words(group, report.task));
         for image in group.images.iter().take(MOST_LISTED / 2) {
             let split = image
                 .split
@@ -99,22 +107,49 @@ fn duplicates(text: &mut Text, report: &CheckReport) {
     text.more("  ", report.duplicates.len(), MOST_LISTED);
 }
 
-fn group_words(group: &DuplicateGroup) -> String {
+fn group_words(group: &DuplicateGroup, task: TaskKind) -> String {
+    let differ = match task {
+        TaskKind::Classification => "in several classes",
+        TaskKind::Multilabel => "with different labels",
+        TaskKind::Regression => "with different numbers",
+    };
     let likeness = match group.likeness {
         Likeness::SameBytes => "same file".to_owned(),
         Likeness::SamePixels => "same pixels".to_owned(),
         Likeness::Near => format!("looks the same ({} of 64 bits differ)", group.distance_bits),
     };
     let crossing = match (group.crosses_classes, group.crosses_splits) {
-        (true, true) => ", in several classes and splits",
-        (true, false) => ", in several classes",
-        (false, true) => ", in several splits",
-        (false, false) => "",
+        (true, true) => format!(", {differ}, in several splits"),
+        (true, false) => format!(", {differ}"),
+        (false, true) => ", in several splits".into(),
+        (false, false) => String::new(),
     };
     format!("{likeness}{crossing}:")
 }
 
+fn numbers(text: &mut Text, report: &CheckReport) {
+    text.heading("Numbers of usable images");
+    let headings = ["number", "min", "median", "max", "mean", "deviation"];
+    let mut table = Table::new(&headings).right(&[1, 2, 3, 4, 5]);
+    for number in report.numbers.iter().take(MOST_CLASSES) {
+        let values = [
+            number.min,
+            number.median,
+            number.max,
+            number.mean,
+            number.std,
+        ];
+        let name = cut_back(&clean(&number.name), text.width / 3);
+        table.row(std::iter::once(name).chain(values.map(short)));
+    }
+    text.table(&table);
+    text.more("  ", report.numbers.len(), MOST_CLASSES);
+}
+
 fn classes(text: &mut Text, report: &CheckReport) {
+    if report.task == TaskKind::Regression {
+        return numbers(text, report);
+    }
     text.heading(match report.split {
         SplitOrigin::Folders => "Usable images, split by folders",
         SplitOrigin::Recipe => "Usable images, split as training will",
@@ -126,7 +161,14 @@ fn classes(text: &mut Text, report: &CheckReport) {
         .map(|class| class.train + class.validation + class.test)
         .max()
         .unwrap_or(0);
-    let headings = ["class", "train", "val", "test", "unreadable", ""];
+    let headings = [
+        words::names_of(report.task)[0],
+        "train",
+        "val",
+        "test",
+        "unreadable",
+        "",
+    ];
     let mut table = Table::new(&headings).right(&[1, 2, 3, 4]);
     for class in report.classes.iter().take(MOST_CLASSES) {
         table.row([
@@ -144,8 +186,15 @@ fn classes(text: &mut Text, report: &CheckReport) {
     }
     text.table(&table);
     text.more("  ", report.classes.len(), MOST_CLASSES);
+    if report.images_without_labels > 0 {
+        let images = words::count(report.images_without_labels, "image has", "images have");
+        text.line(&format!("  {images} no label"));
+    }
     if let Some(ratio) = report.imbalance_ratio {
-        text.line(&format!("  largest class over smallest: {ratio:.2}"));
+        text.line(&match report.task {
+            TaskKind::Multilabel => format!("  most frequent label over rarest: {ratio:.2}"),
+            _ => format!("  largest class over smallest: {ratio:.2}"),
+        });
     }
 }
 

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Result;
+use rekindle_finetune::metrics::{TaskReport, short};
 use rekindle_finetune::{Plan, RunReport};
 
 use super::words::{self, shell_word, wilson_interval};
@@ -17,11 +18,12 @@ pub fn print(plan: &Plan, report: &RunReport, directory: &Path, json: bool) -> R
     let mut out = io::stdout().lock();
     if json {
         let mut value = serde_json::to_value(report)?;
+        value["task"] = plan.facts.task.name().into();
         value["classes"] = serde_json::to_value(&plan.facts.classes)?;
-        value["accuracy_interval_95"] = serde_json::to_value(wilson_interval(
-            report.validation.accuracy,
-            report.validation.samples,
-        ))?;
+        if let TaskReport::Classification(validation) = &report.validation {
+            let interval = wilson_interval(validation.accuracy, validation.samples);
+            value["accuracy_interval_95"] = serde_json::to_value(interval)?;
+        }
         value["peak_memory_bytes"] = peak.into();
         value["images_turned_upright"] = turned.into();
         value["images_left_out"] = plan.bad_images.len().into();
@@ -43,7 +45,6 @@ fn text(
 ) -> Result<String> {
     let mut text = String::new();
     let validation = &report.validation;
-    let [low, high] = wilson_interval(validation.accuracy, validation.samples).map(words::percent);
     let (phase, epoch) = &report.best;
     writeln!(text, "Result      {}", report.model.display())?;
     writeln!(
@@ -55,19 +56,11 @@ fn text(
     writeln!(
         text,
         "Validation  {}",
-        words::count(validation.samples as usize, "image", "images")
+        words::count(validation.samples() as usize, "image", "images")
     )?;
-    writeln!(
-        text,
-        "  accuracy           {:>7}   95 % interval {low} to {high}",
-        words::percent(validation.accuracy)
-    )?;
-    writeln!(
-        text,
-        "  balanced accuracy  {:>7}",
-        words::percent(validation.balanced_accuracy)
-    )?;
-    writeln!(text, "  loss               {:>7.4}", validation.loss)?;
+    for (name, value) in figures(validation) {
+        writeln!(text, "  {name:<17}  {value:>7}")?;
+    }
     write!(
         text,
         "Time        {}",
@@ -103,6 +96,40 @@ fn text(
     )?;
     writeln!(text, "  rekindle predict {run} IMAGE...")?;
     Ok(text)
+}
+
+/// The figures that matter most, by name.
+fn figures(validation: &TaskReport) -> Vec<(&'static str, String)> {
+    let mut figures = match validation {
+        TaskReport::Classification(report) => {
+            let interval = wilson_interval(report.accuracy, report.samples).map(words::percent);
+            let [low, high] = interval;
+            let accuracy = words::percent(report.accuracy);
+            vec![
+                (
+                    "accuracy",
+                    format!("{accuracy:>7}   95 % interval {low} to {high}"),
+                ),
+                (
+                    "balanced accuracy",
+                    words::percent(report.balanced_accuracy),
+                ),
+            ]
+        }
+        TaskReport::Multilabel(report) => vec![
+            ("mAP", format!("{:.3}", report.map)),
+            ("macro F1", format!("{:.3}", report.macro_f1)),
+            ("micro F1", format!("{:.3}", report.micro_f1)),
+            ("all labels right", words::percent(report.subset_accuracy)),
+        ],
+        TaskReport::Regression(report) => vec![
+            ("R2", format!("{:.3}", report.r2)),
+            ("MAE", short(report.mae)),
+            ("RMSE", short(report.rmse)),
+        ],
+    };
+    figures.push(("loss", format!("{:.4}", validation.loss())));
+    figures
 }
 
 /// The data as `evaluate` takes it, with the settings that it needs.

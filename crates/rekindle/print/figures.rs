@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::Result;
-use rekindle_finetune::metrics::MetricsReport;
+use rekindle_finetune::metrics::{MetricsReport, TaskReport, short};
 use serde_json::{Value, json};
 
 use super::words::{self, wilson_interval};
@@ -24,7 +24,7 @@ pub struct Measured<'a> {
     pub part: &'a str,
     /// Images left out.
     pub skipped: usize,
-    /// The classes.
+    /// The names of the classes, labels or numbers.
     pub classes: &'a [String],
 }
 
@@ -33,41 +33,82 @@ pub struct Measured<'a> {
 /// # Errors
 ///
 /// A path is not valid Unicode.
-pub fn json(of: &Measured, report: &MetricsReport) -> Result<String> {
+pub fn json(of: &Measured, report: &TaskReport) -> Result<String> {
     let mut value = json!({
         "model": of.model,
         "data": of.data,
         "split": of.part,
-        "images": report.samples,
+        "task": report.task().name(),
+        "images": report.samples(),
         "images_left_out": of.skipped,
-        "accuracy_interval_95": wilson_interval(report.accuracy, report.samples),
         "classes": of.classes,
     });
+    if let TaskReport::Classification(report) = report {
+        let interval = wilson_interval(report.accuracy, report.samples);
+        value["accuracy_interval_95"] = serde_json::to_value(interval)?;
+    }
     if let (Value::Object(all), Value::Object(figures)) =
         (&mut value, serde_json::to_value(report)?)
     {
         all.extend(figures.into_iter().filter(|(key, _)| key != "samples"));
     }
-    if let Some(rows) = value["per_class"].as_array_mut() {
-        for (row, class) in rows.iter_mut().zip(of.classes) {
-            row["class"] = class.as_str().into();
+    for (rows, name) in [
+        ("per_class", "class"),
+        ("per_label", "label"),
+        ("per_number", "number"),
+    ] {
+        let rows = value.get_mut(rows).and_then(Value::as_array_mut);
+        for (row, class) in rows.into_iter().flatten().zip(of.classes) {
+            row[name] = class.as_str().into();
         }
     }
     Ok(serde_json::to_string_pretty(&value)?)
 }
 
-/// Overall figures, a row per class, the confusion matrix where it fits, and the pairs that are mixed up most.
-pub fn table(of: &Measured, report: &MetricsReport, width: usize) -> String {
-    let classes: Vec<String> = of.classes.iter().map(|class| words::clean(class)).collect();
-    let [low, high] = wilson_interval(report.accuracy, report.samples).map(words::percent);
-    let images = words::count(report.samples as usize, "image", "images");
+/// Overall figures, and a row per class, label or number; of classes also the confusion matrix where it fits, and the pairs that are
+/// mixed up most.
+pub fn table(of: &Measured, report: &TaskReport, width: usize) -> String {
+    let names: Vec<String> = of.classes.iter().map(|class| words::clean(class)).collect();
+    let images = words::count(report.samples() as usize, "image", "images");
     let mut text = format!(
         "{} on {images} ({}) of {}\n\n",
         of.model.display(),
         of.part,
         of.data.display()
     );
-    let mut line = |name: &str, value: String| text.push_str(&format!("{name:<20}{value}\n"));
+    match report {
+        TaskReport::Classification(report) => classes_text(&mut text, &names, report, width),
+        TaskReport::Multilabel(report) => {
+            line(&mut text, "mAP", format!("{:>8.3}", report.map));
+            let at = format!(
+                "{:>8.3}   at probability {}",
+                report.macro_f1, report.threshold
+            );
+            line(&mut text, "macro F1", at);
+            line(&mut text, "micro F1", format!("{:>8.3}", report.micro_f1));
+            let right = words::percent(report.subset_accuracy);
+            line(&mut text, "all labels right", format!("{right:>8}"));
+            line(&mut text, "loss", format!("{:>8.4}", report.loss));
+            text.push_str(&format!("\n{}", report.to_table(&names, width)));
+        }
+        TaskReport::Regression(report) => {
+            line(&mut text, "R2", format!("{:>8.3}", report.r2));
+            line(&mut text, "MAE", format!("{:>8}", short(report.mae)));
+            line(&mut text, "RMSE", format!("{:>8}", short(report.rmse)));
+            line(&mut text, "loss", format!("{:>8.4}", report.loss));
+            text.push_str(&format!("\n{}", report.to_table(&names, width)));
+        }
+    }
+    text
+}
+
+fn line(text: &mut String, name: &str, value: String) {
+    text.push_str(&format!("{name:<20}{value}\n"));
+}
+
+fn classes_text(text: &mut String, classes: &[String], report: &MetricsReport, width: usize) {
+    let [low, high] = wilson_interval(report.accuracy, report.samples).map(words::percent);
+    let mut line = |name: &str, value: String| line(text, name, value);
     line(
         "accuracy",
         format!(
@@ -87,13 +128,13 @@ pub fn table(of: &Measured, report: &MetricsReport, width: usize) -> String {
     );
     line("macro F1", format!("{:>8.3}", report.macro_f1));
     line("loss", format!("{:>8.4}", report.loss));
-    text.push_str(&format!("\n{}", report.to_table(&classes, width)));
+    text.push_str(&format!("\n{}", report.to_table(classes, width)));
     let pairs = report.confusions();
     if pairs.is_empty() {
-        return text;
+        return;
     }
     let matrix = report
-        .confusion_matrix(&classes, width)
+        .confusion_matrix(classes, width)
         .filter(|_| classes.len() <= MOST_CLASSES);
     if let Some(matrix) = matrix {
         text.push_str(&format!(
@@ -116,7 +157,6 @@ pub fn table(of: &Measured, report: &MetricsReport, width: usize) -> String {
             pairs.len() - MOST_PAIRS
         ));
     }
-    text
 }
 
 #[cfg(test)]
@@ -126,14 +166,14 @@ mod tests {
 
     const CLASSES: [&str; 3] = ["cat", "dog", "emu"];
 
-    fn measured() -> (Vec<String>, MetricsReport) {
+    fn measured() -> (Vec<String>, TaskReport) {
         let mut metrics = Metrics::new(3, 5);
         metrics
             .add(&[2.0, 0.0, 0.0, 0.0, 1.0, 3.0, 0.0, 0.0, 1.0], &[0, 1, 2])
             .unwrap();
         (
             CLASSES.map(String::from).to_vec(),
-            metrics.report().unwrap(),
+            TaskReport::Classification(metrics.report().unwrap()),
         )
     }
 

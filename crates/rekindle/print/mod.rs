@@ -11,6 +11,7 @@ pub mod plan;
 pub mod predictions;
 pub mod progress;
 pub mod table;
+pub mod values;
 pub mod words;
 
 use std::io::{self, IsTerminal, Write};

@@ -7,7 +7,8 @@ use std::path::Path;
 use anyhow::Result;
 use rekindle_augment::{MixAt, MixSpec};
 use rekindle_finetune::data::Sampling;
-use rekindle_finetune::{Facts, Plan};
+use rekindle_finetune::metrics::short;
+use rekindle_finetune::{Facts, Plan, TaskKind};
 
 use super::words;
 
@@ -34,8 +35,14 @@ fn summary(plan: &Plan, directory: &Path) -> Result<String> {
     writeln!(text, "#")?;
     writeln!(text, "# Data      {}", images(facts))?;
     writeln!(text, "# Split     {}", split(facts))?;
+    writeln!(
+        text,
+        "# Task      {}, loss {}",
+        facts.task.name(),
+        plan.loss.name()
+    )?;
     if recipe.data.sampling == Sampling::Balanced {
-        let images = facts.train_per_class.iter().sum::<usize>();
+        let images = facts.train_images;
         writeln!(
             text,
             "# Sampling  balanced: {images} images an epoch, about {} of each class",
@@ -45,11 +52,7 @@ fn summary(plan: &Plan, directory: &Path) -> Result<String> {
     if let Some(found) = facts.images_before_limit {
         writeln!(text, "# Limit     {found} images before it: a smoke run")?;
     }
-    writeln!(
-        text,
-        "# Classes   {}",
-        words::list(facts.classes.iter().map(|class| words::clean(class)))
-    )?;
+    writeln!(text, "# {}", names(facts))?;
     let [height, width] = plan.preprocessing.input_size;
     writeln!(
         text,
@@ -86,6 +89,28 @@ fn summary(plan: &Plan, directory: &Path) -> Result<String> {
     Ok(text)
 }
 
+/// The classes, the labels, or the numbers with their mean and deviation.
+fn names(facts: &Facts) -> String {
+    let heading = match facts.task {
+        TaskKind::Classification => "Classes ",
+        TaskKind::Multilabel => "Labels  ",
+        TaskKind::Regression => "Numbers ",
+    };
+    let name = |(place, name): (usize, &String)| {
+        let name = words::clean(name);
+        match &facts.number_scale {
+            Some(scale) => format!(
+                "{name} (mean {}, deviation {})",
+                short(scale.mean[place]),
+                short(scale.std[place])
+            ),
+            None => name,
+        }
+    };
+    let names = words::list(facts.classes.iter().enumerate().map(name));
+    format!("{heading}  {names}")
+}
+
 /// By what rule, with what share of each class, and over how many groups.
 fn split(facts: &Facts) -> String {
     let pairs = facts
@@ -95,12 +120,16 @@ fn split(facts: &Facts) -> String {
     let shares = pairs.map(|(train, held)| *held as f64 / (train + held).max(1) as f64);
     let least = shares.clone().fold(f64::INFINITY, f64::min);
     let most = shares.fold(0.0, f64::max);
-    let mut text = format!(
-        "by {}: {} to {} of each class",
-        facts.divided_by,
-        words::percent(least),
-        words::percent(most)
-    );
+    let shares = match facts.task {
+        TaskKind::Regression => format!("{} of the images", words::percent(least)),
+        _ => format!(
+            "{} to {} of each {}",
+            words::percent(least),
+            words::percent(most),
+            words::names_of(facts.task)[0]
+        ),
+    };
+    let mut text = format!("by {}: {shares}", facts.divided_by);
     if let Some([train, validation]) = facts.groups {
         text.push_str(&format!(
             "; {train} groups in training, {validation} in validation"
@@ -125,13 +154,16 @@ pub fn mixing(mix: &MixSpec) -> String {
 }
 
 fn images(facts: &Facts) -> String {
-    let sum = |counts: &[usize]| counts.iter().sum::<usize>();
     let fewest = facts.train_per_class.iter().min().copied().unwrap_or(0);
     let most = facts.train_per_class.iter().max().copied().unwrap_or(0);
+    let each = match facts.task {
+        TaskKind::Regression => String::new(),
+        task => format!(" ({fewest} to {most} a {})", words::names_of(task)[0]),
+    };
     format!(
-        "{}: {} training images ({fewest} to {most} a class), {} for validation",
+        "{}: {} training images{each}, {} for validation",
         facts.data.display(),
-        sum(&facts.train_per_class),
-        sum(&facts.validation_per_class)
+        facts.train_images,
+        facts.validation_images
     )
 }

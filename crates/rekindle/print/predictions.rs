@@ -125,7 +125,7 @@ pub fn json(found: &[Prediction], classes: &[String]) -> Result<String> {
 }
 
 /// A field of CSV, in quotes where RFC 4180 asks for them.
-fn quoted(text: &str) -> String {
+pub fn quoted(text: &str) -> String {
     match text.contains([',', '"', '\n', '\r']) {
         true => format!("\"{}\"", text.replace('"', "\"\"")),
         false => text.to_owned(),

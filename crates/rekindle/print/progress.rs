@@ -7,7 +7,8 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
-use rekindle_finetune::{EpochRecord, Observer, Plan, StepProgress};
+use rekindle_finetune::metrics::short;
+use rekindle_finetune::{EpochRecord, Observer, Plan, StepProgress, TaskKind};
 
 use super::closing::phase_words;
 use super::plan::mixing;
@@ -84,6 +85,7 @@ pub struct Progress {
     bar: Option<(Stage, ProgressBar)>,
     features_since: Option<Instant>,
     most_epochs: [usize; 2],
+    task: TaskKind,
 }
 
 impl Progress {
@@ -97,6 +99,7 @@ impl Progress {
             bar: None,
             features_since: None,
             most_epochs: [0; 2],
+            task: TaskKind::default(),
         }
     }
 
@@ -155,11 +158,13 @@ impl Observer for Progress {
     fn started(&mut self, plan: &Plan) {
         self.most_epochs = [plan.recipe.phase1.epochs, plan.recipe.phase2.epochs];
         let facts = &plan.facts;
-        let [train, validation] = [&facts.train_per_class, &facts.validation_per_class]
-            .map(|counts| counts.iter().sum::<usize>());
+        self.task = facts.task;
+        let [one, more] = words::names_of(facts.task);
         self.line(&format!(
-            "{} classes, {train} training and {validation} validation images",
-            facts.classes.len()
+            "{}, {} training and {} validation images",
+            words::count(facts.classes.len(), one, more),
+            facts.train_images,
+            facts.validation_images
         ));
         self.line(&format!("{} on {}", facts.backbone, plan.recipe.device));
         if let Some(mix) = plan.recipe.augment.mix {
@@ -175,7 +180,10 @@ impl Observer for Progress {
             phase_words(phase),
             words::count(most, "epoch", "epochs")
         ));
-        self.line("epoch  train loss  val loss  accuracy  balanced        lr");
+        let [first, second] = columns(self.task).map(|(name, _)| name);
+        self.line(&format!(
+            "epoch  train loss  val loss  {first:>8}  {second:>8}        lr"
+        ));
     }
 
     fn features(&mut self, done: usize, of: usize) {
@@ -203,7 +211,7 @@ impl Observer for Progress {
     }
 
     fn epoch(&mut self, record: &EpochRecord) {
-        self.line(&epoch_line(record));
+        self.line(&epoch_line(self.task, record));
     }
 
     fn note(&mut self, text: &str) {
@@ -211,14 +219,31 @@ impl Observer for Progress {
     }
 }
 
-fn epoch_line(record: &EpochRecord) -> String {
+/// The two figures of a task that an epoch's line has: heading and name.
+fn columns(task: TaskKind) -> [(&'static str, &'static str); 2] {
+    match task {
+        TaskKind::Classification => [("accuracy", "accuracy"), ("balanced", "balanced_accuracy")],
+        TaskKind::Multilabel => [("mAP", "map"), ("macro F1", "macro_f1")],
+        TaskKind::Regression => [("R2", "r2"), ("MAE", "mae")],
+    }
+}
+
+fn epoch_line(task: TaskKind, record: &EpochRecord) -> String {
+    let [first, second] = columns(task).map(|(_, name)| {
+        let value = record.validation(name);
+        match (task, name) {
+            (TaskKind::Classification, _) => words::percent(value),
+            (TaskKind::Regression, "mae") => short(value),
+            _ => format!("{value:.3}"),
+        }
+    });
     let line = format!(
         "{:>5}  {:>10.4}  {:>8.4}  {:>8}  {:>8}  {:>8.1e}  {}",
         record.epoch,
         record.train_loss,
-        record.validation_loss,
-        words::percent(record.validation_accuracy),
-        words::percent(record.validation_balanced_accuracy),
+        record.validation("loss"),
+        first,
+        second,
         record.lr,
         if record.best { "best" } else { "" }
     );
@@ -242,16 +267,27 @@ mod tests {
             lr: 1e-3,
             train_loss: 123.456,
             gradient_norm: 1.0,
-            validation_loss: 123.456,
-            validation_accuracy: 1.0,
-            validation_balanced_accuracy: 1.0,
-            validation_macro_f1: 1.0,
+            validation: [
+                ("loss", 123.456),
+                ("accuracy", 1.0),
+                ("balanced_accuracy", 1.0),
+                ("map", 1.0),
+                ("macro_f1", 0.5),
+                ("r2", -1.25),
+                ("mae", 12.0),
+            ]
+            .map(|(name, value)| (format!("validation_{name}"), value))
+            .into(),
             best: true,
         };
-        let line = epoch_line(&record);
-        assert_eq!(
-            line,
-            " 1000    123.4560  123.4560   100.0 %   100.0 %    1.0e-3  best"
-        );
+        for (task, figures) in [
+            (TaskKind::Classification, " 100.0 %   100.0 %"),
+            (TaskKind::Multilabel, "   1.000     0.500"),
+            (TaskKind::Regression, "  -1.250    12.000"),
+        ] {
+            let line = epoch_line(task, &record);
+            let expected = format!(" 1000    123.4560  123.4560  {figures}    1.0e-3  best");
+            assert_eq!(line, expected);
+        }
     }
 }

@@ -4,6 +4,8 @@ use std::fmt::Display;
 use std::path::Path;
 use std::time::Duration;
 
+use rekindle_finetune::TaskKind;
+
 /// `92.6 %`.
 pub fn percent(share: f64) -> String {
     format!("{:.1} %", 100.0 * share)
@@ -17,6 +19,15 @@ pub fn duration(time: Duration) -> String {
         0..60 => format!("{seconds:.1} s"),
         60..3600 => format!("{} min {:02} s", whole / 60, whole % 60),
         _ => format!("{} h {:02} min", whole / 3600, whole % 3600 / 60),
+    }
+}
+
+/// What a task's outputs are called, one and several.
+pub fn names_of(task: TaskKind) -> [&'static str; 2] {
+    match task {
+        TaskKind::Classification => ["class", "classes"],
+        TaskKind::Multilabel => ["label", "labels"],
+        TaskKind::Regression => ["number", "numbers"],
     }
 }
 

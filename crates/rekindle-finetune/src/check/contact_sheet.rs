@@ -6,6 +6,7 @@ use std::collections::HashMap;
 
 use rayon::prelude::*;
 use rekindle_augment::{DecodeLimits, RgbImage, decode};
+use rekindle_head::TaskKind;
 
 use super::report::{CheckReport, DuplicateGroup, DuplicateImage};
 use crate::data::{ImageFolder, Sample, SplitName};
@@ -27,11 +28,15 @@ const MOST_NAMES: usize = 8;
 /// An image that can no longer be read is left out.
 pub fn contact_sheet(report: &CheckReport, folder: &ImageFolder) -> RgbImage {
     let mut sheet = Sheet::new(COLUMNS);
+    let of = match report.task {
+        TaskKind::Classification => format!("of {} classes", report.classes.len()),
+        TaskKind::Multilabel => format!("with {} labels", report.classes.len()),
+        TaskKind::Regression => "with numbers".into(),
+    };
     sheet.heading(format!(
-        "{}: {} images of {} classes, {} can be decoded",
+        "{}: {} images {of}, {} can be decoded",
         report.data.display(),
         report.images,
-        report.classes.len(),
         report.usable_images
     ));
     sheet.heading("");
@@ -63,9 +68,27 @@ pub fn contact_sheet(report: &CheckReport, folder: &ImageFolder) -> RgbImage {
             "{}: {} train, {} validation, {} test",
             class.class, class.train, class.validation, class.test
         ));
-        let captions = spread_out(report, folder, index)
+        let of_class = |sample: &&Sample| sample.target.names().any(|name| name == index);
+        let samples = folder.samples.iter().filter(of_class).collect();
+        let captions = spread_out(report, samples)
             .into_iter()
             .map(|path| (path.clone(), in_two_lines(&name_of(&path))));
+        sheet.tiles(tiles(folder, captions));
+    }
+    for (place, number) in report.numbers.iter().enumerate() {
+        let (min, max) = (number.min, number.max);
+        sheet.heading(format!(
+            "{}: {min} to {max}, from the least to the greatest",
+            number.name
+        ));
+        let value = |sample: &Sample| sample.target.numbers()[place];
+        let mut samples: Vec<&Sample> = folder.samples.iter().collect();
+        samples.sort_by(|a, b| value(a).total_cmp(&value(b)));
+        let values: HashMap<String, f64> = samples.iter().map(|s| (s.key(), value(s))).collect();
+        let captions = spread_out(report, samples).into_iter().map(|path| {
+            let caption = [values[&path].to_string(), name_of(&path)];
+            (path, caption)
+        });
         sheet.tiles(tiles(folder, captions));
     }
     if report.classes.len() > MOST_CLASSES {
@@ -78,11 +101,14 @@ pub fn contact_sheet(report: &CheckReport, folder: &ImageFolder) -> RgbImage {
 }
 
 fn add_duplicates(sheet: &mut Sheet, report: &CheckReport, folder: &ImageFolder) {
+    let conflict = match report.task {
+        TaskKind::Classification => "the same picture in several classes",
+        TaskKind::Multilabel => "the same picture with different labels",
+        TaskKind::Regression => "the same picture with different numbers",
+    };
     type Kind = (&'static str, fn(&DuplicateGroup) -> bool);
     let kinds: [Kind; 3] = [
-        ("the same picture in several classes", |group| {
-            group.crosses_classes
-        }),
+        (conflict, |group| group.crosses_classes),
         ("the same picture in several splits", |group| {
             group.crosses_splits && !group.crosses_classes
         }),
@@ -126,18 +152,16 @@ fn pair_of(group: &DuplicateGroup) -> Vec<&DuplicateImage> {
     std::iter::once(first).chain(other).collect()
 }
 
-/// Images of a class that can be decoded, evenly from its list.
-fn spread_out(report: &CheckReport, folder: &ImageFolder, class: usize) -> Vec<String> {
+/// Those of these images that can be decoded, evenly from the list.
+fn spread_out(report: &CheckReport, samples: Vec<&Sample>) -> Vec<String> {
     let unreadable: std::collections::HashSet<&str> = report
         .unreadable
         .iter()
         .map(|image| image.path.as_str())
         .collect();
-    let paths: Vec<String> = folder
-        .samples
-        .iter()
-        .filter(|sample| sample.class == class)
-        .map(|sample| sample.key())
+    let paths: Vec<String> = samples
+        .into_iter()
+        .map(Sample::key)
         .filter(|path| !unreadable.contains(path.as_str()))
         .collect();
     let shown = paths.len().min(COLUMNS);

@@ -4,6 +4,8 @@
 
 use std::collections::HashMap;
 
+use rekindle_head::TaskKind;
+
 use super::examine::{Examined, Picture, Thumbnail};
 use super::near::near_pairs;
 use super::report::{DuplicateGroup, DuplicateImage, Likeness};
@@ -151,25 +153,22 @@ fn describe(
     } else {
         Likeness::Near
     };
-    let class = |member: usize| folder.samples[member].class;
+    let target = |member: usize| &folder.samples[member].target;
+    // Frames of a scale that moves look the same and are not.
+    let may_differ = folder.task == TaskKind::Regression && likeness == Likeness::Near;
     let mut parts = members.iter().filter_map(|&member| splits[member]);
     let part = parts.next();
     DuplicateGroup {
         likeness,
         distance_bits,
         crosses_splits: parts.any(|other| Some(other) != part),
-        crosses_classes: members
-            .iter()
-            .any(|&other| class(other) != class(members[0])),
+        crosses_classes: !may_differ
+            && (members.iter()).any(|&other| target(other) != target(members[0])),
         images: members
             .iter()
             .map(|&member| DuplicateImage {
                 path: folder.samples[member].key(),
-                class: folder
-                    .classes
-                    .name(class(member))
-                    .unwrap_or_default()
-                    .into(),
+                class: target(member).words(folder.classes.names()),
                 split: splits[member],
             })
             .collect(),

@@ -2,6 +2,8 @@
 //!
 //! Owns: what is serious and what is only worth a look.
 
+use rekindle_head::TaskKind;
+
 use super::oddities::EXTREME_ASPECT;
 use super::report::{
     CheckReport, DuplicateGroup, Finding, FindingKind, Odd, OddKind, Severity, SplitOrigin,
@@ -33,6 +35,11 @@ pub(super) fn findings(
         }
     };
     use Severity::{Serious, Warning};
+    let names = match report.task {
+        TaskKind::Classification => "classes",
+        TaskKind::Multilabel => "labels",
+        TaskKind::Regression => "data",
+    };
 
     let groups = |matches: fn(&DuplicateGroup) -> bool| {
         report
@@ -47,8 +54,15 @@ pub(super) fn findings(
         FindingKind::LabelConflict,
         conflicts,
         format!(
-            "label conflicts: {} in more than one class; keep each picture in the class it belongs to",
-            pictures(conflicts)
+            "label conflicts: {} {}",
+            pictures(conflicts),
+            match report.task {
+                TaskKind::Classification =>
+                    "in more than one class; keep each picture in the class it belongs to",
+                TaskKind::Multilabel =>
+                    "with different labels; keep one row for each picture, with all its labels",
+                TaskKind::Regression => "with different numbers; keep the right one",
+            }
         ),
     );
     let leaks = groups(|group| group.crosses_splits);
@@ -79,7 +93,7 @@ pub(super) fn findings(
         unreadable,
         format!("{} cannot be decoded: {remedy}", images(unreadable)),
     );
-    let names = too_small
+    let few = too_small
         .iter()
         .map(|(class, count)| format!("`{class}` has {count}"));
     add(
@@ -87,9 +101,9 @@ pub(super) fn findings(
         FindingKind::ClassTooSmall,
         too_small.len(),
         format!(
-            "classes with too few usable images (each needs {}): {}",
+            "{names} with too few usable images (each needs {}): {}",
             folder.least_per_class,
-            list(names)
+            list(few)
         ),
     );
 
@@ -99,8 +113,12 @@ pub(super) fn findings(
         FindingKind::Duplicates,
         repeated,
         format!(
-            "{} several times in one class and split",
-            pictures(repeated)
+            "{} several times in one {}split",
+            pictures(repeated),
+            match report.task {
+                TaskKind::Classification => "class and ",
+                TaskKind::Multilabel | TaskKind::Regression => "",
+            }
         ),
     );
     if let Some(ratio) = report.imbalance_ratio.filter(|&ratio| ratio > IMBALANCE) {
@@ -108,7 +126,14 @@ pub(super) fn findings(
             Warning,
             FindingKind::Imbalance,
             report.classes.len(),
-            format!("imbalance: the largest class has {ratio:.1} times the images of the smallest"),
+            match report.task {
+                TaskKind::Multilabel => format!(
+                    "imbalance: the most frequent label has {ratio:.1} times the images of the rarest"
+                ),
+                _ => format!(
+                    "imbalance: the largest class has {ratio:.1} times the images of the smallest"
+                ),
+            },
         );
     }
     let few = report
@@ -122,7 +147,7 @@ pub(super) fn findings(
             FindingKind::FewValidationImages,
             few.len(),
             format!(
-                "classes with fewer than {FEW_VALIDATION} validation images, whose figures say little: {}",
+                "{names} with fewer than {FEW_VALIDATION} validation images, whose figures say little: {}",
                 list(few.iter().cloned())
             ),
         );

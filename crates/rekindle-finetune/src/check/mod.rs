@@ -14,9 +14,11 @@ mod perceptual_hash;
 mod report;
 mod statistics;
 mod suggestions;
+mod targets;
 
 use rayon::prelude::*;
 use rekindle_augment::DecodeLimits;
+use rekindle_head::TaskKind;
 
 pub use self::contact_sheet::contact_sheet;
 pub use self::report::{
@@ -24,6 +26,7 @@ pub use self::report::{
     OddKind, Severity, SplitOrigin, Suggestion, Unreadable, UnreadableKind,
 };
 pub use self::statistics::{AspectBin, Channels, Sizes, Spread};
+pub use self::targets::NumberReport;
 
 use self::examine::{Examined, Picture, examine, identify};
 use crate::FinetuneError;
@@ -66,8 +69,8 @@ pub fn check(
         .filter_map(|file| file.picture.as_ref().ok())
         .collect();
     let class = |index: usize| {
-        let name = folder.classes.name(folder.samples[index].class);
-        name.unwrap_or_default().to_owned()
+        let target = &folder.samples[index].target;
+        target.words(folder.classes.names())
     };
     let (mut unreadable, mut odd) = (Vec::new(), Vec::new());
     for (index, (sample, file)) in folder.samples.iter().zip(&examined).enumerate() {
@@ -89,7 +92,8 @@ pub fn check(
             }
         }
     }
-    let classes = classes(folder, &parts.splits, &examined);
+    let classes = targets::classes(folder, &parts.splits, &examined);
+    let without = |&&index: &&usize| folder.samples[index].target.names().next().is_none();
     let counts = classes.iter().map(|class| class.train + class.validation);
     let (least, most) = (counts.clone().min(), counts.max());
     let mut report = CheckReport {
@@ -98,7 +102,14 @@ pub fn check(
         images: folder.samples.len(),
         usable_images: good.len(),
         findings: Vec::new(),
+        task: folder.task,
+        train_images: parts.training(&good),
         classes,
+        images_without_labels: match folder.task {
+            TaskKind::Multilabel => good.iter().filter(without).count(),
+            TaskKind::Classification | TaskKind::Regression => 0,
+        },
+        numbers: targets::numbers(folder, &good),
         imbalance_ratio: match (least, most) {
             (Some(least @ 1..), Some(most)) => Some(most as f64 / least as f64),
             _ => None,
@@ -163,37 +174,21 @@ impl Parts {
                 origin: SplitOrigin::None,
                 too_small: counts,
             }),
+            Err(DataError::TooFewImages { found, .. }) => Ok(Self {
+                splits: folder.samples.iter().map(|sample| sample.split).collect(),
+                origin: SplitOrigin::None,
+                too_small: vec![("all images".into(), found)],
+            }),
             Err(error) => Err(error.into()),
         }
     }
-}
 
-fn classes(
-    folder: &ImageFolder,
-    splits: &[Option<SplitName>],
-    examined: &[Examined],
-) -> Vec<ClassReport> {
-    let mut classes: Vec<ClassReport> = folder
-        .classes
-        .names()
-        .iter()
-        .map(|name| ClassReport {
-            class: name.clone(),
-            train: 0,
-            validation: 0,
-            test: 0,
-            unreadable: 0,
-        })
-        .collect();
-    for ((sample, split), file) in folder.samples.iter().zip(splits).zip(examined) {
-        let class = &mut classes[sample.class];
-        let count = match (&file.picture, split) {
-            (Err(_), _) => &mut class.unreadable,
-            (Ok(_), Some(SplitName::Validation)) => &mut class.validation,
-            (Ok(_), Some(SplitName::Test)) => &mut class.test,
-            (Ok(_), Some(SplitName::Train) | None) => &mut class.train,
-        };
-        *count += 1;
+    /// How many of these samples are for training.
+    fn training(&self, samples: &[usize]) -> usize {
+        let split = |&&index: &&usize| self.splits[index].unwrap_or(SplitName::Train);
+        let training = samples
+            .iter()
+            .filter(|index| split(index) == SplitName::Train);
+        training.count()
     }
-    classes
 }

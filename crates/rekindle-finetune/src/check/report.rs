@@ -5,9 +5,11 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use rekindle_head::TaskKind;
 use serde::Serialize;
 
 use super::statistics::{Channels, Sizes};
+use super::targets::NumberReport;
 use crate::data::{SkippedFiles, SplitName};
 
 /// Everything that is known of a folder of images before training.
@@ -25,8 +27,16 @@ pub struct CheckReport {
     pub usable_images: usize,
     /// What matters most, the most serious first.
     pub findings: Vec<Finding>,
-    /// Images of each class, in the order of the class indices.
+    /// Whether images have a class, labels or numbers.
+    pub task: TaskKind,
+    /// Usable images for training.
+    pub train_images: usize,
+    /// Images of each class or label, in the order of their indices; none where images have numbers.
     pub classes: Vec<ClassReport>,
+    /// Usable images without any label, where images have labels.
+    pub images_without_labels: usize,
+    /// How each number is spread over the usable images; none where images have classes or labels.
+    pub numbers: Vec<NumberReport>,
     /// Usable training and validation images of the largest class over those of the smallest; none where a class has none.
     pub imbalance_ratio: Option<f64>,
     /// Where the split comes from.
@@ -92,7 +102,7 @@ pub struct Finding {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum FindingKind {
-    /// The same picture in several classes.
+    /// The same picture in several classes, or with other labels or numbers.
     LabelConflict,
     /// The same picture in several splits.
     Leakage,
@@ -144,7 +154,7 @@ pub enum SplitOrigin {
 pub struct Unreadable {
     /// The image.
     pub path: String,
-    /// Its class.
+    /// Its class, its labels or its numbers, in words.
     pub class: String,
     /// What is wrong, as a word for programs.
     pub kind: UnreadableKind,
@@ -182,7 +192,7 @@ pub struct DuplicateGroup {
     pub distance_bits: u32,
     /// Whether they lie in several splits: leakage.
     pub crosses_splits: bool,
-    /// Whether they lie in several classes: a label conflict.
+    /// Whether they have different classes, labels or numbers: a label conflict. Numbers of pictures that only look the same may differ.
     pub crosses_classes: bool,
     /// The pictures, at least two.
     pub images: Vec<DuplicateImage>,
@@ -205,7 +215,7 @@ pub enum Likeness {
 pub struct DuplicateImage {
     /// The image.
     pub path: String,
-    /// Its class.
+    /// Its class, its labels or its numbers, in words.
     pub class: String,
     /// Its split; none where there is none.
     pub split: Option<SplitName>,
@@ -216,7 +226,7 @@ pub struct DuplicateImage {
 pub struct Odd {
     /// The image.
     pub path: String,
-    /// Its class.
+    /// Its class, its labels or its numbers, in words.
     pub class: String,
     /// What is unusual, as a word for programs.
     pub kind: OddKind,

@@ -2,7 +2,7 @@
 //!
 //! Owns: when a setting is suggested, and which value. Only keys that exist are named; the tests load each of them.
 
-use rekindle_head::LossConfig;
+use rekindle_head::{LossConfig, TaskKind};
 
 use super::findings::{FEW_VALIDATION, IMBALANCE};
 use super::report::{CheckReport, SplitOrigin, Suggestion};
@@ -32,11 +32,13 @@ pub(super) fn suggestions(report: &CheckReport, recipe: &Recipe) -> Vec<Suggesti
             ),
         );
     }
-    if report
-        .imbalance_ratio
-        .is_some_and(|ratio| ratio > IMBALANCE)
+    if report.task == TaskKind::Classification
+        && report
+            .imbalance_ratio
+            .is_some_and(|ratio| ratio > IMBALANCE)
     {
-        if class_weights(&recipe.loss).is_none()
+        let loss = recipe.loss.for_task(report.task).unwrap_or_default();
+        if class_weights(&loss).is_none()
             && let Some(weights) = balanced_weights(report)
         {
             suggest(
@@ -45,7 +47,9 @@ pub(super) fn suggestions(report: &CheckReport, recipe: &Recipe) -> Vec<Suggesti
             );
         }
         for (name, phase) in [("phase1", &recipe.phase1), ("phase2", &recipe.phase2)] {
-            if phase.epochs > 0 && phase.stopping.monitor == Monitor::ValidationAccuracy {
+            let monitor = phase.stopping.monitor;
+            let monitor = monitor.unwrap_or(Monitor::default_for(report.task));
+            if phase.epochs > 0 && monitor == Monitor::ValidationAccuracy {
                 suggest(
                     format!("{name}.stopping.monitor=validation_balanced_accuracy"),
                     "accuracy alone favours the frequent classes".into(),
@@ -71,7 +75,7 @@ pub(super) fn suggestions(report: &CheckReport, recipe: &Recipe) -> Vec<Suggesti
             ),
         );
     }
-    let training: usize = report.classes.iter().map(|class| class.train).sum();
+    let training = report.train_images;
     if (1..FEW_IMAGES).contains(&training) && recipe.augment.views < 4 {
         suggest(
             "augment.views=4".into(),
@@ -114,6 +118,7 @@ fn class_weights(loss: &LossConfig) -> Option<&[f32]> {
     match loss {
         LossConfig::CrossEntropy(loss) => loss.class_weights.as_deref(),
         LossConfig::Focal(loss) => loss.class_weights.as_deref(),
+        _ => None,
     }
 }
 
@@ -223,7 +228,9 @@ mod tests {
         );
         found.push("backbone.weights=random".into());
         let better = Recipe::load(None, &found).unwrap();
-        better.loss.check(2).unwrap();
+        let task = TaskKind::Classification;
+        let loss = better.loss.for_task(task).unwrap();
+        loss.check(task, 2).unwrap();
         assert_eq!(suggested(&better, folder.path()), [""; 0]);
     }
 }

@@ -5,6 +5,7 @@
 use std::{fmt::Display, io, path::PathBuf};
 
 use rekindle_augment::AugmentError;
+use rekindle_head::TaskKind;
 
 use super::{ManifestError, ShardError, SplitName, walk::supported};
 use crate::suggest::did_you_mean;
@@ -102,7 +103,7 @@ pub enum DataError {
     },
     /// Classes with too few images to train on, and to split where there is no validation folder.
     #[error(
-        "classes with too few usable images (each needs at least {least}): {}; add images, or move these folders away",
+        "classes or labels with too few usable images (each needs at least {least}): {}; add images, or leave these out",
         first_ten(counts.iter().map(|(class, count)| format!("`{class}` has {count}")))
     )]
     ClassesTooSmall {
@@ -110,6 +111,50 @@ pub enum DataError {
         least: usize,
         /// Class names with the number of images they have.
         counts: Vec<(String, usize)>,
+    },
+    /// Too few images with numbers to train on.
+    #[error("{found} usable training images are too few: at least {least} are needed; add images")]
+    TooFewImages {
+        /// How many are needed.
+        least: usize,
+        /// How many there are.
+        found: usize,
+    },
+    /// The data has another kind of targets than the model.
+    #[error(
+        "`{}` is for {}, but the model is for {}: give a manifest with {}",
+        path.display(), found.name(), expected.name(), column_for(*expected)
+    )]
+    OtherTask {
+        /// What was opened.
+        path: PathBuf,
+        /// What the data has.
+        found: TaskKind,
+        /// What the model was trained for.
+        expected: TaskKind,
+    },
+    /// Classes equally often, where images have no single class.
+    #[error(
+        "`data.sampling` is \"balanced\", but images of `{}` have {}: use \"shuffle\"{}",
+        path.display(),
+        match task { TaskKind::Multilabel => "any number of labels, so no class to be drawn by", _ => "numbers and no classes" },
+        match task { TaskKind::Multilabel => ", and `loss.positive_weights` to find more of rare labels", _ => "" }
+    )]
+    BalancedWithoutClasses {
+        /// What was opened.
+        path: PathBuf,
+        /// What the data has.
+        task: TaskKind,
+    },
+    /// All training images have the same number.
+    #[error(
+        "every training image has {number} as `{name}`, so there is nothing to learn: give images with different numbers"
+    )]
+    ConstantNumber {
+        /// The number's name.
+        name: String,
+        /// The number.
+        number: f64,
     },
     /// A class name occurs twice in a list of classes.
     #[error("the class `{class}` is listed twice: class names must differ")]
@@ -219,7 +264,7 @@ pub enum DataError {
     },
     /// A limit on the number of images leaves too few of a class.
     #[error(
-        "{limit} images are too few for this data: at least {least} are needed, for 2 training images and 1 validation image of each class"
+        "{limit} images are too few for this data: at least {least} are needed, for 2 training images and 1 validation image of each class or label"
     )]
     LimitTooSmall {
         /// The limit.
@@ -363,6 +408,14 @@ pub(crate) fn first_ten<T: Display>(items: impl IntoIterator<Item = T>) -> Strin
     match items.count() {
         0 => text,
         more => format!("{text} and {more} more"),
+    }
+}
+
+fn column_for(task: TaskKind) -> &'static str {
+    match task {
+        TaskKind::Classification => "the column `label`",
+        TaskKind::Multilabel => "the column `labels`",
+        TaskKind::Regression => "the model's numbers as columns",
     }
 }
 

@@ -124,6 +124,11 @@ pub enum ScanWarning {
         /// How many there are.
         count: usize,
     },
+    /// Labels that hold what others put between several labels.
+    LabelsWithSeparators {
+        /// Their names.
+        labels: Vec<String>,
+    },
     /// Columns of a manifest that are not used.
     UnusedColumns {
         /// Their names.
@@ -209,6 +214,11 @@ impl Display for ScanWarning {
             Self::RepeatedRows { count } => {
                 write!(f, "rows that repeat another one and are left out: {count}")
             }
+            Self::LabelsWithSeparators { labels } => write!(
+                f,
+                "single labels that look like several: {}; if they are, set `data.label_separator`",
+                first_ten(labels)
+            ),
             Self::UnusedColumns { columns } => {
                 write!(f, "columns that are not used: {}", first_ten(columns))
             }

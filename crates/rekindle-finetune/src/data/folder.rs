@@ -9,9 +9,10 @@ use std::{
     sync::Arc,
 };
 
+use rekindle_head::TaskKind;
 use serde::{Deserialize, Serialize};
 
-use super::{ClassIndex, DataError, ScanWarning, SkippedFiles, TarMember};
+use super::{ClassIndex, DataError, ScanWarning, SkippedFiles, TarMember, Target};
 
 /// One of the parts of a data set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -57,12 +58,12 @@ impl Display for SplitName {
 }
 
 /// One labelled image.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Sample {
     /// Path relative to the folder's root; of a member of a tar file, the tar file's path followed by the member's.
     pub path: PathBuf,
-    /// Index into the folder's [`ClassIndex`].
-    pub class: usize,
+    /// What is known of it.
+    pub target: Target,
     /// The split that the data says it is of, or `None` where the data has no splits.
     pub split: Option<SplitName>,
     /// Index into the folder's [`groups`](ImageFolder::groups), where it is of one.
@@ -72,15 +73,20 @@ pub struct Sample {
 }
 
 impl Sample {
-    /// A file of its own, of no group.
+    /// A file of its own with a class, of no group.
     pub fn file(path: PathBuf, class: usize, split: Option<SplitName>) -> Self {
         Self {
             path,
-            class,
+            target: Target::Class(class),
             split,
             group: None,
             member: None,
         }
+    }
+
+    /// The index of its class; 0 where it has labels or numbers, or nothing is known of it.
+    pub fn class(&self) -> usize {
+        self.target.class()
     }
 
     /// Whether it is one of a split's images; without a split it is a training image.
@@ -119,7 +125,7 @@ pub enum SourceKind {
 
 /// Labelled images, as [`open_data`](super::open_data) found them in a folder, a manifest or tar shards.
 ///
-/// Samples are ordered by split (train, validation, test), then class, then path, whatever order the system or the manifest lists them
+/// Samples are ordered by split (train, validation, test), then class where each has one, then path, whatever order the system or the manifest lists them
 /// in.
 #[derive(Debug, Clone, Default)]
 pub struct ImageFolder {
@@ -129,7 +135,9 @@ pub struct ImageFolder {
     pub kind: SourceKind,
     /// The folder that the samples' paths are relative to.
     pub root: PathBuf,
-    /// The classes, from the training images' folders.
+    /// Whether images have a class, labels or numbers.
+    pub task: TaskKind,
+    /// The names of the classes, of the labels or of the numbers; classes and labels from the training images.
     pub classes: ClassIndex,
     /// Every image.
     pub samples: Vec<Sample>,
@@ -147,7 +155,7 @@ pub struct ImageFolder {
 }
 
 impl ImageFolder {
-    /// Images without classes, for prediction: the class list is empty, and the class of every sample is 0 and means nothing.
+    /// Images without targets, for prediction: the class list is empty, and the class of every sample is 0 and means nothing.
     ///
     /// The paths are those that [`list_images`](super::list_images) gives.
     pub fn unlabelled(paths: Vec<PathBuf>) -> Self {
@@ -174,13 +182,13 @@ impl ImageFolder {
             .any(|sample| sample.split == Some(split))
     }
 
-    /// How many images each class has among the samples with these indices, by class index.
+    /// How many images each class, label or number has among the samples with these indices, by its index.
     ///
     /// # Panics
     /// When an index is out of range.
     pub fn class_counts(&self, indices: &[usize]) -> Vec<usize> {
-        self.classes
-            .counts(indices.iter().map(|&index| self.samples[index].class))
+        let targets = indices.iter().map(|&index| &self.samples[index].target);
+        self.classes.counts(targets.flat_map(Target::names))
     }
 
     /// The full path of a sample; of a member of a tar file, the tar file's followed by the member's.
@@ -189,7 +197,8 @@ impl ImageFolder {
     }
 }
 
-/// Checks that each class has at least [`least_per_class`](ImageFolder::least_per_class) training images among those usable.
+/// Checks that each class or label has at least [`least_per_class`](ImageFolder::least_per_class) training images among those usable, or,
+/// for numbers, that there are as many in all.
 pub(super) fn check_class_counts(folder: &ImageFolder, usable: &[usize]) -> Result<(), DataError> {
     let least = folder.least_per_class;
     if least == 0 {
@@ -200,6 +209,13 @@ pub(super) fn check_class_counts(folder: &ImageFolder, usable: &[usize]) -> Resu
         .copied()
         .filter(|&index| folder.samples[index].belongs_to(SplitName::Train))
         .collect();
+    if folder.task == TaskKind::Regression {
+        let found = training.len();
+        return match found < least {
+            true => Err(DataError::TooFewImages { least, found }),
+            false => Ok(()),
+        };
+    }
     let counts = folder
         .classes
         .names()

@@ -1,22 +1,27 @@
 //! A smaller data set for a smoke run: so many images in all, of each class in proportion.
 
+use rekindle_head::TaskKind;
+
 use super::{DataError, ImageFolder, SplitName, split::ranked};
 
 /// Keeps `limit` training and validation images in all, and no test images.
 ///
-/// Each class keeps a number in proportion to what it has, by largest remainders, but at least as many as training needs: 2 training
+/// Of images with labels or numbers those with the first hashes are kept, after those that each label needs. Else each class keeps a number in proportion to what it has, by largest remainders, but at least as many as training needs: 2 training
 /// images and 1 for validation, or what there is where that is less. Where the data has validation images of its own, `share` of the
 /// limit are of those. Of each class the images with the first hashes of seed and path are kept, as in
 /// [`stratified_split`](super::stratified_split), so that a smaller limit keeps a part of what a larger one does.
 ///
 /// # Errors
-/// [`DataError::LimitTooSmall`] where the least of all classes is more than `limit`.
+/// [`DataError::LimitTooSmall`] where the least of all classes or labels is more than `limit`.
 pub fn limited(
     folder: ImageFolder,
     limit: usize,
     share: f64,
     seed: u64,
 ) -> Result<ImageFolder, DataError> {
+    if folder.task != TaskKind::Classification {
+        return limited_by_names(folder, limit, share, seed);
+    }
     let of = |split| ranked(&folder.samples, &folder.samples_of(split), seed);
     let (train, validation) = (of(SplitName::Train), of(SplitName::Validation));
     let least = |classes: &[Vec<usize>], each: usize| -> Vec<usize> {
@@ -50,12 +55,87 @@ pub fn limited(
             kept.extend(&class[..count]);
         }
     }
+    Ok(only(folder, kept))
+}
+
+fn only(folder: ImageFolder, mut kept: Vec<usize>) -> ImageFolder {
     kept.sort_unstable();
-    let samples = kept
-        .into_iter()
-        .map(|index: usize| folder.samples[index].clone())
-        .collect();
-    Ok(ImageFolder { samples, ..folder })
+    let samples = kept.into_iter().map(|index| folder.samples[index].clone());
+    ImageFolder {
+        samples: samples.collect(),
+        ..folder
+    }
+}
+
+/// Of each split first what each label needs, the rarest labels first, or what numbers need in all, then the first hashes.
+fn limited_by_names(
+    folder: ImageFolder,
+    limit: usize,
+    share: f64,
+    seed: u64,
+) -> Result<ImageFolder, DataError> {
+    let own = folder.has(SplitName::Validation);
+    let mut needed = Vec::new();
+    for (split, least) in [
+        (SplitName::Train, if own { 2 } else { least_divided(share) }),
+        (SplitName::Validation, 1),
+    ] {
+        // All in one list, since none has a class.
+        let images = ranked(&folder.samples, &folder.samples_of(split), seed).concat();
+        needed.push(with_needed_first(&folder, images, least));
+    }
+    let [(train, least_train), (validation, least_validation)] = [0, 1].map(|at| {
+        let (images, least): &(Vec<usize>, usize) = &needed[at];
+        (images, *least)
+    });
+    let least = least_train + least_validation;
+    if limit < least {
+        return Err(DataError::LimitTooSmall { limit, least });
+    }
+    let for_validation = match own {
+        true => {
+            let wanted = (limit as f64 * share).round() as usize;
+            wanted.clamp(least_validation, limit - least_train)
+        }
+        false => 0,
+    };
+    let for_validation = for_validation.min(validation.len());
+    let for_training = (limit - for_validation).min(train.len());
+    let kept = [&train[..for_training], &validation[..for_validation]].concat();
+    Ok(only(folder, kept))
+}
+
+/// The images with those first that give each label `least`, or as many as it has, and how many these are.
+fn with_needed_first(
+    folder: &ImageFolder,
+    images: Vec<usize>,
+    least: usize,
+) -> (Vec<usize>, usize) {
+    if folder.task == TaskKind::Regression {
+        let least = images.len().min(least);
+        return (images, least);
+    }
+    let totals = folder.class_counts(&images);
+    let mut labels: Vec<usize> = (0..totals.len()).collect();
+    labels.sort_by_key(|label| totals[*label]);
+    let mut counts = vec![0; totals.len()];
+    let mut first = Vec::new();
+    let mut taken = std::collections::HashSet::new();
+    for label in labels {
+        for &index in &images {
+            if counts[label] >= least {
+                break;
+            }
+            let target = &folder.samples[index].target;
+            if target.names().any(|name| name == label) && taken.insert(index) {
+                target.names().for_each(|name| counts[name] += 1);
+                first.push(index);
+            }
+        }
+    }
+    let needed = first.len();
+    first.extend(images.into_iter().filter(|index| !taken.contains(index)));
+    (first, needed)
 }
 
 /// How many images of a class leave 2 for training when its share is taken for validation.
@@ -100,7 +180,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::data::{ClassIndex, Sample, Split};
+    use crate::data::{ClassIndex, Sample, Split, Target};
 
     fn folder(train: &[usize], validation: &[usize]) -> ImageFolder {
         let mut samples = Vec::new();
@@ -144,6 +224,42 @@ mod tests {
             matches!(error, DataError::LimitTooSmall { least: 6, .. }),
             "{error}"
         );
+    }
+
+    #[test]
+    fn a_limit_keeps_enough_of_every_label() {
+        let sample = |number: u32| Sample {
+            target: Target::Labels(match number {
+                0..3 => [0, 1].into(),
+                _ => [0].into(),
+            }),
+            ..Sample::file(format!("{number}").into(), 0, None)
+        };
+        let labels = ImageFolder {
+            task: TaskKind::Multilabel,
+            samples: (0..50).map(sample).collect(),
+            ..folder(&[0, 0], &[])
+        };
+        let small = limited(labels.clone(), 10, 0.2, 3).unwrap();
+        let all: Vec<usize> = (0..small.samples.len()).collect();
+        assert_eq!(small.class_counts(&all), [10, 3]);
+        Split::of_folder(&small, &all, 0.2, 3).unwrap();
+        let error = limited(labels, 2, 0.2, 3).unwrap_err();
+        assert!(
+            matches!(error, DataError::LimitTooSmall { least: 3, .. }),
+            "{error}"
+        );
+
+        let sample = |number: u32| Sample {
+            target: Target::Numbers([f64::from(number)].into()),
+            ..Sample::file(format!("{number}").into(), 0, None)
+        };
+        let numbers = ImageFolder {
+            task: TaskKind::Regression,
+            samples: (0..50).map(sample).collect(),
+            ..folder(&[0], &[])
+        };
+        assert_eq!(limited(numbers, 7, 0.2, 3).unwrap().samples.len(), 7);
     }
 
     #[test]

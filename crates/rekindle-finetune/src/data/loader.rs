@@ -13,17 +13,17 @@ use std::{
 
 use rekindle_augment::{Pipeline, RgbBatch, RgbImage};
 
-use super::{DataError, Dataset, Draw};
+use super::{DataError, Dataset, Draw, Target};
 
-/// Images ready to be rescaled and uploaded, with their labels.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Images ready to be rescaled and uploaded, with their targets.
+#[derive(Debug, Clone, PartialEq)]
 pub struct Batch {
     /// The samples' indices.
     pub indices: Vec<usize>,
     /// Their pixels `[batch, height, width, 3]`, all of the pipeline's size.
     pub images: RgbBatch,
-    /// Their class indices.
-    pub targets: Vec<usize>,
+    /// What is known of each.
+    pub targets: Vec<Target>,
 }
 
 /// How a [`Loader`] works; no choice here changes a batch.
@@ -287,7 +287,8 @@ impl Shared {
         let draws = self.batches[number].iter();
         let indices: Vec<usize> = draws.map(|draw| draw.sample).collect();
         let samples = &self.dataset.folder().samples;
-        let targets = indices.iter().map(|&index| samples[index].class).collect();
+        let targets = indices.iter().map(|&index| samples[index].target.clone());
+        let targets = targets.collect();
         let (width, height) = self.pipeline.size();
         let (width, height) = (width as usize, height as usize);
         let mut pixels = Vec::with_capacity(indices.len() * height * width * 3);
@@ -423,7 +424,7 @@ mod tests {
         let batches: Vec<_> = loader.map(Result::unwrap).collect();
         assert_eq!(batches.len(), 2);
         assert_eq!(batches[1].indices, [0, 19, 12]);
-        assert_eq!(batches[1].targets, [0, 1, 1]);
+        assert_eq!(batches[1].targets, [0, 1, 1].map(Target::Class));
         assert_eq!(batches[1].images.shape(), [3, 2, 3, 3]);
         let last = &batches[1].images.pixels()[2 * 18..];
         assert!(last.chunks(3).all(|pixel| pixel[..2] == [1, 2]), "{last:?}");

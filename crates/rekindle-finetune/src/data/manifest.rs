@@ -1,4 +1,4 @@
-//! Lists of images with labels: CSV, TSV and JSON Lines.
+//! Lists of images with labels or numbers: CSV, TSV and JSON Lines.
 //!
 //! This file owns what a row means; `manifest/delimited.rs` and `manifest/json_lines.rs` take the files apart, `manifest/columns.rs` finds
 //! the columns. Numbering the classes is `rows.rs`'s. No image is opened here, and none looked for.
@@ -17,13 +17,14 @@ use std::{
 
 pub use columns::ColumnNames;
 use columns::Columns;
-pub(super) use columns::keys_of_object;
+pub(super) use columns::{TargetColumns, Wanted, keys_of_object};
 pub use error::ManifestError;
-pub(super) use json_lines::text_of;
+pub(super) use json_lines::{target_texts, text_of};
 
 use super::{
-    ClassIndex, DataError, ImageFolder, ScanWarning, SourceKind, SplitName,
+    DataError, ImageFolder, ScanWarning, SourceKind, SourceOptions, SplitName, Target,
     rows::{Row, Rows},
+    target::target_of_texts,
 };
 use crate::suggest::did_you_mean;
 
@@ -52,15 +53,16 @@ impl Format {
 struct Fields<'a> {
     line: u64,
     path: Cow<'a, str>,
-    label: Cow<'a, str>,
+    /// The label, each of the labels, or each number; none where the images alone are wanted.
+    targets: Vec<Cow<'a, str>>,
     split: Cow<'a, str>,
     group: Cow<'a, str>,
 }
 
-/// Reads a manifest: a row for each image, with a path, a label and, if it likes, a split and a group.
+/// Reads a manifest: a row for each image, with a path, a label (or labels, or numbers) and, if it likes, a split and a group.
 ///
-/// Paths that are not absolute start from `root`, or from the manifest's folder. Labels are names whatever they look like: `0` and `1` are
-/// the classes called so. A split is one of the names that split folders may have, see [`SplitName::of_folder`]; rows without one are
+/// Paths that are not absolute start from `options.root`, or from the manifest's folder. Labels are names whatever they look like: `0` and
+/// `1` are the classes called so. Several labels are separated by `options.label_separator`, or are a list in JSON Lines. A split is one of the names that split folders may have, see [`SplitName::of_folder`]; rows without one are
 /// training images. Blank lines are passed over (the line that an error
 /// names may be one just before its row), and rows that repeat another one are left out and counted.
 ///
@@ -69,25 +71,28 @@ struct Fields<'a> {
 pub(super) fn read_manifest(
     path: &Path,
     format: Format,
-    root: Option<&Path>,
-    names: &ColumnNames,
-    known: Option<&ClassIndex>,
+    options: &SourceOptions,
+    wanted: Wanted,
 ) -> Result<ImageFolder, DataError> {
     let own = path.parent().unwrap_or(Path::new(""));
-    let root = root.unwrap_or(own);
+    let root = options.root.as_deref().unwrap_or(own);
     let mut reader = RowReader {
         manifest: path,
+        columns: &options.columns,
+        separator: &options.label_separator,
+        wanted,
+        target_columns: Vec::new(),
         absolute_root: std::path::absolute(root).ok(),
         rows: Rows::default(),
     };
     let unused = match format {
-        Format::Csv => delimited::read(path, None, names, &mut reader)?,
-        Format::Tsv => delimited::read(path, Some(b'\t'), names, &mut reader)?,
-        Format::JsonLines => json_lines::read(path, names, &mut reader)?,
+        Format::Csv => delimited::read(path, None, &mut reader)?,
+        Format::Tsv => delimited::read(path, Some(b'\t'), &mut reader)?,
+        Format::JsonLines => json_lines::read(path, &mut reader)?,
     };
-    let mut folder = reader.rows.into_folder(path, SourceKind::Manifest, known)?;
+    let mut folder = (reader.rows).into_folder(path, SourceKind::Manifest, wanted)?;
     folder.root = root.to_path_buf();
-    if !unused.is_empty() {
+    if !unused.is_empty() && !matches!(wanted, Wanted::Images) {
         let columns = unused.iter().map(|name| format!("`{name}`")).collect();
         folder.warnings.push(ScanWarning::UnusedColumns { columns });
     }
@@ -97,24 +102,52 @@ pub(super) fn read_manifest(
 /// Takes rows in.
 struct RowReader<'a> {
     manifest: &'a Path,
+    columns: &'a ColumnNames,
+    separator: &'a str,
+    wanted: Wanted<'a>,
+    /// Names of the columns of the targets.
+    target_columns: Vec<String>,
     absolute_root: Option<PathBuf>,
     rows: Rows,
 }
 
 impl RowReader<'_> {
+    /// Takes in which columns hold the targets, at this line.
+    fn set_targets(
+        &mut self,
+        line: u64,
+        columns: &Columns,
+        found: &[String],
+    ) -> Result<(), ManifestError> {
+        let Some(target) = &columns.target else {
+            return Ok(());
+        };
+        let names = target.places.iter().map(|place| found[*place].clone());
+        let names: Vec<String> = names.collect();
+        if !self.rows.rows.is_empty() && names != self.target_columns {
+            let name = names.last().map_or("", String::as_str);
+            let reason =
+                format!("`{name}` is not in the rows before, expected the same in every row");
+            return Err(self.wrong(line, reason));
+        }
+        self.rows.set_targets(target, found);
+        self.target_columns = names;
+        Ok(())
+    }
+
     fn take(&mut self, fields: &Fields) -> Result<(), ManifestError> {
         let line = fields.line;
-        if fields.path.is_empty() || fields.label.is_empty() {
-            let what = if fields.path.is_empty() {
-                "path"
-            } else {
-                "label"
-            };
-            return Err(self.wrong(
-                line,
-                format!("the {what} is empty, expected one in every row"),
-            ));
+        if fields.path.is_empty() {
+            return Err(self.wrong(line, "the path is empty, expected one in every row".into()));
         }
+        let target = match self.wanted {
+            Wanted::Images => None,
+            _ => {
+                let (columns, labels) = (&self.target_columns, &mut self.rows.labels);
+                let target = target_of_texts(self.rows.task, columns, &fields.targets, labels);
+                Some(target.map_err(|reason| self.wrong(line, reason))?)
+            }
+        };
         let split = match &*fields.split {
             "" => None,
             name => Some(SplitName::of_folder(name).ok_or_else(|| {
@@ -130,7 +163,7 @@ impl RowReader<'_> {
         };
         let row = Row {
             path: self.relative(&fields.path),
-            label: self.rows.labels.number(&fields.label),
+            target: target.unwrap_or(Target::Class(0)),
             split,
             group,
             member: None,

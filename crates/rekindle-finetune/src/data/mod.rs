@@ -1,7 +1,8 @@
 //! From labelled images to batches of pixels on the host.
 //!
-//! This module owns: opening a folder, a manifest or tar shards ([`open_data`]), naming the classes ([`ClassIndex`]), splitting them ([`Split`]), reading and
-//! decoding the images ([`Dataset`]), and putting them into batches in an order that only the seed and the epoch decide ([`Loader`]).
+//! This module owns: opening a folder, a manifest or tar shards ([`open_data`]), what is known of each image ([`Target`]), naming the
+//! classes ([`ClassIndex`]), splitting them ([`Split`]), reading and decoding the images ([`Dataset`]), and putting them into batches in
+//! an order that only the seed and the epoch decide ([`Loader`]).
 //! It does not own what is done to the pixels (`rekindle-augment`) nor their upload to a device.
 //!
 //! The user's data is only ever read. Every file that is left out is counted, every image that cannot be read is an error that names
@@ -49,6 +50,8 @@ mod scan;
 mod shards;
 mod source;
 mod split;
+mod target;
+mod unlabelled;
 mod walk;
 
 pub(crate) use error::first_ten;
@@ -67,4 +70,6 @@ pub use scan::{list_images, scan_folder, scan_folder_as};
 pub use shards::{ShardError, TarMember};
 pub use source::{GroupBy, NameGrouping, SourceOptions, open_data, open_data_as};
 pub use split::{HoldOut, Split, stratified_split};
+pub use target::Target;
+pub use unlabelled::open_unlabelled;
 pub use walk::{IMAGE_EXTENSIONS, UNSUPPORTED_EXTENSIONS};

@@ -1,4 +1,4 @@
-//! From rows of paths and labels, as manifests and tar shards give them, to numbered classes and ordered samples.
+//! From rows of paths and targets, as manifests and tar shards give them, to numbered classes and ordered samples.
 //!
 //! This file owns the order of the samples, the class list, and the checks on rows. Reading the rows is `manifest.rs`'s and `shards.rs`'s.
 
@@ -9,10 +9,13 @@ use std::{
 };
 
 use rayon::prelude::*;
+use rekindle_head::TaskKind;
 
 use super::{
     ClassIndex, DataError, ImageFolder, ManifestError, Sample, ScanWarning, SourceKind, SplitName,
-    UnknownClass, folder::check_class_counts,
+    Target, UnknownClass,
+    folder::check_class_counts,
+    manifest::{TargetColumns, Wanted},
 };
 use crate::suggest::nearest;
 
@@ -47,7 +50,8 @@ impl Names {
 pub(super) struct Row {
     /// Relative to the root, without `.` parts; or absolute.
     pub path: PathBuf,
-    pub label: u32,
+    /// With numbers of labels in the place of classes.
+    pub target: Target,
     pub split: Option<SplitName>,
     pub group: Option<u32>,
     pub member: Option<u32>,
@@ -55,23 +59,49 @@ pub(super) struct Row {
     pub line: u32,
 }
 
+impl Row {
+    fn into_sample(self) -> Sample {
+        Sample {
+            path: self.path,
+            target: self.target,
+            split: self.split,
+            group: self.group,
+            member: self.member,
+        }
+    }
+}
+
 /// All rows of a source.
 #[derive(Debug, Default)]
 pub(super) struct Rows {
     pub rows: Vec<Row>,
+    pub task: TaskKind,
+    /// What the numbers are called, where rows have numbers.
+    pub numbers: Vec<String>,
     pub labels: Names,
     pub groups: Names,
 }
 
 impl Rows {
-    /// The samples in their order. Without `known` classes the list is made from the labels of the training rows, sorted by their bytes,
-    /// and what training needs is checked.
+    /// Takes in what the rows' targets are.
+    pub fn set_targets(&mut self, columns: &TargetColumns, found: &[String]) {
+        self.task = columns.task;
+        self.numbers = columns.number_names(found);
+    }
+
+    /// The samples in their order. Where no classes are known the list is made from the labels of the training rows, sorted by their
+    /// bytes, and what training needs is checked. Where the images alone are wanted, rows stay as they are.
     pub fn into_folder(
         mut self,
         source: &Path,
         kind: SourceKind,
-        known: Option<&ClassIndex>,
+        wanted: Wanted,
     ) -> Result<ImageFolder, DataError> {
+        let known = match wanted {
+            Wanted::Images => return self.into_images(source, kind),
+            Wanted::Known { names, .. } => Some(names),
+            Wanted::Targets => None,
+        };
         if self.rows.iter().any(|row| row.split.is_some()) {
             for row in &mut self.rows {
                 row.split.get_or_insert(SplitName::Train);
@@ -84,22 +114,28 @@ impl Rows {
         };
         let numbers = self.class_numbers(source, &classes, known.is_some())?;
         let rows = &mut self.rows;
-        let number = |row: &Row| numbers[row.label as usize];
+        for row in rows.iter_mut() {
+            match &mut row.target {
+                Target::Class(label) => *label = numbers[*label],
+                Target::Labels(labels) => {
+                    for label in labels.iter_mut() {
+                        *label = numbers[*label as usize] as u32;
+                    }
+                    labels.sort_unstable();
+                }
+                Target::Numbers(_) => {}
+            }
+        }
         rows.par_sort_unstable_by(|a, b| {
-            (a.split, number(a))
-                .cmp(&(b.split, number(b)))
+            (a.split, a.target.class())
+                .cmp(&(b.split, b.target.class()))
                 .then_with(|| by_parts(&a.path, &b.path))
         });
-        let samples = self.rows.into_iter().map(|row| Sample {
-            class: numbers[row.label as usize],
-            path: row.path,
-            split: row.split,
-            group: row.group,
-            member: row.member,
-        });
+        let samples = self.rows.into_iter().map(Row::into_sample);
         let mut folder = ImageFolder {
             source: source.to_path_buf(),
             kind,
+            task: self.task,
             samples: samples.collect(),
             classes,
             groups: self.groups.into_names(),
@@ -110,6 +146,7 @@ impl Rows {
             folder.warnings.push(ScanWarning::RepeatedRows { count });
         }
         note_missing_classes(&mut folder);
+        note_separators(&mut folder);
         if known.is_none() {
             folder.least_per_class = 2 - usize::from(folder.has(SplitName::Validation));
             check_class_counts(&folder, &folder.samples_of(SplitName::Train))?;
@@ -117,12 +154,27 @@ impl Rows {
         Ok(folder)
     }
 
+    /// The folder of images alone, in the order of their rows.
+    fn into_images(self, source: &Path, kind: SourceKind) -> Result<ImageFolder, DataError> {
+        let path = source.to_path_buf();
+        if self.rows.is_empty() {
+            return Err(ManifestError::Empty { path }.into());
+        }
+        Ok(ImageFolder {
+            source: path,
+            kind,
+            samples: self.rows.into_iter().map(Row::into_sample).collect(),
+            ..ImageFolder::default()
+        })
+    }
+
     /// Leaves one of each set of equal rows, and counts the others; rows that contradict each other are an error.
     fn drop_repeated(&mut self, source: &Path) -> Result<usize, DataError> {
         self.rows.par_sort_unstable_by(|a, b| {
             by_parts(&a.path, &b.path).then_with(|| (a.line, a.member).cmp(&(b.line, b.member)))
         });
-        let same = |a: &Row, b: &Row| (a.label, a.split, a.group) == (b.label, b.split, b.group);
+        let same =
+            |a: &Row, b: &Row| (&a.target, a.split, a.group) == (&b.target, b.split, b.group);
         let conflicts: Vec<String> = self
             .rows
             .windows(2)
@@ -144,7 +196,15 @@ impl Rows {
 
     /// What a row says of its image, in words.
     fn described(&self, row: &Row) -> String {
-        let mut text = format!("`{}`", self.labels.names[row.label as usize]);
+        let label = |label: usize| format!("`{}`", self.labels.names[label]);
+        let mut text = match &row.target {
+            Target::Labels(labels) if labels.is_empty() => "no labels".into(),
+            Target::Class(_) | Target::Labels(_) => {
+                let labels = row.target.names().map(label);
+                labels.collect::<Vec<_>>().join(", ")
+            }
+            numbers => numbers.words(&self.numbers),
+        };
         if let Some(split) = row.split {
             text.push_str(&format!(" in {split}"));
         }
@@ -167,9 +227,15 @@ impl Rows {
             return Err(ManifestError::Empty { path }.into());
         }
         let training = |row: &&Row| row.split.unwrap_or(SplitName::Train) == SplitName::Train;
+        if !self.rows.iter().any(|row| training(&row)) {
+            return Err(ManifestError::NoTraining { path }.into());
+        }
+        if self.task == TaskKind::Regression {
+            return ClassIndex::new(self.numbers.clone());
+        }
         let mut used = vec![false; self.labels.names.len()];
         for row in self.rows.iter().filter(training) {
-            used[row.label as usize] = true;
+            row.target.names().for_each(|label| used[label] = true);
         }
         let names = self.labels.names.iter().zip(used);
         let mut names: Vec<String> = names
@@ -178,8 +244,8 @@ impl Rows {
             .collect();
         names.sort_unstable();
         match names.as_slice() {
-            [] => Err(ManifestError::NoTraining { path }.into()),
-            [class] => {
+            [] => Err(ManifestError::NoLabels { path }.into()),
+            [class] if self.task == TaskKind::Classification => {
                 let class = class.clone();
                 Err(ManifestError::OneClass { path, class }.into())
             }
@@ -245,7 +311,8 @@ fn note_missing_classes(folder: &mut ImageFolder) {
     };
     for split in splits {
         let of_split = folder.samples.iter().filter(|sample| sample.split == split);
-        let counts = folder.classes.counts(of_split.map(|sample| sample.class));
+        let names = of_split.flat_map(|sample| sample.target.names());
+        let counts = folder.classes.counts(names);
         let names = folder.classes.names().iter().zip(counts);
         let classes: Vec<String> = names
             .filter(|(_, count)| *count == 0)
@@ -256,6 +323,20 @@ fn note_missing_classes(folder: &mut ImageFolder) {
                 .warnings
                 .push(ScanWarning::MissingClasses { split, classes });
         }
+    }
+}
+
+/// Tells of labels that look like several ones with another separator between them.
+fn note_separators(folder: &mut ImageFolder) {
+    if folder.task != TaskKind::Multilabel {
+        return;
+    }
+    let names = folder.classes.names().iter();
+    let doubtful = names.filter(|name| name.contains([',', ';', '|']));
+    let labels: Vec<String> = doubtful.map(|name| format!("`{name}`")).collect();
+    if !labels.is_empty() {
+        let warning = ScanWarning::LabelsWithSeparators { labels };
+        folder.warnings.push(warning);
     }
 }
 
@@ -277,10 +358,10 @@ mod tests {
     fn rows(given: &[(&str, &str, Option<SplitName>)]) -> Rows {
         let mut rows = Rows::default();
         for (line, (path, label, split)) in given.iter().enumerate() {
-            let label = rows.labels.number(label);
+            let label = rows.labels.number(label) as usize;
             rows.rows.push(Row {
                 path: path.into(),
-                label,
+                target: Target::Class(label),
                 split: *split,
                 group: None,
                 member: None,
@@ -291,7 +372,11 @@ mod tests {
     }
 
     fn folder(rows: Rows) -> Result<ImageFolder, DataError> {
-        rows.into_folder(Path::new("labels.csv"), SourceKind::Manifest, None)
+        rows.into_folder(
+            Path::new("labels.csv"),
+            SourceKind::Manifest,
+            Wanted::Targets,
+        )
     }
 
     #[test]

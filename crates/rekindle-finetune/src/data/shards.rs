@@ -14,11 +14,14 @@ use std::{
 };
 
 use rayon::prelude::*;
+use rekindle_head::TaskKind;
 
 use super::{
-    ClassIndex, ColumnNames, DataError, ImageFolder, ManifestError, ScanWarning, SkippedFiles,
-    SourceKind, SplitName,
+    ColumnNames, DataError, ImageFolder, ManifestError, ScanWarning, SkippedFiles, SourceKind,
+    SplitName, Target,
+    manifest::Wanted,
     rows::{Row, Rows},
+    target::target_of_texts,
     walk::{Entry, Walk},
 };
 use index::index;
@@ -143,31 +146,63 @@ fn split_of_name(name: &str) -> Option<SplitName> {
 /// another layout.
 ///
 /// Members that follow each other and have the same name up to the first dot of its last part are one sample: an image, and its label in
-/// `.cls` or `.txt` (a text) or `.json` (an object with the key `label`, and `split` and `group` if it likes). Other members are passed
-/// over. The split is the object's, or that of the shard's folder, or that of the beginning of the shard's name (`val-0001.tar`).
+/// `.cls` or `.txt` (a text) or `.json` (an object with the key `label`, with a list under `labels`, or with numbers as in a manifest, and
+/// `split` and `group` if it likes). Other members are passed over. The split is the object's, or that of the shard's folder, or that of the beginning of the shard's name (`val-0001.tar`).
 ///
 /// # Errors
 /// [`ShardError`] with the shard and the member; those of rows, such as a class with too few training images.
 pub(super) fn read_shards(
     path: &Path,
     names: &ColumnNames,
-    known: Option<&ClassIndex>,
+    wanted: Wanted,
 ) -> Result<Option<ImageFolder>, DataError> {
     let Some((root, shards)) = shards_of(path)? else {
         return Ok(None);
     };
     let listed: Vec<_> = shards
         .par_iter()
-        .map(|shard| index(&root, shard, names))
+        .map(|shard| index(&root, shard, names, wanted))
         .collect::<Result<_, DataError>>()?;
     let (mut rows, mut members) = (Rows::default(), Vec::new());
     let mut skipped = SkippedFiles::default();
+    let mut columns: Option<Vec<String>> = None;
     for found in listed {
         skipped.add(found.skipped);
         for image in found.images {
+            let wrong = |reason: String| ShardError::Member {
+                shard: image.member.shard.to_path_buf(),
+                member: image.path.display().to_string(),
+                reason,
+            };
+            let said = &image.target;
+            if columns.as_ref().is_some_and(|_| said.task != rows.task) {
+                let (task, before) = (said.task.name(), rows.task.name());
+                let reason = format!(
+                    "it is for {task}, images before it are for {before}; give all the same keys"
+                );
+                return Err(wrong(reason).into());
+            }
+            if said.task == TaskKind::Regression
+                && columns
+                    .as_ref()
+                    .is_some_and(|columns| *columns != said.columns)
+            {
+                let reason = "it has other numbers than images before it; give all the same keys";
+                return Err(wrong(reason.into()).into());
+            }
+            if columns.is_none() {
+                rows.task = said.task;
+                rows.numbers.clone_from(&said.numbers);
+                columns = Some(said.columns.clone());
+            }
+            let target = match wanted {
+                Wanted::Images => Target::Class(0),
+                _ => target_of_texts(said.task, &said.columns, &said.texts, &mut rows.labels)
+                    .map_err(wrong)?,
+            };
             let row = Row {
                 path: image.path,
-                label: rows.labels.number(&image.label),
+                target,
                 split: image.split,
                 group: image.group.map(|group| rows.groups.number(&group)),
                 // No list in memory has 2^32 images.
@@ -182,7 +217,7 @@ pub(super) fn read_shards(
         let path = path.to_path_buf();
         return Err(ManifestError::Empty { path }.into());
     }
-    let mut folder = rows.into_folder(path, SourceKind::Shards, known)?;
+    let mut folder = rows.into_folder(path, SourceKind::Shards, wanted)?;
     if !skipped.unsupported.is_empty() {
         let counts = skipped.unsupported.clone();
         folder

@@ -4,26 +4,41 @@
 
 use std::path::{Path, PathBuf};
 
+use rekindle_head::TaskKind;
 use serde::{Deserialize, Serialize};
 
 use super::{
     ClassIndex, ColumnNames, DataError, ImageFolder, Sample, ScanWarning, ShardError, SourceKind,
     SplitName,
-    manifest::{Format, read_manifest},
+    manifest::{Format, Wanted, read_manifest},
     rows::Names,
     scan_folder, scan_folder_as,
     shards::{is_tar, read_shards},
 };
 
 /// How a source is to be read; the default finds everything by itself.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SourceOptions {
     /// Where a manifest's relative paths start; none for the manifest's own folder.
     pub root: Option<PathBuf>,
     /// Columns of a manifest, or keys of the JSON objects in tar shards.
     pub columns: ColumnNames,
+    /// What separates several labels in one cell of CSV and TSV.
+    pub label_separator: String,
     /// Groups that follow from file names, in place of a group column.
     pub grouping: Option<NameGrouping>,
+}
+
+impl Default for SourceOptions {
+    /// `|` between labels: unlike `;` it never separates the fields themselves.
+    fn default() -> Self {
+        Self {
+            root: None,
+            columns: ColumnNames::default(),
+            label_separator: "|".into(),
+            grouping: None,
+        }
+    }
 }
 
 /// Groups by file names: images of one folder whose names agree up to the first separator are of one group.
@@ -55,45 +70,61 @@ pub fn open_data(
     path: impl AsRef<Path>,
     options: &SourceOptions,
 ) -> Result<ImageFolder, DataError> {
-    open(path.as_ref(), options, None)
+    open(path.as_ref(), options, Wanted::Targets)
 }
 
-/// Opens labelled images whose classes are known, to evaluate a trained model on them.
+/// Opens images whose classes, labels or numbers are known, to evaluate a trained model on them.
 ///
 /// # Errors
-/// As [`open_data`] and [`scan_folder_as`]; a label that is not in `classes`.
+/// As [`open_data`] and [`scan_folder_as`]; a label that is not in `classes`, a number that the data has not, a folder for a model of
+/// another task than classification.
 pub fn open_data_as(
     path: impl AsRef<Path>,
     options: &SourceOptions,
+    task: TaskKind,
     classes: &ClassIndex,
 ) -> Result<ImageFolder, DataError> {
-    open(path.as_ref(), options, Some(classes))
+    let names = classes;
+    open(path.as_ref(), options, Wanted::Known { task, names })
 }
 
-fn open(
-    path: &Path,
-    options: &SourceOptions,
-    known: Option<&ClassIndex>,
-) -> Result<ImageFolder, DataError> {
-    let columns = &options.columns;
+fn open(path: &Path, options: &SourceOptions, wanted: Wanted) -> Result<ImageFolder, DataError> {
     let format = Format::of_file(path).filter(|_| !path.is_dir());
     let shards = match (format, path.is_dir() || (path.is_file() && is_tar(path))) {
-        (None, true) => read_shards(path, columns, known)?,
+        (None, true) => read_shards(path, &options.columns, wanted)?,
         _ => None,
     };
     let mut folder = match (format, shards) {
-        (Some(format), _) => read_manifest(path, format, options.root.as_deref(), columns, known)?,
+        (Some(format), _) => read_manifest(path, format, options, wanted)?,
         (None, Some(folder)) => folder,
         (None, None) => {
             if path.is_file() {
                 return Err(other_file(path));
             }
-            match known {
-                Some(classes) => scan_folder_as(path, classes)?,
-                None => scan_folder(path)?,
+            match wanted {
+                Wanted::Known { task, names } if task == TaskKind::Classification => {
+                    scan_folder_as(path, names)?
+                }
+                Wanted::Known { task, .. } if path.is_dir() => {
+                    return Err(DataError::OtherTask {
+                        path: path.to_path_buf(),
+                        found: TaskKind::Classification,
+                        expected: task,
+                    });
+                }
+                _ => scan_folder(path)?,
             }
         }
     };
+    if let Wanted::Known { task, .. } = wanted
+        && task != folder.task
+    {
+        return Err(DataError::OtherTask {
+            path: path.to_path_buf(),
+            found: folder.task,
+            expected: task,
+        });
+    }
     check_use(&folder, options)?;
     if let Some(grouping) = &options.grouping {
         group_by_name(&mut folder, grouping);
@@ -127,6 +158,8 @@ fn check_use(folder: &ImageFolder, options: &SourceOptions) -> Result<(), DataEr
         ("data.root", options.root.is_some(), manifest),
         ("data.path_column", columns.path.is_some(), manifest),
         ("data.label_column", columns.label.is_some(), labelled),
+        ("data.labels_column", columns.labels.is_some(), labelled),
+        ("data.number_columns", !columns.numbers.is_empty(), labelled),
         ("data.split_column", columns.split.is_some(), labelled),
         ("data.group_column", columns.group.is_some(), labelled),
     ];

@@ -1,10 +1,12 @@
 //! Divides the samples into training, validation and test images, and keeps that division in a file.
 //!
-//! This file owns which rule applies; `split/stratified.rs` and `split/grouped.rs` own the rules, `split/file.rs` the file. The order
+//! This file owns which rule applies; `split/stratified.rs` and `split/grouped.rs` own the rules, `split/strata.rs` what they keep in
+//! proportion, `split/file.rs` the file. The order
 //! inside an epoch is `order.rs`'s.
 
 mod file;
 mod grouped;
+mod strata;
 mod stratified;
 #[cfg(test)]
 mod tests;
@@ -14,6 +16,8 @@ pub use stratified::stratified_split;
 
 use grouped::{Part, grouped_split};
 use stratified::stratified_fold;
+
+use rekindle_head::TaskKind;
 
 use super::{DataError, ImageFolder, SplitName, folder::check_class_counts};
 
@@ -50,7 +54,8 @@ impl From<f64> for HoldOut {
 
 impl Split {
     /// The split of a folder: by its own folders where it has validation images; else what `hold_out` says of its training images, by
-    /// [`stratified_split`] and the like, with groups kept whole where there are any.
+    /// [`stratified_split`] and the like, with groups kept whole where there are any. Images with several labels, or with numbers, are
+    /// divided by the rule for groups, each being one: labels, and ranges of the numbers, keep their shares.
     ///
     /// `usable` are the samples that may be used, [`Verified::good`](super::Verified::good) or all indices; the others are in no part.
     ///
@@ -107,7 +112,9 @@ impl Split {
             Part::Share(fraction) if !(fraction > 0.0 && fraction < 1.0) => {
                 return Err(DataError::SplitFraction { fraction });
             }
-            part if grouped => grouped_split(folder, &train, part, seed)?,
+            part if grouped || folder.task != TaskKind::Classification => {
+                grouped_split(folder, &train, part, seed)?
+            }
             Part::Share(fraction) => stratified_split(samples, &train, fraction, seed)?,
             Part::Fold { fold, folds } => stratified_fold(samples, &train, fold, folds, seed),
         };

@@ -1,13 +1,20 @@
-//! How good predictions are. Owns the counts and the formulas on them; which images are measured, and when, is the
-//! run's.
+//! How good predictions are. This file owns the counts of classification; `multilabel.rs` and `regression.rs` those of labels and
+//! numbers, `meter.rs` which of them a task has. Which images are measured, and when, is the run's.
 //!
 //! Batches of logits are added on the host; a report is computed once at the end. Definitions and values are
 //! scikit-learn's (`tests/data/metrics.py`).
 
+mod meter;
+mod multilabel;
+mod regression;
 mod report;
 mod table;
 
+pub use meter::{Meter, TaskReport};
+pub use multilabel::{LabelMetrics, MultilabelMetrics, MultilabelReport, THRESHOLD};
+pub use regression::{NumberMetrics, RegressionMetrics, RegressionReport};
 pub use report::{ClassMetrics, MetricsReport};
+pub use table::short;
 
 /// What can be wrong with logits and targets.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -33,7 +40,7 @@ pub enum MetricsError {
         /// The number of classes.
         classes: usize,
     },
-    /// A logit is infinite or not a number.
+    /// A logit or a predicted number is infinite or not a number.
     #[error(
         "the logit of class {class} for sample {sample} is not finite; the weights have diverged, lower the learning rate"
     )]
@@ -131,13 +138,7 @@ impl Metrics {
 
     fn check(&self, logits: &[f32], targets: &[usize]) -> Result<(), MetricsError> {
         let classes = self.classes;
-        if logits.len() != targets.len() * classes {
-            return Err(MetricsError::Shape {
-                logits: logits.len(),
-                targets: targets.len(),
-                classes,
-            });
-        }
+        check_shape(logits.len(), targets.len(), classes)?;
         let first = self.samples as usize;
         if let Some(position) = targets.iter().position(|&target| target >= classes) {
             return Err(MetricsError::TargetOutOfRange {
@@ -146,13 +147,29 @@ impl Metrics {
                 classes,
             });
         }
-        match logits.iter().position(|logit| !logit.is_finite()) {
-            Some(position) => Err(MetricsError::NonFiniteLogit {
-                sample: first + position / classes,
-                class: position % classes,
-            }),
-            None => Ok(()),
-        }
+        check_finite(logits, classes, first)
+    }
+}
+
+fn check_shape(logits: usize, targets: usize, classes: usize) -> Result<(), MetricsError> {
+    match logits == targets * classes {
+        true => Ok(()),
+        false => Err(MetricsError::Shape {
+            logits,
+            targets,
+            classes,
+        }),
+    }
+}
+
+/// Checks that all logits of a batch are numbers; `first` is the number of its first sample.
+fn check_finite(logits: &[f32], classes: usize, first: usize) -> Result<(), MetricsError> {
+    match logits.iter().position(|logit| !logit.is_finite()) {
+        Some(position) => Err(MetricsError::NonFiniteLogit {
+            sample: first + position / classes,
+            class: position % classes,
+        }),
+        None => Ok(()),
     }
 }
 

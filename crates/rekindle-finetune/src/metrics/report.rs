@@ -96,23 +96,30 @@ fn class_metrics(confusion: &[Vec<u64>], class: usize) -> ClassMetrics {
     let hits = confusion[class][class];
     let support = confusion[class].iter().sum();
     let predicted = confusion.iter().map(|row| row[class]).sum();
-    ClassMetrics {
-        support,
-        predicted,
-        precision: share(hits, predicted),
-        recall: share(hits, support),
-        f1: share(2 * hits, support + predicted),
+    ClassMetrics::new(hits, support, predicted)
+}
+
+impl ClassMetrics {
+    /// From the samples that are both, of the class, and predicted.
+    pub(super) fn new(hits: u64, support: u64, predicted: u64) -> Self {
+        Self {
+            support,
+            predicted,
+            precision: share(hits, predicted),
+            recall: share(hits, support),
+            f1: share(2 * hits, support + predicted),
+        }
     }
 }
 
-fn share(part: u64, whole: u64) -> f64 {
+pub(super) fn share(part: u64, whole: u64) -> f64 {
     match whole {
         0 => 0.0,
         whole => part as f64 / whole as f64,
     }
 }
 
-fn mean(values: impl Iterator<Item = f64>) -> f64 {
+pub(super) fn mean(values: impl Iterator<Item = f64>) -> f64 {
     let (sum, count) = values.fold((0.0, 0usize), |(sum, count), value| {
         (sum + value, count + 1)
     });

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use super::report::MetricsReport;
+use super::{MultilabelReport, RegressionReport};
 
 /// Columns of numbers after the name, with the spaces between them.
 const NUMBERS: usize = 4 * 11;
@@ -14,14 +15,8 @@ impl MetricsReport {
     ///
     /// Names that are too long are cut and end in `…`; a class without a name is shown by its index.
     pub fn to_table(&self, class_names: &[String], width: usize) -> String {
-        let room = width.saturating_sub(NUMBERS).max(SHORTEST_NAME);
         let names = names(class_names, self.per_class.len());
-        let longest = names
-            .iter()
-            .map(|name| name.chars().count())
-            .max()
-            .unwrap_or(0);
-        let room = room.min(longest.max(SHORTEST_NAME));
+        let room = name_room(&names, width, NUMBERS);
         let mut text = format!(
             "{}{:>11}{:>11}{:>11}{:>11}\n",
             pad("class", room),
@@ -112,6 +107,93 @@ impl MetricsReport {
         }
         text
     }
+}
+
+/// The longest name's length, within the room that a table's numbers leave.
+fn name_room(names: &[String], width: usize, numbers: usize) -> usize {
+    let longest = names.iter().map(|name| name.chars().count()).max();
+    let room = width.saturating_sub(numbers).max(SHORTEST_NAME);
+    room.min(longest.unwrap_or(0).max(SHORTEST_NAME))
+}
+
+impl MultilabelReport {
+    /// One row per label and one for all, no wider than `width` columns if `width` is at least 63.
+    pub fn to_table(&self, label_names: &[String], width: usize) -> String {
+        let names = names(label_names, self.per_label.len());
+        let room = name_room(&names, width, NUMBERS + 11);
+        let mut text = format!(
+            "{}{:>11}{:>11}{:>11}{:>11}{:>11}\n",
+            pad("label", room),
+            "samples",
+            "precision",
+            "recall",
+            "F1",
+            "AP"
+        );
+        let mut line = |name: &str, samples: u64, shares: [f64; 4]| {
+            let _ = write!(text, "{}{samples:>11}", pad(name, room));
+            for share in shares {
+                let _ = write!(text, "{share:>11.3}");
+            }
+            text.push('\n');
+        };
+        let mut sums = [0.0; 2];
+        let occurring = |support: u64| f64::from(u8::from(support > 0));
+        let mut count = 0.0;
+        for (name, label) in names.iter().zip(&self.per_label) {
+            let at = label.at_threshold;
+            let shares = [at.precision, at.recall, at.f1, label.average_precision];
+            line(name, at.support, shares);
+            let counts = occurring(at.support);
+            count += counts;
+            sums[0] += counts * at.precision;
+            sums[1] += counts * at.recall;
+        }
+        let [precision, recall] = sums.map(|sum| sum / f64::max(count, 1.0));
+        let shares = [precision, recall, self.macro_f1, self.map];
+        line("mean", self.samples, shares);
+        text
+    }
+}
+
+impl RegressionReport {
+    /// One row per number, no wider than `width` columns if `width` is at least 63.
+    pub fn to_table(&self, number_names: &[String], width: usize) -> String {
+        let names = names(number_names, self.per_number.len());
+        let room = name_room(&names, width, NUMBERS + 11);
+        let mut text = format!(
+            "{}{:>11}{:>11}{:>11}{:>11}{:>11}\n",
+            pad("number", room),
+            "MAE",
+            "RMSE",
+            "R2",
+            "Pearson",
+            "Spearman"
+        );
+        for (name, number) in names.iter().zip(&self.per_number) {
+            let _ = writeln!(
+                text,
+                "{}{:>11}{:>11}{:>11.3}{:>11.3}{:>11.3}",
+                pad(name, room),
+                short(number.mae),
+                short(number.rmse),
+                number.r2,
+                number.pearson,
+                number.spearman
+            );
+        }
+        text
+    }
+}
+
+/// A number of any size in at most nine characters, with four digits that count.
+pub fn short(number: f64) -> String {
+    let size = number.abs();
+    if size != 0.0 && !(1e-3..1e6).contains(&size) {
+        return format!("{number:.3e}");
+    }
+    let whole = if size < 1.0 { 0 } else { size.log10() as usize };
+    format!("{number:.*}", 4usize.saturating_sub(whole).min(4))
 }
 
 fn row(text: &mut String, name: &str, support: u64, shares: [f64; 3]) {

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::data::{
     BadImages, ColumnNames, GroupBy, HoldOut, NameGrouping, Sampling, SourceOptions,
@@ -22,6 +22,19 @@ pub struct DataRecipe {
     /// The column of the labels in a manifest, or the key in the JSON objects of tar shards. Default: `label`, `class` or `category`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub label_column: Option<String>,
+    /// The column of several labels in a manifest, or the key of the list of labels in JSON objects. Default: `labels`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub labels_column: Option<String>,
+    /// What separates several labels in one cell of CSV and TSV. Default `|`.
+    pub label_separator: String,
+    /// The column of a number, or a list of such columns, or of keys in JSON objects. Default: `number`, and all whose names begin with
+    /// `number:`, such as `number:height`.
+    #[serde(
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "one_or_more",
+        default
+    )]
+    pub number_columns: Vec<String>,
     /// The column that says `train`, `val` or `test`. Default: `split`, where there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub split_column: Option<String>,
@@ -32,13 +45,14 @@ pub struct DataRecipe {
     pub group_by: GroupBy,
     /// Ends the group's part of a file name. Default `_`.
     pub group_separator: String,
-    /// Share of each class that is held out for validation where the data has no validation images. Default 0.2.
+    /// Share of each class, of each label or of each range of numbers that is held out for validation where the data has no validation images. Default 0.2.
     pub validation_share: f64,
     /// Parts for cross-validation in place of a share; 0 (default) for none.
     pub folds: usize,
     /// Which part is held out, from 1 to `folds`. Default 1.
     pub fold: usize,
-    /// `shuffle` (default): every training image once an epoch; `balanced`: every class equally often, as many images in all.
+    /// `shuffle` (default): every training image once an epoch; `balanced`: every class equally often, as many images in all (for images
+    /// with one class each).
     pub sampling: Sampling,
     /// Images in all, for a smoke run. Default: all of them.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -64,6 +78,9 @@ impl Default for DataRecipe {
             root: None,
             path_column: None,
             label_column: None,
+            labels_column: None,
+            label_separator: "|".into(),
+            number_columns: Vec::new(),
             split_column: None,
             group_column: None,
             group_by: GroupBy::None,
@@ -93,9 +110,12 @@ impl DataRecipe {
             columns: ColumnNames {
                 path: self.path_column.clone(),
                 label: self.label_column.clone(),
+                labels: self.labels_column.clone(),
+                numbers: self.number_columns.clone(),
                 split: self.split_column.clone(),
                 group: self.group_column.clone(),
             },
+            label_separator: self.label_separator.clone(),
             grouping: (self.group_by == GroupBy::Prefix).then_some(grouping),
         }
     }
@@ -118,11 +138,20 @@ impl DataRecipe {
             let value = value.as_ref()?;
             Some(format!("data.{key}={}", toml::Value::from(value.as_str())))
         };
+        let separator = Some(self.label_separator.clone());
+        let separator = separator.filter(|text| *text != Self::default().label_separator);
+        let numbers = (!self.number_columns.is_empty()).then(|| {
+            let columns = toml::Value::from(self.number_columns.clone());
+            format!("data.number_columns={columns}")
+        });
         let root = self.root.as_ref().map(|root| root.display().to_string());
         [
             text("root", &root),
             text("path_column", &self.path_column),
             text("label_column", &self.label_column),
+            text("labels_column", &self.labels_column),
+            text("label_separator", &separator),
+            numbers,
             text("split_column", &self.split_column),
             text("group_column", &self.group_column),
         ]
@@ -144,11 +173,29 @@ impl DataRecipe {
             let expected = "at least one character, such as `_`";
             return Err(SettingError::new("data.group_separator", "empty", expected));
         }
+        if self.label_separator.is_empty() {
+            let expected = "at least one character, such as `|`";
+            return Err(SettingError::new("data.label_separator", "empty", expected));
+        }
         if self.checked_headers == 0 {
             return Err(SettingError::new("data.checked_headers", 0, "at least 1"));
         }
         Ok(())
     }
+}
+
+/// A text, or a list of texts.
+fn one_or_more<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged, expecting = "expected a column, or a list of columns")]
+    enum OneOrMore {
+        One(String),
+        More(Vec<String>),
+    }
+    Ok(match OneOrMore::deserialize(deserializer)? {
+        OneOrMore::One(text) => vec![text],
+        OneOrMore::More(texts) => texts,
+    })
 }
 
 #[cfg(test)]
@@ -157,10 +204,29 @@ mod tests {
     use crate::Recipe;
 
     #[test]
+    fn one_column_of_numbers_needs_no_list() {
+        let columns = |setting: &str| {
+            let recipe = Recipe::load(None, &[format!("data.number_columns={setting}")]);
+            recipe.map(|recipe| recipe.data.number_columns)
+        };
+        assert_eq!(columns("age").unwrap(), ["age"]);
+        assert_eq!(columns("['age', 'size']").unwrap(), ["age", "size"]);
+        assert!(
+            columns("3")
+                .unwrap_err()
+                .to_string()
+                .contains("list of columns")
+        );
+    }
+
+    #[test]
     fn source_settings_open_the_same_data() {
         let data = DataRecipe {
             root: Some("my \"photos\"".into()),
             label_column: Some("7".into()),
+            labels_column: Some("tags".into()),
+            label_separator: "; ".into(),
+            number_columns: vec!["a\"b".into(), "c".into()],
             ..DataRecipe::default()
         };
         let recipe = Recipe::load(None, &data.source_settings()).unwrap();

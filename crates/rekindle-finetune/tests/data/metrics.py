@@ -1,13 +1,15 @@
-"""Writes metrics.json: scikit-learn's classification metrics on logits made up here.
+"""Writes metrics.json: scikit-learn's metrics of classes, labels and numbers on values made up here.
 
 Usage: python metrics.py > metrics.json
-Class 4 never occurs as a target and class 5 is never predicted.
+Class 4 never occurs as a target and class 5 is never predicted. Label 3 never occurs and is predicted, label 4 occurs always. Some
+logits and some numbers are equal, so that ties happen.
 """
 
 import json
 import warnings
 
 import numpy
+import scipy
 import sklearn
 from sklearn import metrics
 
@@ -25,10 +27,64 @@ probabilities = numpy.exp(logits) / numpy.exp(logits).sum(axis=1, keepdims=True)
 precision, recall, f1, support = metrics.precision_recall_fscore_support(
     targets, predictions, labels=labels, zero_division=0
 )
+
+
+def multilabel():
+    labels, samples = 5, 40
+    present = (random.random((samples, labels)) < [0.5, 0.2, 0.7, 0.0, 1.0]).astype(int)
+    present[0, :3] = 0
+    logits = (random.normal(size=(samples, labels)) + 1.5 * present - 0.4).round(1)
+    predicted = (logits >= 0).astype(int)
+    probabilities = 1 / (1 + numpy.exp(-logits))
+    precision, recall, f1, support = metrics.precision_recall_fscore_support(present, predicted, zero_division=0)
+    average_precision = [metrics.average_precision_score(present[:, label], logits[:, label]) for label in range(labels)]
+    return {
+        "present": present.tolist(),
+        "logits": logits.tolist(),
+        "loss": numpy.mean([metrics.log_loss(present[:, label], probabilities[:, label], labels=[0, 1]) for label in range(labels)]),
+        "precision": precision.tolist(),
+        "recall": recall.tolist(),
+        "f1": f1.tolist(),
+        "support": support.tolist(),
+        "average_precision": average_precision,
+        # Over the labels that occur.
+        "map": metrics.average_precision_score(present[:, [0, 1, 2, 4]], logits[:, [0, 1, 2, 4]], average="macro"),
+        "macro_f1": metrics.f1_score(present, predicted, average="macro", zero_division=0),
+        "micro_f1": metrics.f1_score(present, predicted, average="micro"),
+        "subset_accuracy": metrics.accuracy_score(present, predicted),
+    }
+
+
+def regression():
+    samples = 30
+    numbers = numpy.stack([random.normal(100, 20, samples).round(0), random.exponential(0.5, samples)], axis=1)
+    predicted = numbers + random.normal(size=numbers.shape) * [8.0, 0.3]
+    predicted[:6, 0] = predicted[0, 0]
+    mean, std = numbers[:20].mean(axis=0), numbers[:20].std(axis=0)
+    scaled = (predicted - mean) / std
+    predicted = scaled * std + mean
+    pairs = list(zip(numbers.T, predicted.T))
+    return {
+        "numbers": numbers.tolist(),
+        "outputs": scaled.tolist(),
+        "mean": mean.tolist(),
+        "std": std.tolist(),
+        "loss": metrics.mean_squared_error((numbers - mean) / std, scaled),
+        "mae": metrics.mean_absolute_error(numbers, predicted),
+        "rmse": metrics.root_mean_squared_error(numbers, predicted),
+        "r2": metrics.r2_score(numbers, predicted),
+        "mae_each": metrics.mean_absolute_error(numbers, predicted, multioutput="raw_values").tolist(),
+        "rmse_each": metrics.root_mean_squared_error(numbers, predicted, multioutput="raw_values").tolist(),
+        "r2_each": metrics.r2_score(numbers, predicted, multioutput="raw_values").tolist(),
+        "pearson": [scipy.stats.pearsonr(*pair).statistic for pair in pairs],
+        "spearman": [scipy.stats.spearmanr(*pair).statistic for pair in pairs],
+    }
+
+
 print(
     json.dumps(
         {
-            "versions": {"scikit-learn": sklearn.__version__, "numpy": numpy.__version__},
+            "versions": {"scikit-learn": sklearn.__version__, "numpy": numpy.__version__, "scipy": scipy.__version__},
             "classes": CLASSES,
             "targets": targets.tolist(),
             "logits": logits.tolist(),
@@ -43,6 +99,8 @@ print(
             "f1": f1.tolist(),
             "support": support.tolist(),
             "confusion": metrics.confusion_matrix(targets, predictions, labels=labels).tolist(),
+            "multilabel": multilabel(),
+            "regression": regression(),
         },
         indent=1,
     )

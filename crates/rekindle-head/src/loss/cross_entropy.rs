@@ -4,7 +4,7 @@ use burn::tensor::Tensor;
 use burn::tensor::activation::log_softmax;
 use serde::{Deserialize, Serialize};
 
-use super::{batch_mean, check_class_weights};
+use super::{batch_mean, check_smoothing, check_weights};
 use crate::error::HeadError;
 
 /// Cross-entropy between logits and soft targets, with label smoothing and class weights.
@@ -35,14 +35,8 @@ impl CrossEntropy {
     /// [`HeadError::Setting`] for a smoothing outside `[0, 1)`, a list of weights of another length than `classes`, or
     /// a weight that is not finite and positive.
     pub fn check(&self, classes: usize) -> Result<(), HeadError> {
-        if !(0.0..1.0).contains(&self.label_smoothing) {
-            return Err(HeadError::Setting {
-                key: "loss.label_smoothing",
-                found: self.label_smoothing.to_string(),
-                expected: "a share of at least 0 and below 1",
-            });
-        }
-        check_class_weights(self.class_weights.as_deref(), classes)
+        check_smoothing(self.label_smoothing)?;
+        check_weights("loss.class_weights", self.class_weights.as_deref(), classes)
     }
 
     /// The mean loss of a batch.

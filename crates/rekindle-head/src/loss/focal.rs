@@ -4,7 +4,7 @@ use burn::tensor::Tensor;
 use burn::tensor::activation::log_softmax;
 use serde::{Deserialize, Serialize};
 
-use super::{batch_mean, check_class_weights};
+use super::{batch_mean, check_gamma, check_weights};
 use crate::error::HeadError;
 
 /// Smallest `1 - p`; keeps the gradient finite for exponents below 1.
@@ -42,14 +42,8 @@ impl Focal {
     /// [`HeadError::Setting`] for a `gamma` that is negative or not finite, a list of weights of another length than
     /// `classes`, or a weight that is not finite and positive.
     pub fn check(&self, classes: usize) -> Result<(), HeadError> {
-        if !(self.gamma.is_finite() && self.gamma >= 0.0) {
-            return Err(HeadError::Setting {
-                key: "loss.gamma",
-                found: self.gamma.to_string(),
-                expected: "a finite number of at least 0 (the paper's best is 2)",
-            });
-        }
-        check_class_weights(self.class_weights.as_deref(), classes)
+        check_gamma(self.gamma)?;
+        check_weights("loss.class_weights", self.class_weights.as_deref(), classes)
     }
 
     /// The mean loss of a batch.

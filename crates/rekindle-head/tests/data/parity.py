@@ -1,13 +1,15 @@
 """Writes parity.json: PyTorch's values for the formulas of this crate.
 
 Usage: python parity.py > parity.json
-Needs torch. The script runs in float64, so that the numbers are the formulas' own.
+Needs torch and torchvision. The script runs in float64, so that the numbers are the formulas' own.
 """
 
 import json
 
 import torch
 import torch.nn.functional as F
+import torchvision
+from torchvision.ops import sigmoid_focal_loss
 
 torch.set_default_dtype(torch.float64)
 
@@ -19,6 +21,12 @@ SOFT = torch.tensor(
     [[0.7, 0.3, 0.0, 0.0], [0.0, 0.0, 1.0, 0.0], [0.25, 0.25, 0.25, 0.25], [0.9, 0.0, 0.1, 0.0], [0.0, 0.6, 0.0, 0.4]]
 )
 WEIGHTS = torch.tensor([0.5, 2.0, 1.5, 0.75])
+LABELS = torch.tensor(
+    [[1.0, 0.0, 1.0, 0.0], [0.0, 0.0, 0.0, 0.0], [1.0, 1.0, 1.0, 1.0], [0.7, 0.3, 0.0, 1.0], [0.0, 1.0, 0.0, 0.0]]
+)
+NUMBERS = torch.tensor(
+    [[1.4, -0.3, 2.2, 0.1], [-1.0, 0.7, 0.4, 0.5], [0.4, 1.4, -1.0, 0.0], [2.5, -1.5, 0.0, 0.0], [-3.0, 0.1, 0.9, 0.2]]
+)
 FEATURES = torch.tensor([(index * 7 % 48) / 10.0 - 0.3 for index in range(48)]).reshape(2, 4, 2, 3)
 
 
@@ -57,6 +65,54 @@ def cross_entropy_cases():
 
 def focal_cases():
     return [loss_case(f"gamma={gamma}", lambda logits: focal(logits, gamma)) for gamma in (0.0, 0.5, 2.0)]
+
+
+def binary_cases():
+    """Smoothing as Keras does it: half of the share to each side."""
+    cases = []
+    for smoothing in (0.0, 0.2):
+        labels = LABELS * (1 - smoothing) + smoothing / 2
+        for weights in (None, WEIGHTS):
+            name = f"smoothing={smoothing} weights={weights is not None}"
+            cases.append(
+                loss_case(name, lambda logits: F.binary_cross_entropy_with_logits(logits, labels, pos_weight=weights))
+            )
+    return cases
+
+
+def binary_focal(logits, gamma, alpha):
+    p = torch.sigmoid(logits)
+    present = LABELS * (1 - p) ** gamma * F.logsigmoid(logits)
+    absent = (1 - LABELS) * p**gamma * F.logsigmoid(-logits)
+    if alpha is not None:
+        present, absent = alpha * present, (1 - alpha) * absent
+    return -(present + absent).mean()
+
+
+def binary_focal_cases():
+    hard = LABELS.round()
+    for alpha in (-1, 0.25):
+        theirs = sigmoid_focal_loss(LOGITS, hard, alpha=alpha, gamma=2.0, reduction="mean")
+        p, factor = torch.sigmoid(LOGITS), (1, 1) if alpha < 0 else (alpha, 1 - alpha)
+        ours = -(
+            factor[0] * hard * (1 - p) ** 2 * F.logsigmoid(LOGITS) + factor[1] * (1 - hard) * p**2 * F.logsigmoid(-LOGITS)
+        ).mean()
+        assert torch.allclose(ours, theirs), (ours, theirs)
+    return [
+        loss_case(f"gamma={gamma} alpha={alpha}", lambda logits: binary_focal(logits, gamma, alpha))
+        for gamma, alpha in ((0.0, None), (0.5, None), (2.0, None), (2.0, 0.25))
+    ]
+
+
+def number_cases():
+    cases = [
+        loss_case("mean_squared_error", lambda outputs: F.mse_loss(outputs, NUMBERS)),
+        loss_case("mean_absolute_error", lambda outputs: F.l1_loss(outputs, NUMBERS)),
+        loss_case("huber delta=1.0", lambda outputs: F.smooth_l1_loss(outputs, NUMBERS)),
+    ]
+    for delta in (0.5, 1.0, 2.5):
+        cases.append(loss_case(f"huber delta={delta}", lambda outputs: F.huber_loss(outputs, NUMBERS, delta=delta)))
+    return cases
 
 
 def gem_cases():
@@ -119,13 +175,18 @@ def activation_cases():
 print(
     json.dumps(
         {
-            "versions": {"torch": torch.__version__},
+            "versions": {"torch": torch.__version__, "torchvision": torchvision.__version__},
             "logits": LOGITS.tolist(),
             "targets": TARGETS.tolist(),
             "soft": SOFT.tolist(),
             "weights": WEIGHTS.tolist(),
+            "labels": LABELS.tolist(),
+            "numbers": NUMBERS.tolist(),
             "cross_entropy": cross_entropy_cases(),
             "focal": focal_cases(),
+            "binary_cross_entropy": binary_cases(),
+            "binary_focal": binary_focal_cases(),
+            "number_losses": number_cases(),
             "features": FEATURES.flatten().tolist(),
             "gem": gem_cases(),
             "batch_norm": batch_norm_case(),

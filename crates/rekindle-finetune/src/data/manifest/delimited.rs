@@ -9,14 +9,15 @@ use std::{
 
 use csv::{ErrorKind, ReaderBuilder, StringRecord, Trim};
 
-use super::{ColumnNames, Columns, Fields, ManifestError, RowReader};
+use rekindle_head::TaskKind;
+
+use super::{Columns, Fields, ManifestError, RowReader};
 
 /// Reads all rows; gives the names of the columns that are not used. Without a delimiter it is the comma, or the semicolon where the first
 /// line has no comma, as spreadsheets write it in countries whose numbers have a comma.
 pub(super) fn read(
     path: &Path,
     delimiter: Option<u8>,
-    names: &ColumnNames,
     reader: &mut RowReader,
 ) -> Result<Vec<String>, ManifestError> {
     let unreadable = |source| ManifestError::Read {
@@ -38,7 +39,8 @@ pub(super) fn read(
         .iter()
         .map(|name| name.trim_start_matches('\u{feff}').to_owned())
         .collect();
-    let columns = Columns::choose(path, &found, names)?;
+    let columns = Columns::choose(path, &found, reader.columns, reader.wanted)?;
+    reader.set_targets(1, &columns, &found)?;
     let mut record = StringRecord::new();
     while table.read_record(&mut record).map_err(wrong)? {
         let at = |place: Option<usize>| {
@@ -48,10 +50,23 @@ pub(super) fn read(
                     .unwrap_or_default(),
             )
         };
+        let cells = columns.target.iter().flat_map(|target| {
+            let cell = |place: &usize| record.get(*place).unwrap_or_default();
+            target.places.iter().map(cell)
+        });
+        let targets: Vec<Cow<str>> = match &columns.target {
+            Some(target) if target.task == TaskKind::Multilabel => {
+                let full = cells.filter(|cell| !cell.is_empty());
+                full.flat_map(|cell| cell.split(reader.separator))
+                    .map(|label| label.trim().into())
+                    .collect()
+            }
+            _ => cells.map(Cow::Borrowed).collect(),
+        };
         reader.take(&Fields {
             line: record.position().map_or(0, csv::Position::line),
             path: at(Some(columns.path)),
-            label: at(Some(columns.label)),
+            targets,
             split: at(columns.split),
             group: at(columns.group),
         })?;

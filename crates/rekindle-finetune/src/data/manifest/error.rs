@@ -56,6 +56,24 @@ pub enum ManifestError {
         /// The columns.
         found: Vec<String>,
     },
+    /// Columns for different kinds of targets.
+    #[error(
+        "`{}` has columns for several kinds of targets: {}; choose one kind with `--set data.label_column=NAME`, \
+         `--set data.labels_column=NAME` or `--set data.number_columns=NAME`",
+        path.display(), first_ten(found.iter().map(|name| format!("`{name}`")))
+    )]
+    ManyTargets {
+        /// The manifest.
+        path: PathBuf,
+        /// The columns.
+        found: Vec<String>,
+    },
+    /// No training image has a label.
+    #[error("`{}` names no label for any training image, so there is nothing to learn: fill the column of the labels", path.display())]
+    NoLabels {
+        /// The manifest or the shards.
+        path: PathBuf,
+    },
     /// Rows of one image that say different things.
     #[error(
         "`{}` contradicts itself about {} images: {}; leave one row for each image",

@@ -9,14 +9,12 @@ use std::{
 
 use serde_json::{Map, Value};
 
-use super::{ColumnNames, Columns, Fields, ManifestError, RowReader};
+use rekindle_head::TaskKind;
+
+use super::{Columns, Fields, ManifestError, RowReader};
 
 /// Reads all rows; gives the names of the keys that are not used. A key that a row lacks counts as empty there.
-pub(super) fn read(
-    path: &Path,
-    names: &ColumnNames,
-    reader: &mut RowReader,
-) -> Result<Vec<String>, ManifestError> {
+pub(super) fn read(path: &Path, reader: &mut RowReader) -> Result<Vec<String>, ManifestError> {
     let unreadable = |source| ManifestError::Read {
         path: path.to_path_buf(),
         source,
@@ -58,23 +56,62 @@ pub(super) fn read(
         // A key that only a later row has may be the split or the group.
         let columns = match &mut columns {
             Some(columns) if found.len() == before => columns,
-            other => other.insert(Columns::choose(path, &found, names)?),
+            other => {
+                let chosen = Columns::choose(path, &found, reader.columns, reader.wanted)?;
+                reader.set_targets(line, &chosen, &found)?;
+                other.insert(chosen)
+            }
         };
         let field = |place: Option<usize>| match place {
             Some(place) => text_of(&found[place], object.get(&found[place]))
                 .map_err(|reason| reader.wrong(line, reason)),
             None => Ok(Cow::Borrowed("")),
         };
+        let targets = match &columns.target {
+            Some(target) => {
+                let keys = target.places.iter().map(|place| found[*place].as_str());
+                target_texts(target.task, keys, &object)
+                    .map_err(|reason| reader.wrong(line, reason))?
+            }
+            None => Vec::new(),
+        };
         let fields = Fields {
             line,
             path: field(Some(columns.path))?,
-            label: field(Some(columns.label))?,
+            targets,
             split: field(columns.split)?,
             group: field(columns.group)?,
         };
         reader.take(&fields)?;
     }
     Ok(columns.map(|columns| columns.unused).unwrap_or_default())
+}
+
+/// The texts of an object's targets: of each key's value, or of each label in its list.
+pub(in crate::data) fn target_texts<'a>(
+    task: TaskKind,
+    keys: impl Iterator<Item = &'a str>,
+    object: &'a Map<String, Value>,
+) -> Result<Vec<Cow<'a, str>>, String> {
+    let mut texts = Vec::new();
+    for key in keys {
+        let value = object.get(key);
+        match (task, value) {
+            (TaskKind::Multilabel, Some(Value::Array(labels))) => {
+                for label in labels {
+                    texts.push(text_of(key, Some(label))?);
+                }
+            }
+            (TaskKind::Multilabel, value) => {
+                let found = value.map_or("missing".to_owned(), Value::to_string);
+                return Err(format!(
+                    "`{key}` is {found}, expected a list of labels such as [\"red\", \"round\"], or [] for none"
+                ));
+            }
+            _ => texts.push(text_of(key, value)?),
+        }
+    }
+    Ok(texts)
 }
 
 /// A value as a name; a missing one is empty.
@@ -87,6 +124,8 @@ pub(in crate::data) fn text_of<'a>(
         Some(Value::String(text)) => Ok(Cow::Borrowed(text.trim())),
         Some(Value::Number(number)) => Ok(Cow::Owned(number.to_string())),
         Some(Value::Bool(value)) => Ok(Cow::Owned(value.to_string())),
-        Some(other) => Err(format!("`{key}` is {other}, expected a text or a number")),
+        Some(other) => Err(format!(
+            "`{key}` is {other}, expected a text or a number (several labels of an image go under `labels`)"
+        )),
     }
 }

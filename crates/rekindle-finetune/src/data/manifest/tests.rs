@@ -2,8 +2,10 @@
 
 use std::fs;
 
+use rekindle_head::TaskKind;
+
 use super::*;
-use crate::data::{Sample, SourceOptions, open_data, open_data_as};
+use crate::data::{ClassIndex, Sample, open_data, open_data_as};
 
 /// A folder with one manifest in it.
 fn manifest(name: &str, text: &str) -> (tempfile::TempDir, PathBuf) {
@@ -25,7 +27,7 @@ fn error(name: &str, text: &str) -> String {
 /// Key, class name, split and group name of each sample.
 fn samples(folder: &ImageFolder) -> Vec<(String, &str, Option<SplitName>, Option<&str>)> {
     let describe = |sample: &Sample| {
-        let class = folder.classes.name(sample.class).unwrap();
+        let class = folder.classes.name(sample.class()).unwrap();
         let group = sample.group.map(|group| &*folder.groups[group as usize]);
         (sample.key(), class, sample.split, group)
     };
@@ -236,15 +238,176 @@ fn evaluation_keeps_the_classes_of_the_model() {
         ClassIndex::new(names.iter().map(|name| (*name).to_owned()).collect()).unwrap()
     };
     let options = SourceOptions::default();
-    let folder = open_data_as(&path, &options, &classes(&["dog", "cat", "ant"])).unwrap();
-    let found: Vec<_> = folder.samples.iter().map(|sample| sample.class).collect();
+    let folder = open_data_as(
+        &path,
+        &options,
+        TaskKind::Classification,
+        &classes(&["dog", "cat", "ant"]),
+    )
+    .unwrap();
+    let found: Vec<_> = folder.samples.iter().map(|sample| sample.class()).collect();
     assert_eq!(found, [1, 2]);
     assert_eq!(folder.least_per_class, 0);
-    let error = open_data_as(&path, &options, &classes(&["cat", "dog"])).unwrap_err();
+    let error = open_data_as(
+        &path,
+        &options,
+        TaskKind::Classification,
+        &classes(&["cat", "dog"]),
+    )
+    .unwrap_err();
     assert!(
         error
             .to_string()
             .contains("the classes of the model: `ant`"),
         "{error}"
+    );
+}
+
+/// Key and target in words of each sample.
+fn targets(folder: &ImageFolder) -> Vec<(String, String)> {
+    let words = |sample: &Sample| sample.target.words(folder.classes.names());
+    let samples = folder.samples.iter();
+    samples
+        .map(|sample| (sample.key(), words(sample)))
+        .collect()
+}
+
+fn pairs(expected: &[(&str, &str)]) -> Vec<(String, String)> {
+    let owned = |(key, words): &(&str, &str)| ((*key).to_owned(), (*words).to_owned());
+    expected.iter().map(owned).collect()
+}
+
+#[test]
+fn several_labels_are_read_alike_in_all_formats() {
+    let csv = "path,labels\n1.png,round | red\n2.png,red\n3.png,\n4.png,round|red\n5.png,round\n";
+    let lines = "{\"path\": \"1.png\", \"labels\": [\"round\", \"red\"]}\n\
+        {\"path\": \"2.png\", \"labels\": [\"red\"]}\n{\"path\": \"3.png\", \"labels\": []}\n\
+        {\"path\": \"4.png\", \"labels\": [\"red\", \"round\"]}\n{\"path\": \"5.png\", \"labels\": [\"round\"]}\n";
+    let expected = pairs(&[
+        ("1.png", "red, round"),
+        ("2.png", "red"),
+        ("3.png", "no labels"),
+        ("4.png", "red, round"),
+        ("5.png", "round"),
+    ]);
+    for (name, text) in [
+        ("a.csv", csv.to_owned()),
+        ("a.csv", csv.replace(',', ";")),
+        ("a.tsv", csv.replace(',', "\t")),
+        ("a.jsonl", lines.to_owned()),
+    ] {
+        let folder = open(name, &text).unwrap();
+        assert_eq!(folder.task, TaskKind::Multilabel);
+        assert_eq!(folder.classes.names(), ["red", "round"]);
+        assert_eq!(targets(&folder), expected, "{name}");
+        let all: Vec<usize> = (0..5).collect();
+        assert_eq!(folder.class_counts(&all), [3, 3]);
+    }
+    let options = SourceOptions {
+        label_separator: "; ".into(),
+        ..SourceOptions::default()
+    };
+    let (_folder, path) = manifest("a.csv", &csv.replace('|', "; ").replace(" ; ", "; "));
+    assert_eq!(targets(&open_data(path, &options).unwrap()), expected);
+    let rows = "path,labels\n1.png,a;b\n2.png,a;b\n3.png,c\n4.png,c\n";
+    let folder = open("a.csv", rows).unwrap();
+    let told = folder.warnings.iter().any(|warning| {
+        let text = warning.to_string();
+        text.contains("`a;b`") && text.contains("data.label_separator")
+    });
+    assert!(told, "{:?}", folder.warnings);
+}
+
+#[test]
+fn numbers_are_read_with_the_names_of_their_columns() {
+    let csv = "file,number:height,number:width,colour\n1.png,1.5,-2e3,red\n2.png,0.25,7,blue\n";
+    let folder = open("a.csv", csv).unwrap();
+    assert_eq!(folder.task, TaskKind::Regression);
+    assert_eq!(folder.classes.names(), ["height", "width"]);
+    let expected = [
+        ("1.png", "height 1.5, width -2000"),
+        ("2.png", "height 0.25, width 7"),
+    ];
+    assert_eq!(targets(&folder), pairs(&expected));
+    let lines =
+        "{\"path\": \"1.png\", \"number\": 3}\n{\"path\": \"2.png\", \"number\": \"0.5\"}\n";
+    let folder = open("a.jsonl", lines).unwrap();
+    assert_eq!(targets(&folder), pairs(&[("1.png", "3"), ("2.png", "0.5")]));
+
+    // The numbers of a model are found by name, and a folder has none.
+    let names = |names: &[&str]| {
+        ClassIndex::new(names.iter().map(|name| (*name).to_owned()).collect()).unwrap()
+    };
+    let (place, path) = manifest("a.csv", csv);
+    let options = SourceOptions::default();
+    let known = open_data_as(&path, &options, TaskKind::Regression, &names(&["width"]));
+    assert_eq!(targets(&known.unwrap())[0].1, "-2000");
+    let error = open_data_as(&path, &options, TaskKind::Multilabel, &names(&["red"]));
+    assert!(
+        error
+            .unwrap_err()
+            .to_string()
+            .contains("no column for the labels")
+    );
+    let error = open_data_as(place.path(), &options, TaskKind::Regression, &names(&["x"]));
+    let error = error.unwrap_err().to_string();
+    assert!(error.contains("the model is for regression"), "{error}");
+}
+
+#[test]
+fn mistakes_in_labels_and_numbers_are_told_with_line_and_column() {
+    let text = error("a.csv", "path,labels\n1.png,x\n2.png,x||y\n");
+    assert!(
+        text.contains("line 3: `labels` has an empty label"),
+        "{text}"
+    );
+    let text = error("a.csv", "path,labels\n1.png,x|y|x\n");
+    assert!(text.contains("line 2: `labels` names `x` twice"), "{text}");
+    let text = error("a.csv", "path,labels\n1.png,\n2.png,\n");
+    assert!(
+        text.contains("names no label for any training image"),
+        "{text}"
+    );
+    let text = error("a.csv", "path,number\n1.png,1\n2.png,\n");
+    assert!(text.contains("a.csv`, line 3: `number` is empty"), "{text}");
+    let text = error("a.csv", "path,number:x\n1.png,inf\n");
+    assert!(
+        text.contains("line 2: `number:x` is inf, expected a finite"),
+        "{text}"
+    );
+    let text = error("a.csv", "path,number\n1.png,1\n");
+    assert!(
+        text.contains("1 usable training images are too few"),
+        "{text}"
+    );
+    let text = error("a.csv", "path,label,labels\n1.png,x,y\n");
+    assert!(
+        text.contains("several kinds of targets: `label`, `labels`"),
+        "{text}"
+    );
+    let text = error("a.csv", "path,number\n1.png,1\n1.png,2\n");
+    assert!(
+        text.contains("`1.png`: 1 (line 2) and 2 (line 3)"),
+        "{text}"
+    );
+    let text = error("a.csv", "path,labels\n1.png,x\n1.png,\n");
+    assert!(
+        text.contains("`x` (line 2) and no labels (line 3)"),
+        "{text}"
+    );
+    let text = error("a.jsonl", "{\"path\": \"1\", \"labels\": \"x\"}\n");
+    assert!(
+        text.contains("line 1: `labels` is \"x\", expected a list of labels"),
+        "{text}"
+    );
+    let rows = "{\"path\": \"1\", \"labels\": [\"x\"]}\n{\"path\": \"2\"}\n";
+    let text = error("a.jsonl", rows);
+    assert!(text.contains("line 2: `labels` is missing"), "{text}");
+    let rows =
+        "{\"path\": \"1\", \"number:a\": 1}\n{\"path\": \"2\", \"number:a\": 1, \"number:b\": 2}\n";
+    let text = error("a.jsonl", rows);
+    assert!(
+        text.contains("line 2: `number:b` is not in the rows before"),
+        "{text}"
     );
 }

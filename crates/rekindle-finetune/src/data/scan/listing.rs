@@ -93,7 +93,7 @@ impl Listing {
         }
         let counts = self
             .classes
-            .counts(self.samples.iter().map(|sample| sample.class));
+            .counts(self.samples.iter().map(|sample| sample.class()));
         let empty = self
             .classes
             .names()
@@ -286,7 +286,7 @@ fn shared_subfolders(samples: &[Sample], classes: usize, depth: usize) -> Vec<St
         let (Some(inner), Some(_)) = (parts.next(), parts.next()) else {
             return Vec::new();
         };
-        folders[sample.class].insert(inner);
+        folders[sample.class()].insert(inner);
     }
     let shared = folders
         .into_iter()

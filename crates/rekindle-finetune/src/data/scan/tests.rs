@@ -49,7 +49,7 @@ fn class_folders_are_sorted_by_their_bytes() {
     let folder = folder.unwrap();
     assert_eq!(folder.classes.names(), ["100", "2", "Ox", "ant"]);
     assert_eq!(paths(&folder)[..3], ["100/a.png", "100/b.png", "2/a.png"]);
-    assert_eq!(folder.samples[2].class, 1);
+    assert_eq!(folder.samples[2].class(), 1);
     assert_eq!(folder.least_per_class, 2);
     assert!(folder.warnings.is_empty() && folder.skipped.total() == 0);
 }
@@ -106,7 +106,7 @@ fn splits_are_matched_by_class_name() {
     let found: Vec<_> = folder
         .samples
         .iter()
-        .map(|sample| (sample.key(), sample.class))
+        .map(|sample| (sample.key(), sample.class()))
         .collect();
     assert_eq!(
         found[3..],
@@ -280,7 +280,7 @@ fn evaluation_keeps_the_classes_of_the_model() {
     let found: Vec<_> = folder
         .samples
         .iter()
-        .map(|sample| (sample.key(), sample.class))
+        .map(|sample| (sample.key(), sample.class()))
         .collect();
     assert_eq!(found, [("dog/1.png".into(), 0), ("cat/1.png".into(), 1)]);
     assert_eq!(
@@ -294,7 +294,7 @@ fn evaluation_keeps_the_classes_of_the_model() {
     let root = tree(&["val/cat/1.png", "test/dog/1.png"]);
     let folder = scan_folder_as(root.path(), &classes).unwrap();
     assert_eq!(folder.samples_of(SplitName::Validation), [0]);
-    assert_eq!(folder.samples[0].class, 1);
+    assert_eq!(folder.samples[0].class(), 1);
 
     let error = scan_folder_as(tree(&["cta/1.png"]).path(), &classes)
         .unwrap_err()

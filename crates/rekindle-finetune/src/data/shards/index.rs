@@ -1,19 +1,21 @@
 //! The index of one tar file: which images it holds, where, and what their labels are.
 
 use std::{
+    borrow::Cow,
     fs::File,
     io::{self, BufReader, Read},
     path::{Path, PathBuf},
     sync::Arc,
 };
 
+use rekindle_head::TaskKind;
 use serde_json::{Map, Value};
 use tar::Archive;
 
 use super::{Shard, ShardError, TarMember};
 use crate::data::{
     ColumnNames, DataError, SkippedFiles, SplitName,
-    manifest::{keys_of_object, text_of},
+    manifest::{Wanted, keys_of_object, target_texts, text_of},
     walk::{FileKind, kind_of},
 };
 
@@ -32,10 +34,21 @@ pub(super) struct Index {
 pub(super) struct ImageEntry {
     /// The shard's path relative to the root, then the member's.
     pub path: PathBuf,
-    pub label: String,
+    pub target: TargetTexts,
     pub split: Option<SplitName>,
     pub group: Option<String>,
     pub member: TarMember,
+}
+
+/// What is said of an image: nothing where the images alone are wanted.
+#[derive(Debug, Default)]
+pub(super) struct TargetTexts {
+    pub task: TaskKind,
+    /// The keys that it is from.
+    pub columns: Vec<String>,
+    /// What numbers are called.
+    pub numbers: Vec<String>,
+    pub texts: Vec<String>,
 }
 
 /// The members of one sample, as they come.
@@ -50,12 +63,18 @@ struct Pending {
 }
 
 /// Lists a tar file.
-pub(super) fn index(root: &Path, shard: &Shard, names: &ColumnNames) -> Result<Index, DataError> {
+pub(super) fn index(
+    root: &Path,
+    shard: &Shard,
+    names: &ColumnNames,
+    wanted: Wanted,
+) -> Result<Index, DataError> {
     let path: Arc<Path> = root.join(&shard.path).into();
     let mut listing = Listing {
         file: &path,
         shard,
         names,
+        wanted,
         index: Index::default(),
     };
     let unreadable = |source| ShardError::Read {
@@ -131,6 +150,7 @@ struct Listing<'a> {
     file: &'a Path,
     shard: &'a Shard,
     names: &'a ColumnNames,
+    wanted: Wanted<'a>,
     index: Index,
 }
 
@@ -197,38 +217,75 @@ impl Listing<'_> {
             }
             return Ok(());
         };
-        let (mut label, mut split, mut group) = (pending.label, None, None);
+        if let Wanted::Images = self.wanted {
+            self.index.images.push(ImageEntry {
+                path: self.shard.path.join(&name),
+                target: TargetTexts::default(),
+                split: None,
+                group: None,
+                member,
+            });
+            return Ok(());
+        }
+        let (mut target, mut split, mut group) = (None, None, None);
         if let Some((json, object)) = &pending.object {
             let keys: Vec<String> = object.keys().cloned().collect();
             let origin = self.file.join(json);
-            let found = keys_of_object(&origin, &keys, self.names)?;
-            let value = |key: Option<&str>| -> Result<Option<String>, ShardError> {
-                let Some(key) = key else { return Ok(None) };
+            let (targets, found) = keys_of_object(&origin, &keys, self.names, self.wanted)?;
+            let value = |place: Option<usize>| -> Result<Option<String>, ShardError> {
+                let Some(key) = place.map(|place| &keys[place]) else {
+                    return Ok(None);
+                };
                 let text = text_of(key, object.get(key))
                     .map_err(|reason| self.wrong(json.clone(), reason))?;
                 Ok(Some(text.into_owned()).filter(|text| !text.is_empty()))
             };
-            label = label.or(value(found[0])?);
-            if let Some(name) = value(found[1])? {
+            if let Some(targets) = targets {
+                let columns: Vec<String> =
+                    targets.places.iter().map(|at| keys[*at].clone()).collect();
+                let texts = target_texts(targets.task, columns.iter().map(String::as_str), object)
+                    .map_err(|reason| self.wrong(json.clone(), reason))?;
+                target = Some(TargetTexts {
+                    task: targets.task,
+                    numbers: targets.number_names(&keys),
+                    texts: texts.into_iter().map(Cow::into_owned).collect(),
+                    columns,
+                });
+            }
+            if let Some(name) = value(found[0])? {
                 let expected = "expected `train`, `val` or `test`";
                 split = Some(SplitName::of_folder(&name).ok_or_else(|| {
                     self.wrong(json.clone(), format!("the split is `{name}`, {expected}"))
                 })?);
             }
-            group = value(found[2])?;
+            group = value(found[1])?;
         }
-        let label = label.or(pending.text).filter(|label| !label.is_empty());
-        let Some(label) = label else {
+        let label = |text: String| TargetTexts {
+            columns: vec!["label".into()],
+            texts: vec![text],
+            ..TargetTexts::default()
+        };
+        let is_empty = |target: &TargetTexts| {
+            target.task == TaskKind::Classification && target.texts.iter().all(String::is_empty)
+        };
+        // A label of its own goes before that of the object, and that before a text, which may be anything.
+        let target = pending
+            .label
+            .map(label)
+            .or(target)
+            .filter(|target| !is_empty(target));
+        let target = target.or_else(|| pending.text.map(label).filter(|target| !is_empty(target)));
+        let Some(target) = target else {
             let key = &pending.key;
             let reason = format!(
-                "it has no label: expected `{key}.cls` or `{key}.txt` with the name of its class, or `{key}.json` with the key `label` \
-                 (another key: --set data.label_column=KEY), next to it in the tar file"
+                "it has no label: expected `{key}.cls` or `{key}.txt` with the name of its class, or `{key}.json` with the key `label`, \
+                 `labels` or `number` (another key: --set data.label_column=KEY), next to it in the tar file"
             );
             return Err(self.wrong(name, reason).into());
         };
         self.index.images.push(ImageEntry {
             path: self.shard.path.join(&name),
-            label,
+            target,
             split: split.or(self.shard.split),
             group,
             member,

@@ -168,3 +168,55 @@ fn a_shard_that_is_cut_short_is_noticed() {
         "{text}"
     );
 }
+
+#[test]
+fn objects_with_labels_or_numbers_are_read_and_kinds_are_not_mixed() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("set.tar");
+    let set = |members: &[(&str, &[u8])]| {
+        tar(&path, members);
+        open(&path)
+    };
+    let labels = set(&[
+        ("1.png", b"1"),
+        ("1.json", b"{\"labels\": [\"red\", \"big\"]}"),
+        ("2.png", b"2"),
+        ("2.json", b"{\"labels\": []}"),
+        ("3.png", b"3"),
+        ("3.json", b"{\"labels\": [\"red\"]}"),
+        ("4.png", b"4"),
+        ("4.json", b"{\"labels\": [\"big\"]}"),
+    ])
+    .unwrap();
+    let words = |folder: &ImageFolder| -> Vec<String> {
+        let names = folder.classes.names();
+        let samples = folder.samples.iter();
+        samples.map(|sample| sample.target.words(names)).collect()
+    };
+    assert_eq!(labels.task, TaskKind::Multilabel);
+    assert_eq!(words(&labels), ["big, red", "no labels", "red", "big"]);
+    let one = |json: &'static [u8]| -> [(&'static str, &'static [u8]); 4] {
+        [
+            ("1.png", b"1"),
+            ("1.json", b"{\"number\": 2.5}"),
+            ("2.png", b"2"),
+            ("2.json", json),
+        ]
+    };
+    let numbers = set(&one(b"{\"number\": 7}")).unwrap();
+    assert_eq!(
+        (numbers.task, words(&numbers)),
+        (TaskKind::Regression, vec!["2.5".into(), "7".into()])
+    );
+    let error = set(&one(b"{\"number:x\": 7}")).unwrap_err().to_string();
+    assert!(
+        error.contains("2.png") && error.contains("other numbers"),
+        "{error}"
+    );
+    let error = set(&one(b"{\"label\": \"x\"}")).unwrap_err().to_string();
+    assert!(error.contains("it is for classification"), "{error}");
+    let error = set(&one(b"{\"number\": \"tall\"}"))
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("`number` is `tall`"), "{error}");
+}

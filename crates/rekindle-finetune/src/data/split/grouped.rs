@@ -1,10 +1,12 @@
-//! Divides groups of images, each whole, so that the classes keep their shares as well as the groups permit.
+//! Divides groups of images, each whole, so that the classes, labels or ranges of numbers keep their shares as well as the groups permit.
 //!
 //! What the groups are is `source.rs`'s and the manifest's.
 
 use std::ops::Range;
 
-use super::{Split, stratified::digest};
+use rekindle_head::TaskKind;
+
+use super::{Split, strata::Strata, stratified::digest};
 use crate::data::{DataError, ImageFolder};
 
 /// Which part of the groups is for validation.
@@ -19,12 +21,13 @@ pub(super) enum Part {
 /// Puts whole groups into training or validation.
 ///
 /// Groups are taken one by one, the largest first, equal ones in the order of `SHA-256(seed, name)`. Each goes to the part `p` where it adds
-/// least to the sum of `count[p][c]^2 / (total[c]^2 share[p])` over parts and classes `c`, which is smallest when every class is divided
-/// in the parts' shares; of equal parts to the one with the fewest images for its share. With a share for validation, no class loses its
-/// last training image, and a class that got no validation image gives its smallest group that can be spared. An image without a group is
-/// a group by itself.
+/// least to the sum of `count[p][c]^2 / (total[c]^2 share[p])` over parts and strata `c` ([`Strata`]), which is smallest when every one is
+/// divided in the parts' shares; of equal parts to the one with the fewest images for its share. With a share for validation, no class or
+/// label loses its last training image, and one that got no validation image gives its smallest group that can be spared. An image without
+/// a group is a group by itself. Of equally large groups of images with labels, those with the rarest label are taken first.
 ///
-/// Source: the rule of scikit-learn's `StratifiedGroupKFold`, with a cost that allows unequal parts and needs no standard deviations.
+/// Source: the rule of scikit-learn's `StratifiedGroupKFold`, with a cost that allows unequal parts and needs no standard deviations; for
+/// labels, rarest first, Sechidis et al., "On the stratification of multi-label data" (2011).
 ///
 /// # Errors
 /// [`DataError::FoldWithoutClasses`] when a class has all its images in the fold.
@@ -34,21 +37,24 @@ pub(super) fn grouped_split(
     part: Part,
     seed: u64,
 ) -> Result<Split, DataError> {
-    let classes = folder.classes.len();
-    let groups = Groups::new(folder, candidates, seed);
-    let totals = folder.class_counts(candidates);
     let shares = match part {
         Part::Share(share) => vec![1.0 - share, share],
         Part::Fold { folds, .. } => vec![1.0 / folds as f64; folds],
     };
-    let mut counts = vec![vec![0; classes]; shares.len()];
+    let smallest = shares.iter().copied().fold(1.0, f64::min);
+    let strata = Strata::new(folder, candidates, smallest);
+    let totals = strata.counts(candidates);
+    let groups = Groups::new(folder, candidates, seed, &strata, &totals);
+    let mut counts = vec![vec![0; strata.count()]; shares.len()];
     let mut images = vec![0; shares.len()];
     // What training would have left if nothing more were given to it.
     let mut spare = totals.clone();
     let mut places = Vec::with_capacity(groups.runs.len());
     for run in &groups.runs {
-        let group = groups.class_counts(folder, run);
-        let may_hold_out = group.iter().all(|(class, count)| spare[*class] > *count);
+        let group = groups.counts(&strata, run);
+        let may_hold_out = group
+            .iter()
+            .all(|(class, count)| !strata.is_needed(*class) || spare[*class] > *count);
         let allowed = |place: usize| place == 0 || may_hold_out || !matches!(part, Part::Share(_));
         let cost = |place: usize| -> (f64, f64) {
             let added = group.iter().map(|&(class, count)| {
@@ -59,7 +65,7 @@ pub(super) fn grouped_split(
                 );
                 count * (2.0 * have + count) / (total * total * shares[place])
             });
-            (added.sum(), images[place] as f64 / shares[place])
+            (added.sum::<f64>(), images[place] as f64 / shares[place])
         };
         let mut best = (0, cost(0));
         for place in (1..shares.len()).filter(|place| allowed(*place)) {
@@ -69,9 +75,9 @@ pub(super) fn grouped_split(
             }
         }
         let place = best.0;
+        images[place] += run.len();
         for (class, count) in group {
             counts[place][class] += count;
-            images[place] += count;
             if place == 1 {
                 spare[class] -= count;
             }
@@ -79,14 +85,15 @@ pub(super) fn grouped_split(
         places.push(place);
     }
     if let Part::Share(_) = part {
-        hold_out_missing(folder, &groups, &mut places, &mut counts);
+        hold_out_missing(&strata, &groups, &mut places, &mut counts);
     }
     let held_out = match part {
         Part::Share(_) => 1,
         Part::Fold { fold, .. } => fold,
     };
-    let without: Vec<String> = (0..classes)
-        .filter(|class| totals[*class] > 0 && counts[held_out][*class] == totals[*class])
+    let without: Vec<String> = (0..strata.count())
+        .filter(|class| strata.is_needed(*class) && totals[*class] > 0)
+        .filter(|class| counts[held_out][*class] == totals[*class])
         .map(|class| format!("`{}`", folder.classes.names()[class]))
         .collect();
     if let (Part::Fold { fold, folds }, false) = (part, without.is_empty()) {
@@ -112,21 +119,24 @@ pub(super) fn grouped_split(
 
 /// Gives each class without validation images its smallest group that training can spare.
 fn hold_out_missing(
-    folder: &ImageFolder,
+    strata: &Strata,
     groups: &Groups,
     places: &mut [usize],
     counts: &mut [Vec<usize>],
 ) {
-    let mut missing: Vec<bool> = counts[1].iter().map(|count| *count == 0).collect();
+    let held = counts[1].iter().enumerate();
+    let mut missing: Vec<bool> = held
+        .map(|(class, count)| *count == 0 && strata.is_needed(class))
+        .collect();
     if !missing.contains(&true) {
         return;
     }
     for (run, place) in groups.runs.iter().zip(places).rev() {
-        let group = groups.class_counts(folder, run);
+        let group = groups.counts(strata, run);
         let helps = group.iter().any(|(class, _)| missing[*class]);
         let spared = group
             .iter()
-            .all(|(class, count)| counts[0][*class] > *count);
+            .all(|(class, count)| !strata.is_needed(*class) || counts[0][*class] > *count);
         if *place == 0 && helps && spared {
             *place = 1;
             for (class, count) in group {
@@ -145,7 +155,13 @@ struct Groups {
 }
 
 impl Groups {
-    fn new(folder: &ImageFolder, candidates: &[usize], seed: u64) -> Self {
+    fn new(
+        folder: &ImageFolder,
+        candidates: &[usize],
+        seed: u64,
+        strata: &Strata,
+        totals: &[usize],
+    ) -> Self {
         let samples = &folder.samples;
         // A number beyond all groups for each image that is of none.
         let number = |index: &usize| match samples[*index].group {
@@ -162,7 +178,15 @@ impl Groups {
                 Some(group) => digest(seed, &folder.groups[group as usize]),
                 None => digest(seed, &first.key()),
             };
-            runs.push((std::cmp::Reverse(run.len()), name, start..start + run.len()));
+            let rarest = match folder.task {
+                TaskKind::Multilabel => {
+                    let strata = run.iter().flat_map(|index| strata.of(*index));
+                    strata.map(|stratum| totals[stratum]).min().unwrap_or(0)
+                }
+                TaskKind::Classification | TaskKind::Regression => 0,
+            };
+            let first = (std::cmp::Reverse(run.len()), rarest);
+            runs.push((first, name, start..start + run.len()));
             start += run.len();
         }
         runs.sort_unstable_by_key(|run| (run.0, run.1, run.2.start));
@@ -170,13 +194,10 @@ impl Groups {
         Self { order, runs }
     }
 
-    /// Class and images of it in a group, by class.
-    fn class_counts(&self, folder: &ImageFolder, run: &Range<usize>) -> Vec<(usize, usize)> {
+    /// Stratum and images of it in a group, by stratum.
+    fn counts(&self, strata: &Strata, run: &Range<usize>) -> Vec<(usize, usize)> {
         let images = &self.order[run.clone()];
-        let mut classes: Vec<usize> = images
-            .iter()
-            .map(|index| folder.samples[*index].class)
-            .collect();
+        let mut classes: Vec<usize> = images.iter().flat_map(|index| strata.of(*index)).collect();
         classes.sort_unstable();
         classes
             .chunk_by(|a, b| a == b)

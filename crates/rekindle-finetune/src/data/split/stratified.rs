@@ -79,13 +79,13 @@ pub(in crate::data) fn ranked(
 ) -> Vec<Vec<usize>> {
     let classes = candidates
         .iter()
-        .map(|&index| samples[index].class + 1)
+        .map(|&index| samples[index].class() + 1)
         .max()
         .unwrap_or(0);
     let mut ranked = vec![Vec::new(); classes];
     for &index in candidates {
         let sample = &samples[index];
-        ranked[sample.class].push((digest(seed, &sample.key()), index));
+        ranked[sample.class()].push((digest(seed, &sample.key()), index));
     }
     let sorted = |mut images: Vec<([u8; 32], usize)>| {
         images.sort_unstable();

@@ -3,9 +3,10 @@
 use std::fs;
 
 use proptest::prelude::*;
+use rekindle_head::TaskKind;
 
 use super::*;
-use crate::data::{ClassIndex, Sample};
+use crate::data::{ClassIndex, Sample, Target};
 
 fn sample(class: usize, path: &str) -> Sample {
     Sample::file(path.split('/').collect(), class, None)
@@ -352,4 +353,152 @@ fn folds_that_there_are_not_are_refused() {
         matches!(error, DataError::FoldsBesideValidation { .. }),
         "{error}"
     );
+}
+
+/// Samples with these labels of `names`.
+fn labelled(names: usize, labels: &[&[u32]]) -> ImageFolder {
+    let sample = |(number, labels): (usize, &&[u32])| Sample {
+        target: Target::Labels((*labels).into()),
+        ..sample(0, &format!("{number}.png"))
+    };
+    ImageFolder {
+        task: TaskKind::Multilabel,
+        samples: labels.iter().enumerate().map(sample).collect(),
+        ..folder(&vec![0; names])
+    }
+}
+
+fn numbered(numbers: impl Iterator<Item = f64>) -> ImageFolder {
+    let sample = |(number, value): (usize, f64)| Sample {
+        target: Target::Numbers([value].into()),
+        ..sample(0, &format!("{number}.png"))
+    };
+    ImageFolder {
+        task: TaskKind::Regression,
+        samples: numbers.enumerate().map(sample).collect(),
+        ..folder(&[0])
+    }
+}
+
+/// 200 images: a common label, two rarer ones that often come together, a rare one, and images without any.
+fn mixed_labels() -> ImageFolder {
+    let rows: Vec<Vec<u32>> = (0..200u32)
+        .map(|number| {
+            let mut labels = Vec::new();
+            if number % 2 == 0 {
+                labels.push(0);
+            }
+            if number % 5 == 0 {
+                labels.extend([1, 2]);
+            }
+            if number % 20 == 3 {
+                labels.push(3);
+            }
+            labels
+        })
+        .collect();
+    let rows: Vec<&[u32]> = rows.iter().map(Vec::as_slice).collect();
+    labelled(4, &rows)
+}
+
+#[test]
+fn every_label_keeps_its_share() {
+    let folder = mixed_labels();
+    for seed in 0..20 {
+        let split = Split::of_folder(&folder, &all(&folder), 0.2, seed).unwrap();
+        let held = folder.class_counts(&split.validation);
+        let totals = folder.class_counts(&all(&folder));
+        assert_eq!(totals, [100, 40, 40, 10]);
+        for (held, total) in held.iter().zip(totals) {
+            let apart = (*held as f64 - 0.2 * total as f64).abs();
+            assert!(apart <= 1.0, "{held} of {total} with seed {seed}");
+        }
+        let unlabelled = |index: &&usize| folder.samples[**index].target.names().next().is_none();
+        let without = split.validation.iter().filter(unlabelled).count();
+        assert!((13..=15).contains(&without), "{without} of 70");
+        assert_eq!(split.train.len() + split.validation.len(), 200);
+    }
+}
+
+#[test]
+fn folds_of_labels_are_each_image_once_and_even() {
+    let folder = mixed_labels();
+    let mut seen = vec![0; 200];
+    for fold in 1..=4 {
+        let hold_out = HoldOut::Fold { fold, folds: 4 };
+        let split = Split::of_folder(&folder, &all(&folder), hold_out, 3).unwrap();
+        let counts = folder.class_counts(&split.validation);
+        assert!(
+            (2..=3).contains(&counts[3]) && counts[1] == 10,
+            "{counts:?}"
+        );
+        split.validation.iter().for_each(|index| seen[*index] += 1);
+    }
+    assert_eq!(seen, [1; 200]);
+}
+
+#[test]
+fn a_rare_label_is_on_both_sides_and_a_single_one_is_refused() {
+    let mut rows: Vec<&[u32]> = vec![&[0]; 30];
+    rows.extend([&[0, 1][..], &[1]]);
+    let folder = labelled(2, &rows);
+    for seed in 0..10 {
+        let split = Split::of_folder(&folder, &all(&folder), 0.2, seed).unwrap();
+        assert_eq!(folder.class_counts(&split.validation)[1], 1);
+    }
+    rows.pop();
+    let folder = labelled(2, &rows);
+    let error = Split::of_folder(&folder, &all(&folder), 0.2, 0).unwrap_err();
+    assert!(error.to_string().contains("`class1` has 1"), "{error}");
+}
+
+#[test]
+fn numbers_are_divided_over_their_whole_range() {
+    let folder = numbered((0..100).map(|number| f64::from(number * number)));
+    for seed in 0..10 {
+        let split = Split::of_folder(&folder, &all(&folder), 0.2, seed).unwrap();
+        assert_eq!(split.validation.len(), 20);
+        for tenth in 0..10 {
+            let inside = |index: &&usize| **index / 10 == tenth;
+            let held = split.validation.iter().filter(inside).count();
+            assert_eq!(held, 2, "tenth {tenth} with seed {seed}");
+        }
+        assert_eq!(
+            split,
+            Split::of_folder(&folder, &all(&folder), 0.2, seed).unwrap()
+        );
+    }
+    // Few distinct numbers are divided as classes are.
+    let folder = numbered((0..60).map(|number| f64::from(number % 3)));
+    let split = Split::of_folder(&folder, &all(&folder), 0.25, 0).unwrap();
+    for value in 0..3 {
+        let of_value = |index: &&usize| **index % 3 == value;
+        assert_eq!(split.validation.iter().filter(of_value).count(), 5);
+    }
+}
+
+#[test]
+fn groups_with_labels_and_numbers_stay_whole() {
+    let mut labels = mixed_labels();
+    let mut numbers = numbered((0..200).map(|number| f64::from(number / 4)));
+    for folder in [&mut labels, &mut numbers] {
+        for (index, sample) in folder.samples.iter_mut().enumerate() {
+            sample.group = Some(index as u32 / 4);
+        }
+        folder.groups = (0..50).map(|group| group.to_string().into()).collect();
+        let split = Split::of_folder(folder, &all(folder), 0.2, 1).unwrap();
+        let group = |index: &usize| index / 4;
+        let held: std::collections::HashSet<usize> = split.validation.iter().map(group).collect();
+        assert!(
+            split
+                .train
+                .iter()
+                .all(|index| !held.contains(&group(index)))
+        );
+        assert!(
+            (8..=12).contains(&held.len()),
+            "{} of 50 groups",
+            held.len()
+        );
+    }
 }

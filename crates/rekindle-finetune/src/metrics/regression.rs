@@ -1,0 +1,261 @@
+//! Figures of predicted numbers. Owns the formulas; laying them out as text is in `table.rs`.
+//!
+//! Definitions and values are scikit-learn's and SciPy's (`tests/data/metrics.py`). Errors are in the numbers' own units.
+
+use serde::{Deserialize, Serialize};
+
+use super::report::mean;
+use super::{MetricsError, check_finite, check_shape};
+use crate::outputs::NumberScale;
+
+/// Predictions and targets of all samples, from which [`RegressionReport`] is computed. Rank correlation needs all of them at once.
+#[derive(Debug, Clone)]
+pub struct RegressionMetrics {
+    scale: NumberScale,
+    /// Sum of squared errors of standardised numbers.
+    squares: f64,
+    /// Prediction and target of each sample, for each number.
+    pairs: Vec<Vec<(f64, f64)>>,
+}
+
+/// The figures of a set of samples with numbers. Where there are several numbers, the figures of all are the means of theirs; of errors
+/// in different units that mean says little.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RegressionReport {
+    /// Number of samples.
+    pub samples: u64,
+    /// Mean squared error of the standardised numbers.
+    pub loss: f64,
+    /// Mean absolute error.
+    pub mae: f64,
+    /// Root of the mean squared error.
+    pub rmse: f64,
+    /// Coefficient of determination, R²: 1 is perfect, 0 is no better than their mean, below 0 is worse.
+    pub r2: f64,
+    /// Figures of every number, in their order.
+    pub per_number: Vec<NumberMetrics>,
+}
+
+/// The figures of one number.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct NumberMetrics {
+    /// Mean absolute error.
+    pub mae: f64,
+    /// Root of the mean squared error.
+    pub rmse: f64,
+    /// Coefficient of determination. Of equal targets it is 1 where all predictions are right, and 0 otherwise.
+    pub r2: f64,
+    /// Pearson's correlation of predictions and targets, from -1 to 1; 0 where one of them never changes.
+    pub pearson: f64,
+    /// Spearman's rank correlation, likewise.
+    pub spearman: f64,
+}
+
+impl RegressionMetrics {
+    /// Nothing measured yet, for numbers of this scale.
+    pub fn new(scale: NumberScale) -> Self {
+        let pairs = vec![Vec::new(); scale.mean.len()];
+        Self {
+            scale,
+            squares: 0.0,
+            pairs,
+        }
+    }
+
+    /// Adds a batch: the head's outputs row by row, and each sample's numbers in their own units.
+    ///
+    /// # Errors
+    ///
+    /// [`MetricsError`] if the lengths do not fit, or an output is not finite; nothing of the batch is counted then.
+    pub fn add<'a>(
+        &mut self,
+        outputs: &[f32],
+        targets: impl Iterator<Item = &'a [f64]>,
+    ) -> Result<(), MetricsError> {
+        let numbers = self.pairs.len();
+        let targets: Vec<&[f64]> = targets.collect();
+        check_shape(outputs.len(), targets.len(), numbers)?;
+        if let Some(wrong) = targets.iter().find(|target| target.len() != numbers) {
+            return Err(MetricsError::Shape {
+                logits: outputs.len(),
+                targets: wrong.len(),
+                classes: numbers,
+            });
+        }
+        check_finite(outputs, numbers, self.pairs.first().map_or(0, Vec::len))?;
+        for (row, target) in outputs.chunks_exact(numbers.max(1)).zip(targets) {
+            for (place, (output, target)) in row.iter().zip(target).enumerate() {
+                let output = f64::from(*output);
+                let error = output - self.scale.standardise(place, *target);
+                self.squares += error * error;
+                self.pairs[place].push((self.scale.restore(place, output), *target));
+            }
+        }
+        Ok(())
+    }
+
+    /// The figures of all samples so far.
+    ///
+    /// # Errors
+    ///
+    /// [`MetricsError::Empty`] before the first sample.
+    pub fn report(&self) -> Result<RegressionReport, MetricsError> {
+        let samples = self.pairs.first().map_or(0, Vec::len);
+        if samples == 0 {
+            return Err(MetricsError::Empty);
+        }
+        let per_number: Vec<NumberMetrics> =
+            self.pairs.iter().map(|pairs| of_number(pairs)).collect();
+        let average = |of: fn(&NumberMetrics) -> f64| mean(per_number.iter().map(of));
+        Ok(RegressionReport {
+            samples: samples as u64,
+            loss: self.squares / (samples * self.pairs.len()) as f64,
+            mae: average(|number| number.mae),
+            rmse: average(|number| number.rmse),
+            r2: average(|number| number.r2),
+            per_number,
+        })
+    }
+}
+
+fn of_number(pairs: &[(f64, f64)]) -> NumberMetrics {
+    let average = |of: &dyn Fn(&(f64, f64)) -> f64| mean(pairs.iter().map(of));
+    let square_error = average(&|(found, target)| (found - target).powi(2));
+    let target_mean = average(&|(_, target)| *target);
+    let variance = average(&|(_, target)| (target - target_mean).powi(2));
+    let (found, targets): (Vec<f64>, Vec<f64>) = pairs.iter().copied().unzip();
+    NumberMetrics {
+        mae: average(&|(found, target)| (found - target).abs()),
+        rmse: square_error.sqrt(),
+        r2: match (variance > 0.0, square_error > 0.0) {
+            (true, _) => 1.0 - square_error / variance,
+            (false, true) => 0.0,
+            (false, false) => 1.0,
+        },
+        pearson: correlation(&found, &targets),
+        spearman: correlation(&ranks(&found), &ranks(&targets)),
+    }
+}
+
+fn correlation(a: &[f64], b: &[f64]) -> f64 {
+    let [mean_a, mean_b] = [a, b].map(|values| mean(values.iter().copied()));
+    let sum = |a: &[f64], mean_a: f64, b: &[f64], mean_b: f64| -> f64 {
+        let pairs = a.iter().zip(b);
+        pairs.map(|(a, b)| (a - mean_a) * (b - mean_b)).sum()
+    };
+    let squares = sum(a, mean_a, a, mean_a) * sum(b, mean_b, b, mean_b);
+    match squares > 0.0 {
+        true => (sum(a, mean_a, b, mean_b) / squares.sqrt()).clamp(-1.0, 1.0),
+        false => 0.0,
+    }
+}
+
+/// Ranks from 1; equal values have the mean of theirs.
+fn ranks(values: &[f64]) -> Vec<f64> {
+    let mut order: Vec<usize> = (0..values.len()).collect();
+    order.sort_by(|a, b| values[*a].total_cmp(&values[*b]));
+    let mut ranks = vec![0.0; values.len()];
+    let mut before = 0;
+    for equal in order.chunk_by(|a, b| values[*a] == values[*b]) {
+        let rank = before as f64 + (equal.len() + 1) as f64 / 2.0;
+        equal.iter().for_each(|place| ranks[*place] = rank);
+        before += equal.len();
+    }
+    ranks
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::Value;
+
+    fn fixture() -> Value {
+        let text = include_str!("../../tests/data/metrics.json");
+        let fixture: Value = serde_json::from_str(text).unwrap();
+        fixture["regression"].clone()
+    }
+
+    fn rows(value: &Value) -> Vec<Vec<f64>> {
+        serde_json::from_value(value.clone()).unwrap()
+    }
+
+    #[track_caller]
+    fn close(found: f64, expected: &Value) {
+        let expected = expected.as_f64().unwrap();
+        let apart = (found - expected).abs();
+        assert!(
+            apart < 1e-6 * expected.abs().max(1.0),
+            "{found} against {expected}"
+        );
+    }
+
+    fn measured(batch: usize) -> RegressionReport {
+        let fixture = fixture();
+        let scale: NumberScale = serde_json::from_value(fixture.clone()).unwrap();
+        let mut metrics = RegressionMetrics::new(scale);
+        let (outputs, numbers) = (rows(&fixture["outputs"]), rows(&fixture["numbers"]));
+        for (outputs, numbers) in outputs.chunks(batch).zip(numbers.chunks(batch)) {
+            let outputs: Vec<f32> = outputs
+                .iter()
+                .flatten()
+                .map(|value| *value as f32)
+                .collect();
+            metrics
+                .add(&outputs, numbers.iter().map(Vec::as_slice))
+                .unwrap();
+        }
+        metrics.report().unwrap()
+    }
+
+    #[test]
+    fn every_figure_of_numbers_is_that_of_scikit_learn_and_scipy() {
+        let (fixture, report) = (fixture(), measured(30));
+        assert_eq!(report.samples, 30);
+        close(report.loss, &fixture["loss"]);
+        close(report.mae, &fixture["mae"]);
+        close(report.rmse, &fixture["rmse"]);
+        close(report.r2, &fixture["r2"]);
+        for (place, figures) in report.per_number.iter().enumerate() {
+            close(figures.mae, &fixture["mae_each"][place]);
+            close(figures.rmse, &fixture["rmse_each"][place]);
+            close(figures.r2, &fixture["r2_each"][place]);
+            close(figures.pearson, &fixture["pearson"][place]);
+            close(figures.spearman, &fixture["spearman"][place]);
+        }
+        let parts = measured(7);
+        assert!((parts.loss - report.loss).abs() < 1e-12);
+        assert_eq!(parts.per_number, report.per_number);
+    }
+
+    #[test]
+    fn numbers_that_never_change_have_figures_too() {
+        let right = of_number(&[(2.0, 2.0), (2.0, 2.0)]);
+        assert_eq!((right.r2, right.rmse, right.pearson), (1.0, 0.0, 0.0));
+        let wrong = of_number(&[(3.0, 2.0), (2.0, 2.0)]);
+        assert_eq!((wrong.r2, wrong.mae, wrong.spearman), (0.0, 0.5, 0.0));
+    }
+
+    #[test]
+    fn bad_batches_are_errors_and_count_nothing() {
+        let scale = NumberScale {
+            mean: vec![0.0],
+            std: vec![1.0],
+        };
+        let mut metrics = RegressionMetrics::new(scale);
+        let mut add =
+            |outputs: &[f32], numbers: &[&[f64]]| metrics.add(outputs, numbers.iter().copied());
+        assert!(matches!(
+            add(&[0.0; 2], &[&[1.0]]),
+            Err(MetricsError::Shape { .. })
+        ));
+        assert!(matches!(
+            add(&[0.0], &[&[]]),
+            Err(MetricsError::Shape { .. })
+        ));
+        assert!(matches!(
+            add(&[f32::INFINITY], &[&[1.0]]),
+            Err(MetricsError::NonFiniteLogit { sample: 0, .. })
+        ));
+        assert_eq!(metrics.report().unwrap_err(), MetricsError::Empty);
+    }
+}
