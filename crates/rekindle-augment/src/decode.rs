@@ -9,6 +9,7 @@ mod jpeg;
 mod pixels;
 mod raster;
 mod region;
+mod tiff;
 
 use image::metadata::Orientation;
 use image::{DynamicImage, RgbImage};
@@ -16,7 +17,10 @@ use image::{DynamicImage, RgbImage};
 use self::container::Container;
 pub use self::format::Format;
 use self::jpeg::JpegFile;
-pub use self::region::{DecodedRegion, JpegScaling, RegionRequest, decode_region};
+pub use self::region::{
+    DecodedRegion, JpegScaling, ReducedPicture, RegionRequest, UprightSize, decode_region,
+    reducible_size,
+};
 use crate::error::AugmentError;
 
 /// A decoded picture and what its file was like.
