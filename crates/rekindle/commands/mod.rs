@@ -2,6 +2,7 @@
 
 pub mod backbones;
 pub mod bench;
+pub mod cache;
 pub mod check;
 pub mod evaluate;
 mod images;

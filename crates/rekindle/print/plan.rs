@@ -50,6 +50,14 @@ fn summary(plan: &Plan, directory: &Path) -> Result<String> {
         "# Classes   {}",
         words::list(facts.classes.iter().map(|class| words::clean(class)))
     )?;
+    if let Some(disk) = plan.dataset.disk_cache() {
+        writeln!(
+            text,
+            "# Cache     {}, at most {} MB",
+            disk.directory().display(),
+            disk.budget_bytes() >> 20
+        )?;
+    }
     let [height, width] = plan.preprocessing.input_size;
     writeln!(
         text,

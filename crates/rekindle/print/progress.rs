@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
-use rekindle_finetune::{EpochRecord, Observer, Plan, StepProgress};
+use rekindle_finetune::{EpochRecord, EpochTiming, Observer, Plan, StepProgress};
 
 use super::closing::phase_words;
 use super::plan::mixing;
@@ -175,7 +175,7 @@ impl Observer for Progress {
             phase_words(phase),
             words::count(most, "epoch", "epochs")
         ));
-        self.line("epoch  train loss  val loss  accuracy  balanced        lr");
+        self.line("epoch  train loss  val loss  accuracy  balanced        lr  waited");
     }
 
     fn features(&mut self, done: usize, of: usize) {
@@ -202,8 +202,8 @@ impl Observer for Progress {
         });
     }
 
-    fn epoch(&mut self, record: &EpochRecord) {
-        self.line(&epoch_line(record));
+    fn epoch(&mut self, record: &EpochRecord, timing: &EpochTiming) {
+        self.line(&epoch_line(record, timing));
     }
 
     fn note(&mut self, text: &str) {
@@ -211,15 +211,17 @@ impl Observer for Progress {
     }
 }
 
-fn epoch_line(record: &EpochRecord) -> String {
+/// The figures of an epoch, and the share of its time in which it waited for images.
+fn epoch_line(record: &EpochRecord, timing: &EpochTiming) -> String {
     let line = format!(
-        "{:>5}  {:>10.4}  {:>8.4}  {:>8}  {:>8}  {:>8.1e}  {}",
+        "{:>5}  {:>10.4}  {:>8.4}  {:>8}  {:>8}  {:>8.1e}  {:>4.0} %  {}",
         record.epoch,
         record.train_loss,
         record.validation_loss,
         words::percent(record.validation_accuracy),
         words::percent(record.validation_balanced_accuracy),
         record.lr,
+        100.0 * timing.waited_share(),
         if record.best { "best" } else { "" }
     );
     line.trim_end().to_owned()
@@ -248,10 +250,16 @@ mod tests {
             validation_macro_f1: 1.0,
             best: true,
         };
-        let line = epoch_line(&record);
+        let timing = EpochTiming {
+            phase: "phase1".into(),
+            epoch: 1000,
+            seconds: 2.0,
+            waited_seconds: 2.0,
+        };
+        let line = epoch_line(&record, &timing);
         assert_eq!(
             line,
-            " 1000    123.4560  123.4560   100.0 %   100.0 %    1.0e-3  best"
+            " 1000    123.4560  123.4560   100.0 %   100.0 %    1.0e-3   100 %  best"
         );
     }
 }
