@@ -44,6 +44,8 @@ pub enum Command {
     Inspect(InspectArgs),
     /// Measure how fast backbones are on this machine
     Bench(BenchArgs),
+    /// Show or clear the cache of decoded images
+    Cache(CacheArgs),
 }
 
 const CHECK_NOTES: &str = "\
@@ -115,7 +117,8 @@ Every setting of a recipe can be given with --set; `rekindle train DATA --dry-ru
   --set data.group_by=prefix                       a_1.jpg and a_2.jpg never divided
   --set data.folds=5 --set data.fold=2             second fold of five for validation
   --set data.label_column=breed                    that column of a manifest
-  --set data.number_columns=age                    that column's numbers";
+  --set data.number_columns=age                    that column's numbers
+  --set data.disk_cache_mb=0                       no decoded images kept on disk";
 
 /// Arguments of `train`.
 #[derive(Debug, clap::Args)]
@@ -293,6 +296,25 @@ pub struct BenchArgs {
     /// Measure the one backbone in this process: how the command calls itself
     #[arg(long, hide = true)]
     pub measure_here: bool,
+}
+
+const CACHE_NOTES: &str = "\
+Training keeps decoded images there, at most data.disk_cache_mb of them, so that later epochs and runs need not decode them again. \
+What it holds can be removed at any time: a run decodes anew what it misses, and its results are the same.";
+
+/// Arguments of `cache`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = CACHE_NOTES)]
+pub struct CacheArgs {
+    /// The directory, where it is not the system's (data.cache_directory of a recipe)
+    #[arg(long, value_name = "DIR")]
+    pub directory: Option<PathBuf>,
+    /// Remove everything in it
+    #[arg(long)]
+    pub clear: bool,
+    /// Print the figures as JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// In which number format convolutions multiply.

@@ -14,7 +14,7 @@ use std::time::Instant;
 use clap::Parser;
 
 use args::{Args, Command};
-use commands::{backbones, bench, check, evaluate, inspect, predict, preview, train};
+use commands::{backbones, bench, cache, check, evaluate, inspect, predict, preview, train};
 
 /// How a command that did not fail ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +40,7 @@ fn main() -> ExitCode {
         Command::Backbones(args) => backbones::run(&args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Bench(args) => bench::run(&args),
+        Command::Cache(args) => cache::run(&args),
     });
     match ending {
         Ok(Ok(Ending::Done)) => ExitCode::SUCCESS,

@@ -6,6 +6,7 @@ mod bad_images;
 mod bad_models;
 mod bad_settings;
 mod bench;
+mod cache;
 mod check;
 mod determinism;
 mod figures;

@@ -43,6 +43,7 @@ fn help_is_short_and_has_examples() {
         "backbones",
         "inspect",
         "bench",
+        "cache",
     ] {
         let text = Place::new().rekindle(&[command, "--help"]).success().stdout;
         assert!(text.contains("Usage: rekindle"), "{text}");

@@ -173,13 +173,16 @@ fn columns(csv: &str, phase: &str) -> Vec<(String, Vec<f64>)> {
 #[derive(Debug)]
 pub struct Place {
     folder: TempDir,
+    /// Beside it: nothing of the user's own cache is read or written.
+    caches: TempDir,
 }
 
 impl Place {
     /// An empty one.
     pub fn new() -> Self {
         let folder = tempfile::tempdir().expect("a directory for the test");
-        Self { folder }
+        let caches = tempfile::tempdir().expect("a directory for caches");
+        Self { folder, caches }
     }
 
     /// One with `photos`, three classes of eight images.
@@ -194,6 +197,11 @@ impl Place {
     /// A path in it.
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
+    }
+
+    /// A path in the directory where the binary keeps its cache.
+    pub fn cache_path(&self, name: &str) -> PathBuf {
+        self.caches.path().join("rekindle").join(name)
     }
 
     /// Adds images of a class to a folder.
@@ -253,6 +261,7 @@ impl Place {
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
+            .env("XDG_CACHE_HOME", self.caches.path())
             .env_remove("RUST_BACKTRACE")
             .env_remove("COLUMNS");
         command

@@ -10,6 +10,7 @@ mod pixels;
 mod planes;
 mod raster;
 mod region;
+mod tiff;
 mod webp;
 
 use image::metadata::Orientation;
@@ -19,7 +20,10 @@ use self::container::Container;
 pub use self::format::Format;
 use self::jpeg::JpegFile;
 pub(crate) use self::jpeg::round_trip;
-pub use self::region::{DecodedRegion, JpegScaling, RegionRequest, decode_region};
+pub use self::region::{
+    DecodedRegion, JpegScaling, ReducedPicture, RegionRequest, UprightSize, decode_region,
+    reducible_size,
+};
 use self::webp::WebPFile;
 use crate::error::AugmentError;
 

@@ -9,7 +9,7 @@
 //!   transforms of a recipe. Any type that implements [`Transform`] can be pushed, or registered in a [`TransformRegistry`] for
 //!   recipes to name.
 //! - [`Pipeline::apply_bytes`] does both and decodes of a large JPEG no more than a random crop needs, at a reduced size
-//!   where that is enough; [`decode_region`] is its first half.
+//!   where that is enough; [`decode_region`] is its first half. [`ReducedPicture`] is what a cache keeps of such a file.
 //! - [`rescale`] is the only normalisation in rekindle; [`RescaleSpec`] fits it on training images where that is asked for.
 //! - [`MixSpec`] draws a [`Mix`] for a batch: mixup or CutMix of its images and targets.
 //!
@@ -43,8 +43,8 @@ mod transform;
 mod vectorised;
 
 pub use decode::{
-    DecodeLimits, Decoded, DecodedRegion, Format, ImageHeader, JpegScaling, RegionRequest,
-    SourceMode, decode, decode_region, read_header,
+    DecodeLimits, Decoded, DecodedRegion, Format, ImageHeader, JpegScaling, ReducedPicture,
+    RegionRequest, SourceMode, UprightSize, decode, decode_region, read_header, reducible_size,
 };
 pub use error::AugmentError;
 pub use image::RgbImage;

@@ -7,14 +7,14 @@ use std::borrow::Cow;
 
 use image::RgbImage;
 
-use crate::decode::{DecodeLimits, JpegScaling, RegionRequest, decode, decode_region};
+use crate::decode::{DecodeLimits, DecodedRegion, JpegScaling, decode, decode_region};
 use crate::error::AugmentError;
 use crate::ops::TransformSpec;
 use crate::preprocessing::Preprocessing;
 use crate::registry::TransformRegistry;
-use crate::resize::resize;
+use crate::resize::{Interpolation, resize};
 use crate::rng::SampleRng;
-use crate::transform::{Transform, apply_in_order};
+use crate::transform::{CropResize, Transform, apply_in_order};
 
 /// Steps from a decoded image to the pixels of a batch.
 ///
@@ -34,6 +34,8 @@ use crate::transform::{Transform, apply_in_order};
 pub struct Pipeline {
     steps: Vec<Box<dyn Transform>>,
     preprocessing: Preprocessing,
+    /// The name of the first step's view, where that step is the evaluation resize and crop.
+    fixed_view: Option<String>,
 }
 
 /// What a pipeline makes of the bytes of an image.
@@ -72,6 +74,7 @@ impl Pipeline {
         Self {
             steps: vec![Box::new(step)],
             preprocessing: preprocessing.clone(),
+            fixed_view: Some(preprocessing.geometry()),
         }
     }
 
@@ -102,7 +105,8 @@ impl Pipeline {
     ) -> Result<Self, AugmentError> {
         preprocessing.check()?;
         let mut steps: Vec<Box<dyn Transform>> = Vec::with_capacity(transforms.len() + 1);
-        if !transforms.iter().any(TransformSpec::yields_final_size) {
+        let starts_fixed = !transforms.iter().any(TransformSpec::yields_final_size);
+        if starts_fixed {
             steps.push(Box::new(Evaluation {
                 preprocessing: preprocessing.clone(),
             }));
@@ -113,6 +117,7 @@ impl Pipeline {
         Ok(Self {
             steps,
             preprocessing: preprocessing.clone(),
+            fixed_view: starts_fixed.then(|| preprocessing.geometry()),
         })
     }
 
@@ -132,6 +137,42 @@ impl Pipeline {
     /// The image itself is not copied where the first step is a crop or a resize.
     pub fn apply(&self, image: &RgbImage, rng: &mut SampleRng) -> RgbImage {
         self.apply_steps(&self.steps, Cow::Borrowed(image), rng)
+    }
+
+    /// A name for what the first step makes of a picture, where that is the evaluation resize and crop, which nothing random decides: of
+    /// pipelines with equal names it is equal. So it can be kept, and [`Self::apply_to_fixed_view`] goes on from it.
+    pub fn fixed_view_name(&self) -> Option<&str> {
+        self.fixed_view.as_deref()
+    }
+
+    /// What [`Self::fixed_view_name`] names: the evaluation view of a picture.
+    pub fn fixed_view(&self, image: &RgbImage) -> RgbImage {
+        self.preprocessing.evaluate(image)
+    }
+
+    /// Runs the steps behind the first one on what [`Self::fixed_view`] gives.
+    pub fn apply_to_fixed_view(&self, view: &RgbImage, rng: &mut SampleRng) -> RgbImage {
+        let rest = self.steps.get(1..).unwrap_or_default();
+        self.apply_steps(rest, Cow::Borrowed(view), rng)
+    }
+
+    /// The crop that the first step draws for a picture of this size; none where it is no crop.
+    ///
+    /// [`Self::apply_to_region`] with that part of the picture and the same `rng` goes on.
+    pub fn draw_crop(&self, width: u32, height: u32, rng: &mut SampleRng) -> Option<CropResize> {
+        let first = self.steps.first()?.as_crop()?;
+        Some(first.draw_crop(width, height, rng))
+    }
+
+    /// Resizes the part of a picture that [`Self::draw_crop`] drew, and runs the steps behind the crop.
+    pub fn apply_to_region(
+        &self,
+        region: &DecodedRegion,
+        interpolation: Interpolation,
+        rng: &mut SampleRng,
+    ) -> RgbImage {
+        let image = Cow::Owned(region.resize(interpolation));
+        self.apply_steps(self.steps.get(1..).unwrap_or_default(), image, rng)
     }
 
     /// Whether [`Self::apply_bytes`] decodes no more of an image than the first step needs.
@@ -168,28 +209,23 @@ impl Pipeline {
         scaling: JpegScaling,
         rng: &mut SampleRng,
     ) -> Result<View, AugmentError> {
-        let crop = self.steps.split_first();
-        let Some((first, rest)) = crop.and_then(|(step, rest)| Some((step.as_crop()?, rest)))
-        else {
+        if !self.starts_with_crop() {
             let decoded = decode(bytes, limits)?;
             return Ok(View {
                 image: self.apply(&decoded.image, rng),
                 orientation: decoded.orientation,
             });
-        };
+        }
         let mut interpolation = self.preprocessing.interpolation;
         let region = decode_region(bytes, limits, scaling, |width, height| {
-            let drawn = first.draw_crop(width, height, rng);
+            let Some(drawn) = self.draw_crop(width, height, rng) else {
+                unreachable!("the first step is a crop");
+            };
             interpolation = drawn.interpolation;
-            RegionRequest {
-                crop: drawn.crop,
-                width: drawn.width,
-                height: drawn.height,
-            }
+            drawn.into()
         })?;
-        let image = Cow::Owned(region.resize(interpolation));
         Ok(View {
-            image: self.apply_steps(rest, image, rng),
+            image: self.apply_to_region(&region, interpolation, rng),
             orientation: region.orientation,
         })
     }
@@ -284,6 +320,71 @@ mod tests {
                 .contains("`horizontal_flip.probability` is 1.5"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn the_name_of_a_fixed_view_has_all_that_decides_it_and_no_more() {
+        let name = |preprocessing: &Preprocessing| {
+            let pipeline = Pipeline::evaluation(preprocessing);
+            pipeline.fixed_view_name().map(str::to_owned)
+        };
+        let first = name(&preprocessing());
+        assert!(first.is_some());
+        let rescaled = Preprocessing {
+            rescale: crate::Rescale::Unit,
+            ..preprocessing()
+        };
+        assert_eq!(name(&rescaled), first);
+        let changes: [fn(&mut Preprocessing); 4] = [
+            |changed| changed.input_size = [32, 24],
+            |changed| changed.crop_ratio = 1.0,
+            |changed| changed.interpolation = Interpolation::Bilinear,
+            |changed| changed.policy = crate::ResizePolicy::Squash,
+        ];
+        for change in changes {
+            let mut changed = preprocessing();
+            change(&mut changed);
+            assert_ne!(name(&changed), first, "{changed:?}");
+        }
+        // A border has the colour of the mean.
+        let padded = |rescale| {
+            name(&Preprocessing {
+                policy: crate::ResizePolicy::Pad,
+                rescale,
+                ..preprocessing()
+            })
+        };
+        assert_ne!(
+            padded(crate::Rescale::Unit),
+            padded(crate::Rescale::Symmetric)
+        );
+    }
+
+    #[test]
+    fn steps_go_on_from_a_fixed_view_as_from_the_picture() {
+        let image = gradient(61, 47);
+        let flip = TransformSpec::HorizontalFlip(HorizontalFlip { probability: 0.5 });
+        let training = Pipeline::training(&preprocessing(), &[flip]).unwrap();
+        let mut pushed = Pipeline::evaluation(&preprocessing());
+        pushed.push(Box::new(HalfSize));
+        let evaluation = Pipeline::evaluation(&preprocessing());
+        for pipeline in [training, pushed, evaluation] {
+            assert_eq!(
+                pipeline.fixed_view_name(),
+                Some(preprocessing().geometry().as_str())
+            );
+            let view = pipeline.fixed_view(&image);
+            for sample in 0..4 {
+                let rng = || SampleRng::new(0, 0, sample);
+                assert_eq!(
+                    pipeline.apply_to_fixed_view(&view, &mut rng()),
+                    pipeline.apply(&image, &mut rng())
+                );
+            }
+        }
+        let crop = TransformSpec::RandomResizedCrop(RandomResizedCrop::default());
+        let cropping = Pipeline::training(&preprocessing(), &[crop]).unwrap();
+        assert_eq!(cropping.fixed_view_name(), None);
     }
 
     #[test]

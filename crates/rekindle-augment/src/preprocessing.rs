@@ -172,6 +172,19 @@ impl Preprocessing {
         output
     }
 
+    /// All that [`Self::evaluate`] depends on, in words: equal for settings that give equal views.
+    pub(crate) fn geometry(&self) -> String {
+        let [height, width] = self.input_size;
+        let fill = match self.policy {
+            ResizePolicy::Pad => self.fill(),
+            _ => [0; 3],
+        };
+        format!(
+            "evaluation {width}x{height} {} {:?} {:?} {fill:?}",
+            self.crop_ratio, self.interpolation, self.policy
+        )
+    }
+
     /// Width and height after the resize and before the centre crop.
     pub(crate) fn resized_size(&self, width: u32, height: u32) -> (u32, u32) {
         let (input_width, input_height) = self.size();

@@ -180,14 +180,14 @@ fn limits_are_checked_before_decoding() {
 
 #[test]
 fn a_kind_of_tiff_that_is_not_read_says_so() {
-    // A palette TIFF of one white pixel.
+    // A CIE L*a*b* TIFF of one pixel.
     let mut tiff = b"II*\0\x08\0\0\0\x09\0".to_vec();
     let entries: [(u16, u16, u32, u32); 9] = [
         (256, 3, 1, 1),
         (257, 3, 1, 1),
         (258, 3, 1, 8),
         (259, 3, 1, 1),
-        (262, 3, 1, 3),
+        (262, 3, 1, 8),
         (273, 4, 1, 0),
         (277, 3, 1, 1),
         (278, 3, 1, 1),

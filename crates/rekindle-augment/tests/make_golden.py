@@ -217,6 +217,9 @@ def decode_cases():
     case("grey16.tif", encoded(sixteen, "TIFF"), "SixteenBit", rounded(np.repeat(wide[..., :1], 3, 2)))
     case("grey_float.tif", encoded(Image.fromarray(unit, "F"), "TIFF"), "Float", grey.convert("RGB"))
 
+    for case_of in unusual_tiffs(base, cmyk, grey, alpha):
+        case(*case_of[:3], **case_of[3])
+
     animation = encoded(base, "PNG", save_all=True, append_images=[ImageOps.invert(base)])
     case("animated.png", animation, "Rgb", has_more_frames=True)
     pages = encoded(base, "TIFF", save_all=True, append_images=[ImageOps.invert(base)])
@@ -227,6 +230,78 @@ def decode_cases():
     case("icc.webp", encoded(base, "WEBP", **lossless, **profile), "Rgb", has_icc_profile=True)
     case("icc.tif", encoded(base, "TIFF", **profile), "Rgb", has_icc_profile=True)
     return cases
+
+
+def tiff(width, height, photometric, bits, strips, order="<", more=()):
+    """An uncompressed TIFF; `bits` has a number for each sample, `strips` the bytes of each plane."""
+    short, long = 3, 4
+    data = b"".join(strips)
+    starts = [8 + sum(map(len, strips[:number])) for number in range(len(strips))]
+    lists = {
+        256: (long, [width]),
+        257: (long, [height]),
+        258: (short, bits),
+        259: (short, [1]),
+        262: (short, [photometric]),
+        273: (long, starts),
+        277: (short, [len(bits)]),
+        278: (long, [height]),
+        279: (long, [len(strip) for strip in strips]),
+        284: (short, [2 if len(strips) > 1 else 1]),
+        **{tag: (short, values) for tag, values in more},
+    }
+    directory = 8 + len(data) + len(data) % 2
+    behind = directory + 2 + 12 * len(lists) + 4
+    entries, rest = b"", b""
+    for tag, (kind, values) in sorted(lists.items()):
+        packed = struct.pack(f"{order}{len(values)}{'H' if kind == short else 'I'}", *values)
+        entries += struct.pack(f"{order}HHI", tag, kind, len(values))
+        if len(packed) <= 4:
+            entries += packed.ljust(4, b"\0")
+        else:
+            entries += struct.pack(f"{order}I", behind + len(rest))
+            rest += packed + b"\0" * (len(packed) % 2)
+    head = {"<": b"II", ">": b"MM"}[order] + struct.pack(f"{order}HI", 42, directory)
+    body = head + data + b"\0" * (len(data) % 2)
+    return body + struct.pack(f"{order}H", len(lists)) + entries + bytes(4) + rest
+
+
+def packed(values, bits):
+    """Rows of values of so many bits, each row from a byte of its own."""
+    expanded = (values[..., None] >> np.arange(bits - 1, -1, -1)) & 1
+    return np.packbits(expanded.reshape(len(values), -1).astype(np.uint8), axis=1).tobytes()
+
+
+def unusual_tiffs(base, cmyk, grey, alpha):
+    """Name, bytes, mode and what else `case` takes, of the kinds that few programs write."""
+    width, height = base.size
+    for bits, order in [(8, "<"), (4, ">"), (2, "<"), (1, ">")]:
+        image = base.quantize(1 << bits, dither=Image.Dither.NONE)
+        table = np.zeros((1 << bits, 3), np.uint16)
+        found = np.array(image.getpalette(), np.uint16).reshape(-1, 3)[: 1 << bits]
+        table[: len(found)] = found * 257
+        strip = packed(np.asarray(image), bits)
+        colours = [(320, table.T.flatten().tolist())]
+        data = tiff(width, height, 3, [bits], [strip], order, colours)
+        yield f"palette{bits}.tif", data, "Palette", dict(expected=image.convert("RGB"))
+    yield "palette_lzw.tif", encoded(base.quantize(64), "TIFF", compression="tiff_lzw"), "Palette", {}
+    for bits in (2, 4):
+        values = np.asarray(grey) >> (8 - bits)
+        data = tiff(width, height, 1, [bits], [packed(values, bits)])
+        yield f"grey{bits}.tif", data, "Grey", {}
+    inks = np.moveaxis(np.asarray(cmyk), -1, 0)
+    data = tiff(width, height, 5, [8] * 4, [plane.tobytes() for plane in inks])
+    yield "cmyk_planar.tif", data, "Cmyk", dict(most=1, mean=0.6)
+    luma = np.asarray(base.convert("YCbCr"))
+    data = tiff(width, height, 6, [8] * 3, [luma.tobytes()], more=[(530, [1, 1])])
+    yield "ycbcr.tif", data, "Rgb", dict(expected=base.convert("YCbCr").convert("RGB"), most=1, mean=0.6)
+    # Subsampled, in the JPEG compression that scanners and maps use.
+    strip = encoded(base, "JPEG", quality=90, subsampling="4:2:0")
+    data = tiff(width, height, 6, [8] * 3, [strip], more=[(259, [7]), (530, [2, 2])])
+    yield "ycbcr_jpeg.tif", data, "Rgb", dict(most=8, mean=1.0)
+    pair = np.dstack([np.asarray(grey), np.asarray(alpha)])
+    data = tiff(width, height, 1, [8] * 2, [pair.tobytes()], more=[(338, [2])])
+    yield "grey_alpha.tif", data, "GreyAlpha", {}
 
 
 def padded(image, border, mode):

@@ -6,13 +6,13 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use rekindle_finetune::{
-    EpochRecord, FinetuneError, Observer, Plan, Recipe, RunOptions, RunOutcome, run,
+    EpochRecord, EpochTiming, FinetuneError, Observer, Plan, Recipe, RunOptions, RunOutcome, run,
 };
 
 struct Print;
 
 impl Observer for Print {
-    fn epoch(&mut self, record: &EpochRecord) {
+    fn epoch(&mut self, record: &EpochRecord, _: &EpochTiming) {
         let EpochRecord {
             phase,
             epoch,

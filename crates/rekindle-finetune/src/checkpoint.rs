@@ -15,7 +15,7 @@ use crate::FinetuneError;
 use crate::classifier::TailState;
 use crate::files::{create_directory, read, to_safetensors, write_whole};
 use crate::metrics::TaskReport;
-use crate::observer::EpochRecord;
+use crate::observer::{EpochRecord, EpochTiming};
 use crate::stopping::EarlyStopping;
 
 /// Where a run stands.
@@ -33,6 +33,8 @@ pub struct Progress {
     pub stopping: EarlyStopping,
     /// Every epoch so far.
     pub history: Vec<EpochRecord>,
+    /// How long each of them took.
+    pub timings: Vec<EpochTiming>,
     /// Phase and epoch of the best state.
     pub best: Option<(String, usize)>,
     /// The plan this belongs to; it must not have changed.

@@ -250,14 +250,15 @@ impl FeatureCache {
                 options,
             )?;
             for block in blocks {
+                let before = loader.waited();
                 let Some(batch) = loader.next() else { break };
+                self.waited += loader.waited() - before;
                 let batch = batch?;
                 self.compute(network, (view, block), &batch.images);
                 if !progress(batch.indices.len()) {
                     return Ok(false);
                 }
             }
-            self.waited += loader.waited();
         }
         Ok(true)
     }
@@ -313,7 +314,7 @@ impl FeatureCache {
         self.head.clear();
     }
 
-    /// Time spent waiting for images.
+    /// Time spent waiting for images so far.
     pub fn waited(&self) -> Duration {
         self.waited
     }

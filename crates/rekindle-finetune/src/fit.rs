@@ -3,7 +3,9 @@
 //! Owns: which pixels are looked at. What is made of them is `rekindle-augment`'s.
 
 use rayon::prelude::*;
-use rekindle_augment::{ChannelMoments, Preprocessing, Rescale, RescaleSpec, ResizePolicy};
+use rekindle_augment::{
+    ChannelMoments, Pipeline, Preprocessing, Rescale, RescaleSpec, ResizePolicy, SampleRng,
+};
 
 use crate::FinetuneError;
 use crate::data::{DataError, Dataset};
@@ -14,7 +16,7 @@ use crate::data::{DataError, Dataset};
 /// of the validation or test split. Under the policy `pad` the view is taken without its border, as `squash` does, since the
 /// border has the colour of the mean that is looked for.
 ///
-/// Every training image is decoded, in parallel; those that fit stay in the data set's cache for the epochs. Sums are exact,
+/// Every training image is decoded, in parallel; what fits stays in the data set's caches for the epochs. Sums are exact,
 /// so neither threads nor order change a digit.
 ///
 /// # Errors
@@ -36,9 +38,9 @@ pub fn fit_rescale(
         },
         ..preprocessing.clone()
     };
+    let view = Pipeline::evaluation(&view);
     let of_image = |sample: &usize| -> Result<ChannelMoments<3>, DataError> {
-        let image = dataset.image(*sample)?;
-        let image = view.evaluate(&image);
+        let image = dataset.view(*sample, &view, &mut SampleRng::new(0, 0, 0))?;
         let mut moments = ChannelMoments::new();
         moments.add(image.as_raw().as_chunks().0);
         Ok(moments)

@@ -63,7 +63,7 @@ pub use device::{available_devices, device_from_name};
 pub use error::FinetuneError;
 pub use machine::Machine;
 pub use model_file::{ModelFile, ModelInfo, load_info};
-pub use observer::{EpochRecord, Observer, Silent, StepProgress};
+pub use observer::{EpochRecord, EpochTiming, Observer, Silent, StepProgress};
 pub use plan::{Facts, Plan};
 pub use precision::Precision;
 pub use predict::Predictor;
@@ -73,5 +73,5 @@ pub use recipe::{
     PhaseRecipe, Recipe, UnfreezeFrom, UnfreezeRecipe,
 };
 pub use rekindle_head::TaskKind;
-pub use run::{RunOptions, RunOutcome, RunReport, run};
+pub use run::{DiskCacheUse, RunOptions, RunOutcome, RunReport, run};
 pub use weights::{architecture_from_name, card_from_name, cards, download_url, load_backbone};

@@ -35,6 +35,30 @@ impl EpochRecord {
     }
 }
 
+/// How long an epoch took; apart from [`EpochRecord`], since it differs from run to run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EpochTiming {
+    /// `phase1` or `phase2`.
+    pub phase: String,
+    /// Epoch in the phase, from 1.
+    pub epoch: usize,
+    /// Seconds of training and validation; of an epoch that was interrupted, those after it went on.
+    pub seconds: f64,
+    /// Seconds of these in which nothing was computed, since images had not been read, decoded and augmented yet.
+    pub waited_seconds: f64,
+}
+
+impl EpochTiming {
+    /// The share of the time that was waited, from 0 to 1. Where it is large, a larger cache or more processors help, and a faster
+    /// device does not.
+    pub fn waited_share(&self) -> f64 {
+        match self.seconds > 0.0 {
+            true => (self.waited_seconds / self.seconds).min(1.0),
+            false => 0.0,
+        }
+    }
+}
+
 /// Where a step stands, for a progress bar.
 #[derive(Debug, Clone, Copy)]
 pub struct StepProgress {
@@ -63,7 +87,7 @@ pub trait Observer {
     /// A training step is done.
     fn step(&mut self, _progress: StepProgress) {}
     /// An epoch is done.
-    fn epoch(&mut self, _record: &EpochRecord) {}
+    fn epoch(&mut self, _record: &EpochRecord, _timing: &EpochTiming) {}
     /// Something that the user should know.
     fn note(&mut self, _text: &str) {}
 }

@@ -1,24 +1,26 @@
-//! One phase of training: epochs of steps over cached or streamed features, validation, early stopping, checkpoints.
+//! One phase of training: epochs of steps, validation, early stopping, checkpoints. What a step's features come from is `phase/feed.rs`'s.
+
+mod feed;
 
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use self::feed::Feed;
+pub use self::feed::Inputs;
 use burn::module::{Module, ParamGroup};
 use burn::optim::ModuleOptimizer;
 use burn::tensor::{Bytes, Tensor, TensorData};
-use rekindle_augment::{Mix, MixAt, Pipeline, SampleRng};
+use rekindle_augment::{Mix, MixAt, SampleRng};
 
 use crate::checkpoint::{Checkpoint, Progress, restore_optimizer};
 use crate::classifier::{Features, Tail, TailState};
 use crate::data::{
-    Dataset, Draw, LastBatch, Loader, LoaderOptions, Sampling, Target, balanced_epoch, batches,
-    epoch_order,
+    Draw, LastBatch, Loader, LoaderOptions, Sampling, Target, balanced_epoch, batches, epoch_order,
 };
-use crate::features::{FeatureCache, FrozenNetwork, Tap};
+use crate::features::{FrozenNetwork, Tap};
 use crate::metrics::{Meter, TaskReport};
-use crate::observer::{EpochRecord, Observer, StepProgress};
+use crate::observer::{EpochRecord, EpochTiming, Observer, StepProgress};
 use crate::outputs::Outputs;
 use crate::recipe::PhaseRecipe;
 use crate::stopping::{Decision, Monitor};
@@ -41,15 +43,6 @@ pub(crate) fn epoch_id(phase: u64, epoch: usize) -> u64 {
 const VIEWS: u64 = 0x5649_4557;
 const DROPOUT: u64 = 0x4452_4F50;
 const MIX: u64 = 0x4D49_5855;
-
-/// Where a phase's inputs come from.
-#[derive(Debug)]
-pub enum Inputs<'a> {
-    /// Features computed once.
-    Cached(&'a mut FeatureCache),
-    /// Images through the pipeline and the frozen stages, anew each epoch.
-    Streamed(Arc<Pipeline>),
-}
 
 /// Everything a phase needs that does not change in it.
 #[derive(Debug)]
@@ -130,6 +123,7 @@ impl Phase<'_> {
         let mut last_checkpoint = Instant::now();
         while state.progress.epoch < self.recipe.epochs {
             let epoch = state.progress.epoch;
+            let (began, waited) = (Instant::now(), train.waited() + validation.waited());
             let batches = self.batches(epoch);
             let steps = batches.len();
             let mut feed = self.feed(train, epoch, &batches, state.progress.step)?;
@@ -186,10 +180,18 @@ impl Phase<'_> {
                     return Ok(PhaseEnd::Interrupted);
                 }
             }
-            state.waited += feed.waited();
+            let streamed = feed.waited();
             drop(feed);
-            let report = self.measure(&tail, validation)?;
-            let stop = self.close_epoch(&tail, report, rate(steps - 1), state, observer);
+            let (report, measured) = self.measure(&tail, validation)?;
+            let waited = train.waited() + validation.waited() - waited + streamed + measured;
+            state.waited += waited;
+            let timing = EpochTiming {
+                phase: self.name.to_owned(),
+                epoch: epoch + 1,
+                seconds: began.elapsed().as_secs_f64(),
+                waited_seconds: waited.as_secs_f64(),
+            };
+            let stop = self.close_epoch(&tail, report, rate(steps - 1), timing, state, observer);
             if stop {
                 break;
             }
@@ -207,6 +209,7 @@ impl Phase<'_> {
         tail: &Tail,
         report: TaskReport,
         lr: f64,
+        timing: EpochTiming,
         state: &mut RunState,
         observer: &mut dyn Observer,
     ) -> bool {
@@ -235,8 +238,9 @@ impl Phase<'_> {
             state.best = Some(tail.state());
             state.best_report = Some(report);
         }
-        observer.epoch(&record);
+        observer.epoch(&record, &timing);
         progress.history.push(record);
+        progress.timings.push(timing);
         decision == Decision::Stop
     }
 
@@ -262,13 +266,18 @@ impl Phase<'_> {
         checkpoint.save(self.directory)
     }
 
-    /// Metrics of a tail on the validation images.
+    /// Metrics of a tail on the validation images, and how long it waited for images that are not in a feature cache.
     ///
     /// # Errors
     ///
     /// An image cannot be read, or a logit is not finite.
-    pub fn measure(&self, tail: &Tail, inputs: &mut Inputs) -> Result<TaskReport, FinetuneError> {
+    pub fn measure(
+        &self,
+        tail: &Tail,
+        inputs: &mut Inputs,
+    ) -> Result<(TaskReport, Duration), FinetuneError> {
         let tail = tail.valid();
+        let mut waited = Duration::ZERO;
         let samples = &self.plan.split.validation;
         let mut meter = Meter::new(&self.plan.outputs());
         let mut add = |features: Features, samples: &[usize]| -> Result<(), FinetuneError> {
@@ -287,21 +296,23 @@ impl Phase<'_> {
             }
             Inputs::Streamed(pipeline) => {
                 let dataset = self.plan.dataset.clone();
-                for batch in Loader::new(
+                let mut loader = Loader::new(
                     dataset,
                     pipeline.clone(),
                     batches,
                     0,
                     0,
                     LoaderOptions::default(),
-                )? {
+                )?;
+                for batch in &mut loader {
                     let batch = batch?;
                     let images = self.network.images(&batch.images);
                     add(self.network.features(images, self.tap), &batch.indices)?;
                 }
+                waited = loader.waited();
             }
         }
-        Ok(meter.report()?)
+        Ok((meter.report()?, waited))
     }
 
     /// How a step's batch is mixed, if it is. It depends on seed, epoch and step alone, so a resumed run mixes alike.
@@ -352,102 +363,6 @@ impl Phase<'_> {
         Tensor::from_data(data, &self.plan.device)
     }
 
-    /// Each sample with the view that the epoch takes of it.
-    fn views(&self, epoch: usize, batch: &[Draw]) -> Vec<(usize, usize)> {
-        let recipe = &self.plan.recipe;
-        let views = recipe.augment.views as u32;
-        let view = |draw: &Draw| match self.number == 1 && epoch == 0 {
-            true => (draw.sample, 0),
-            false => {
-                let mut rng = draw.rng(recipe.seed ^ VIEWS, self.epoch_id(epoch));
-                (draw.sample, rng.below(views) as usize)
-            }
-        };
-        batch.iter().map(view).collect()
-    }
-
-    fn feed<'f>(
-        &self,
-        inputs: &'f mut Inputs,
-        epoch: usize,
-        batches: &[Vec<Draw>],
-        skip: usize,
-    ) -> Result<Feed<'f>, FinetuneError> {
-        Ok(match inputs {
-            Inputs::Cached(cache) => {
-                let rest = batches[skip..]
-                    .iter()
-                    .flat_map(|batch| self.views(epoch, batch))
-                    .collect();
-                Feed::Cached {
-                    cache,
-                    rest,
-                    steps: 0,
-                }
-            }
-            Inputs::Streamed(pipeline) => {
-                let dataset: Arc<Dataset> = self.plan.dataset.clone();
-                let batches = batches[skip..].to_vec();
-                let (seed, id) = (self.plan.recipe.seed, self.epoch_id(epoch));
-                Feed::Streamed(Loader::new(
-                    dataset,
-                    pipeline.clone(),
-                    batches,
-                    seed,
-                    id,
-                    LoaderOptions::default(),
-                )?)
-            }
-        })
-    }
-
-    /// The features of a batch, mixed or of mixed images; none when the user interrupted while they were computed.
-    fn features(
-        &self,
-        feed: &mut Feed,
-        epoch: usize,
-        batch: &[Draw],
-        mix: Option<&Mix>,
-        observer: &mut dyn Observer,
-    ) -> Result<Option<Features>, FinetuneError> {
-        let at = self.plan.recipe.augment.mix.map(|spec| spec.at);
-        let features = match feed {
-            Feed::Cached { cache, rest, steps } => {
-                *steps += 1;
-                // The first step waits for its own images alone; behind it, what the epoch lacks is computed in one go, while
-                // other threads decode ahead.
-                if *steps == 2 || epoch > 0 {
-                    let of = cache.missing(self.tap, rest);
-                    let mut done = 0;
-                    let complete = cache.fill(self.network, self.tap, rest, &mut |images| {
-                        done += images;
-                        observer.features(done, of);
-                        !self.interrupt.load(Ordering::Relaxed)
-                    })?;
-                    if !complete {
-                        return Ok(None);
-                    }
-                }
-                cache.get(self.network, self.tap, &self.views(epoch, batch))?
-            }
-            Feed::Streamed(loader) => {
-                let Some(next) = loader.next() else {
-                    unreachable!("the loader has a batch for every step");
-                };
-                let images = self.network.images(&next?.images);
-                let images = match mix {
-                    Some(mix) if at == Some(MixAt::Images) => mix.images(images),
-                    _ => images,
-                };
-                self.network.features(images, self.tap)
-            }
-        };
-        Ok(Some(match mix {
-            Some(mix) if at == Some(MixAt::Features) => features.mixed(mix),
-            _ => features,
-        }))
-    }
-
     fn failed(&self, failure: StepFailure, epoch: usize, step: usize) -> FinetuneError {
         let (what, detail) = match failure {
             StepFailure::Loss => ("the loss", String::new()),
@@ -459,25 +374,6 @@ impl Phase<'_> {
             phase: self.name,
             epoch: epoch + 1,
             step: step + 1,
-        }
-    }
-}
-
-/// One epoch's supply of features.
-enum Feed<'a> {
-    Cached {
-        cache: &'a mut FeatureCache,
-        rest: Vec<(usize, usize)>,
-        steps: usize,
-    },
-    Streamed(Loader),
-}
-
-impl Feed<'_> {
-    fn waited(&self) -> Duration {
-        match self {
-            Self::Cached { .. } => Duration::ZERO,
-            Self::Streamed(loader) => loader.waited(),
         }
     }
 }

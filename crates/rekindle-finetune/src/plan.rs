@@ -138,9 +138,10 @@ impl Plan {
         check_settings(&recipe)?;
         check_mix(&recipe)?;
 
-        if let Some(root) = &mut recipe.data.root {
+        let places = [&mut recipe.data.root, &mut recipe.data.cache_directory];
+        for path in places.into_iter().flatten() {
             // A run that goes on may be started from another directory.
-            *root = std::path::absolute(&root).unwrap_or_else(|_| root.clone());
+            *path = std::path::absolute(&path).unwrap_or_else(|_| path.clone());
         }
         let settings = &recipe.data;
         let folder = open_data(data, &settings.source_options())?;
@@ -153,7 +154,8 @@ impl Plan {
         recipe.head.check()?;
         let loss = check_task(&mut recipe, &folder)?;
         let settings = &recipe.data;
-        let dataset = Dataset::new(
+        let disk_cache = settings.disk_cache(&folder)?;
+        let mut dataset = Dataset::new(
             folder,
             DecodeLimits::default(),
             settings.image_cache_mb << 20,
@@ -162,6 +164,11 @@ impl Plan {
             true => JpegScaling::Reduced,
             false => JpegScaling::Full,
         });
+        if let Some(disk) = disk_cache {
+            // A plan writes nothing; the run does.
+            disk.set_writes(false);
+            dataset = dataset.with_disk_cache(disk);
+        }
         let verified = match settings.bad_images {
             BadImages::Fail => {
                 dataset.verify_some_headers(settings.bad_images, settings.checked_headers)?

@@ -118,9 +118,13 @@ pub struct AugmentRecipe {
     /// Mixup and CutMix, `{ mixup_alpha = 0.2, cutmix_alpha = 1.0, probability = 1.0, switch_probability = 0.5, off_last_epochs = 0 }`.
     /// Default none.
     ///
-    /// It mixes the images of phase 2, whose frozen stages then run anew each epoch; phase 1 trains the head on features of unmixed
-    /// images, computed once. With `at = "features"` and `cutmix_alpha = 0` both phases mix the features that they start from, which
-    /// stay cached (with every stage unfrozen, phase 2 starts from the images).
+    /// It mixes the images of phase 2, whose frozen stages then run anew each epoch. Phase 1 never sees mixed images, whether its
+    /// features fit the cache or not: it trains one head for a few epochs on features that are computed once, and features of mixed
+    /// images, which differ in every step, would cost a pass through the whole network each time. Phase 2 starts from that head, and
+    /// has to beat it.
+    ///
+    /// With `at = "features"` and `cutmix_alpha = 0` both phases mix the features that they start from, which stay cached (with every
+    /// stage unfrozen, phase 2 starts from the images): mixup for phase 1 at no cost, by Verma et al. 2019 ("Manifold Mixup").
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mix: Option<MixSpec>,
 }

@@ -1,14 +1,16 @@
 //! The whole run, top to bottom: features, phase 1, phase 2, result.
 
-use std::collections::{HashMap, HashSet};
+mod sources;
+
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
+use self::sources::Sources;
 use burn::module::Module;
 use burn::tensor::Bytes;
-use rekindle_augment::{MixAt, Pipeline};
 use rekindle_backbone::{Backbone, StateDict};
 use rekindle_head::{Head, TaskKind};
 use serde::Serialize;
@@ -16,12 +18,12 @@ use serde::Serialize;
 use crate::checkpoint::{Checkpoint, Progress};
 use crate::classifier::{Joint, Tail, TailState, head_for};
 use crate::data::{Sampling, Split, epoch_order};
-use crate::features::{FeatureCache, FrozenNetwork, Tap, bytes_per_image};
+use crate::features::{FrozenNetwork, Tap};
 use crate::files::{create_directory, write_whole};
 use crate::metrics::TaskReport;
 use crate::model_file::{ModelInfo, save_model};
-use crate::observer::{EpochRecord, Observer};
-use crate::phase::{Inputs, Phase, PhaseEnd, RunState, balanced_draws, monitored};
+use crate::observer::{EpochRecord, EpochTiming, Observer};
+use crate::phase::{Phase, PhaseEnd, RunState, balanced_draws, monitored};
 use crate::recipe::Recipe;
 use crate::stopping::EarlyStopping;
 use crate::weights::load_backbone;
@@ -64,10 +66,26 @@ pub struct RunReport {
     pub seconds: f64,
     /// Seconds from the start of the process to the end of the first training step.
     pub seconds_to_first_step: Option<f64>,
-    /// Share of the time in which training waited for images.
+    /// Share of the time since the start of the process in which training and validation waited for images.
     pub waited_share: f64,
     /// Every epoch.
     pub history: Vec<EpochRecord>,
+    /// How long each epoch took, and how much of that it waited for images.
+    pub timings: Vec<EpochTiming>,
+    /// What the cache on disk did; none where there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub disk_cache: Option<DiskCacheUse>,
+}
+
+/// What the cache on disk did in a run.
+#[derive(Debug, Clone, Serialize)]
+pub struct DiskCacheUse {
+    /// Where it is.
+    pub directory: PathBuf,
+    /// Pictures that were read from it.
+    pub read: u64,
+    /// Pictures that were written to it.
+    pub written: u64,
 }
 
 /// Runs a plan.
@@ -83,6 +101,9 @@ pub fn run(
 ) -> Result<RunOutcome, FinetuneError> {
     let checkpoint = open_directory(plan, options)?;
     observer.started(plan);
+    if let Some(disk) = plan.dataset.disk_cache() {
+        disk.set_writes(true);
+    }
     let recipe = &plan.recipe;
     recipe.precision.enter();
     let boundary = plan.facts.first_unfrozen_stage;
@@ -152,6 +173,7 @@ pub fn run(
         }
         enter_phase2(&mut state, recipe);
         sources.drop_head_features();
+        note_unwritten(plan, observer);
     }
 
     if recipe.phase2.epochs > 0 {
@@ -181,10 +203,22 @@ pub fn run(
             return Ok(RunOutcome::Interrupted);
         }
     }
-    state.waited += sources.waited();
+    note_unwritten(plan, observer);
     Ok(RunOutcome::Finished(Box::new(write_result(
         plan, options, &backbone, sha256, state,
     )?)))
+}
+
+/// Tells why nothing could be kept on disk, where that is so.
+fn note_unwritten(plan: &Plan, observer: &mut dyn Observer) {
+    let disk = plan.dataset.disk_cache();
+    if let Some((disk, error)) = disk.and_then(|disk| Some((disk, disk.take_failure()?))) {
+        observer.note(&format!(
+            "decoded images are not kept on disk, since {} cannot be written ({error}); choose another place with \
+             data.cache_directory, or set data.disk_cache_mb=0",
+            disk.directory().display()
+        ));
+    }
 }
 
 /// Makes the run directory with plan and split, or reads the checkpoint of one that goes on.
@@ -267,6 +301,7 @@ fn stand(
                 sums: [0.0; 3],
                 stopping: EarlyStopping::new(plan.recipe.phase1.stopping),
                 history: Vec::new(),
+                timings: Vec::new(),
                 best: None,
                 plan: plan.to_toml(),
             };
@@ -304,88 +339,6 @@ fn stage_rates(tail: &Tail, recipe: &Recipe) -> Vec<(burn::module::ParamGroup, f
         .into_iter()
         .map(|(group, distance)| (group, factor(distance)))
         .collect()
-}
-
-/// Where each phase's inputs come from: the feature caches, where they fit, or else the images.
-struct Sources {
-    train: FeatureCache,
-    validation: FeatureCache,
-    /// Whether the features of the training and of the validation images are kept, for each tap.
-    cached: HashMap<Tap, [bool; 2]>,
-    training_pipeline: Arc<Pipeline>,
-    evaluation_pipeline: Arc<Pipeline>,
-}
-
-impl Sources {
-    fn new(
-        plan: &Plan,
-        backbone: &Backbone,
-        head: &Head,
-        samples: &[usize],
-    ) -> Result<Self, FinetuneError> {
-        let recipe = &plan.recipe;
-        let evaluation_pipeline = Arc::new(Pipeline::evaluation(&plan.preprocessing));
-        let training_pipeline = Arc::new(plan.training_pipeline()?);
-        let boundary = plan.facts.first_unfrozen_stage;
-        let budget = recipe.data.feature_cache_mb << 20;
-        let [boundary_bytes, head_bytes] =
-            bytes_per_image(backbone, boundary, head, plan.preprocessing.input_size);
-        let images = [
-            samples.len() * recipe.augment.views,
-            plan.split.validation.len(),
-        ];
-        // The images themselves are no features: with nothing frozen, each epoch augments anew.
-        let phase2 = recipe.phase2.epochs > 0 && boundary > 0;
-        let mut left = budget;
-        let mut fits = |bytes: usize| {
-            let fits = bytes <= left;
-            left -= if fits { bytes } else { 0 };
-            fits
-        };
-        let head_fits = images.map(|count| fits(count * head_bytes));
-        // Features of mixed images are never needed twice.
-        let mixes = (recipe.augment.mix).is_some_and(|mix| mix.at == MixAt::Images);
-        let boundary_fits = [(!mixes, images[0]), (true, images[1])]
-            .map(|(kept, count)| kept && phase2 && fits(count * boundary_bytes));
-        let cache = |samples: &[usize], augmented, keep| {
-            FeatureCache::new(
-                plan.dataset.clone(),
-                samples,
-                evaluation_pipeline.clone(),
-                augmented,
-                keep,
-                recipe.seed,
-            )
-        };
-        Ok(Self {
-            train: cache(samples, Some(training_pipeline.clone()), boundary_fits[0]),
-            validation: cache(&plan.split.validation, None, boundary_fits[1]),
-            cached: HashMap::from([(Tap::Head, head_fits), (Tap::Boundary, boundary_fits)]),
-            training_pipeline,
-            evaluation_pipeline,
-        })
-    }
-
-    fn inputs(&mut self, tap: Tap) -> (Inputs<'_>, Inputs<'_>) {
-        let [train, validation] = self.cached[&tap];
-        let from = |cached: bool, cache, pipeline: &Arc<Pipeline>| match cached {
-            true => Inputs::Cached(cache),
-            false => Inputs::Streamed(pipeline.clone()),
-        };
-        (
-            from(train, &mut self.train, &self.training_pipeline),
-            from(validation, &mut self.validation, &self.evaluation_pipeline),
-        )
-    }
-
-    fn drop_head_features(&mut self) {
-        self.train.drop_head_features();
-        self.validation.drop_head_features();
-    }
-
-    fn waited(&self) -> Duration {
-        self.train.waited() + self.validation.waited()
-    }
 }
 
 /// Writes the model, the metrics of every epoch and run.json; removes the checkpoint, which is of no more use.
@@ -454,6 +407,16 @@ fn write_result(
         seconds_to_first_step: first_step.map(|at| (at - options.started).as_secs_f64()),
         waited_share: waited.as_secs_f64() / seconds,
         history: progress.history,
+        timings: progress.timings,
+        disk_cache: plan.dataset.disk_cache().map(|disk| {
+            let [read, written] = disk.counts();
+            let directory = disk.directory().to_path_buf();
+            DiskCacheUse {
+                directory,
+                read,
+                written,
+            }
+        }),
     };
     let json = serde_json::to_vec_pretty(&report).unwrap_or_default();
     write_whole(&directory.join("run.json"), &json)?;

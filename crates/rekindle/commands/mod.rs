@@ -2,6 +2,7 @@
 
 pub mod backbones;
 pub mod bench;
+pub mod cache;
 pub mod check;
 mod data_settings;
 pub mod evaluate;

@@ -93,12 +93,23 @@ pub fn scan_notes(folder: &ImageFolder) {
 /// Warns where a plan is for fewer images than there are, or has looked at fewer.
 pub fn plan_notes(plan: &Plan) {
     limit_note(plan);
+    cache_note(plan);
     let (checked, images) = (plan.facts.images_checked, plan.dataset.len());
     if checked < images {
         warning(&format!(
             "the headers of {checked} of {images} images were checked; what is wrong with another one stops the run when it is needed \
              (--set data.checked_headers={images} checks all)"
         ));
+    }
+}
+
+/// Warns that a run cannot keep decoded images on disk, though it is to.
+pub fn cache_note(plan: &Plan) {
+    if plan.recipe.data.disk_cache_mb > 0 && plan.dataset.disk_cache().is_none() {
+        warning(
+            "decoded images are not kept on disk, since the system's cache directory is not known or lies among the images; choose a place \
+             with --set data.cache_directory=DIR, or set data.disk_cache_mb=0",
+        );
     }
 }
 

@@ -53,6 +53,14 @@ fn summary(plan: &Plan, directory: &Path) -> Result<String> {
         writeln!(text, "# Limit     {found} images before it: a smoke run")?;
     }
     writeln!(text, "# {}", names(facts))?;
+    if let Some(disk) = plan.dataset.disk_cache() {
+        writeln!(
+            text,
+            "# Cache     {}, at most {} MB",
+            disk.directory().display(),
+            disk.budget_bytes() >> 20
+        )?;
+    }
     let [height, width] = plan.preprocessing.input_size;
     writeln!(
         text,

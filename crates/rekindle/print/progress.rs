@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use rekindle_finetune::metrics::short;
-use rekindle_finetune::{EpochRecord, Observer, Plan, StepProgress, TaskKind};
+use rekindle_finetune::{EpochRecord, EpochTiming, Observer, Plan, StepProgress, TaskKind};
 
 use super::closing::phase_words;
 use super::plan::mixing;
@@ -182,7 +182,7 @@ impl Observer for Progress {
         ));
         let [first, second] = columns(self.task).map(|(name, _)| name);
         self.line(&format!(
-            "epoch  train loss  val loss  {first:>8}  {second:>8}        lr"
+            "epoch  train loss  val loss  {first:>8}  {second:>8}        lr  waited"
         ));
     }
 
@@ -210,8 +210,8 @@ impl Observer for Progress {
         });
     }
 
-    fn epoch(&mut self, record: &EpochRecord) {
-        self.line(&epoch_line(self.task, record));
+    fn epoch(&mut self, record: &EpochRecord, timing: &EpochTiming) {
+        self.line(&epoch_line(self.task, record, timing));
     }
 
     fn note(&mut self, text: &str) {
@@ -228,7 +228,8 @@ fn columns(task: TaskKind) -> [(&'static str, &'static str); 2] {
     }
 }
 
-fn epoch_line(task: TaskKind, record: &EpochRecord) -> String {
+/// The figures of an epoch, and the share of its time in which it waited for images.
+fn epoch_line(task: TaskKind, record: &EpochRecord, timing: &EpochTiming) -> String {
     let [first, second] = columns(task).map(|(_, name)| {
         let value = record.validation(name);
         match (task, name) {
@@ -238,13 +239,14 @@ fn epoch_line(task: TaskKind, record: &EpochRecord) -> String {
         }
     });
     let line = format!(
-        "{:>5}  {:>10.4}  {:>8.4}  {:>8}  {:>8}  {:>8.1e}  {}",
+        "{:>5}  {:>10.4}  {:>8.4}  {:>8}  {:>8}  {:>8.1e}  {:>4.0} %  {}",
         record.epoch,
         record.train_loss,
         record.validation("loss"),
         first,
         second,
         record.lr,
+        100.0 * timing.waited_share(),
         if record.best { "best" } else { "" }
     );
     line.trim_end().to_owned()
@@ -280,13 +282,20 @@ mod tests {
             .into(),
             best: true,
         };
+        let timing = EpochTiming {
+            phase: "phase1".into(),
+            epoch: 1000,
+            seconds: 2.0,
+            waited_seconds: 2.0,
+        };
         for (task, figures) in [
             (TaskKind::Classification, " 100.0 %   100.0 %"),
             (TaskKind::Multilabel, "   1.000     0.500"),
             (TaskKind::Regression, "  -1.250    12.000"),
         ] {
-            let line = epoch_line(task, &record);
-            let expected = format!(" 1000    123.4560  123.4560  {figures}    1.0e-3  best");
+            let line = epoch_line(task, &record, &timing);
+            let expected =
+                format!(" 1000    123.4560  123.4560  {figures}    1.0e-3   100 %  best");
             assert_eq!(line, expected);
         }
     }

@@ -90,6 +90,23 @@ pub(super) fn from_floats(format: Format, samples: &[f32]) -> Result<Vec<u8>, Au
         .collect())
 }
 
+/// JFIF's YCbCr to RGB, rounded to the nearest.
+///
+/// Source: JFIF 1.02, section 7: `R = Y + 1.402 Cr`, `G = Y - 0.34414 Cb - 0.71414 Cr`, `B = Y + 1.772 Cb`.
+pub(super) fn from_ycbcr([luma, blue, red]: [u8; 3]) -> [u8; 3] {
+    let [luma, blue, red] = [
+        f32::from(luma),
+        f32::from(blue) - 128.0,
+        f32::from(red) - 128.0,
+    ];
+    [
+        luma + 1.402 * red,
+        luma - 0.344_14 * blue - 0.714_14 * red,
+        luma + 1.772 * blue,
+    ]
+    .map(|value| value.round().clamp(0.0, 255.0) as u8)
+}
+
 /// `value / 255`, rounded to the nearest, of products of two bytes and of their sums up to 255 squared.
 fn divide_by_255(value: u32) -> u8 {
     let value = value + 128;

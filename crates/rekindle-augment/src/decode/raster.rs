@@ -1,6 +1,6 @@
 //! PNG, BMP, GIF, TIFF, and some kinds of WebP to RGB.
 //!
-//! Owns: the use of the `image` crate's decoders, and of the `tiff` crate for the grey float pictures that `image` refuses.
+//! Owns: the use of the `image` crate's decoders. The kinds of TIFF that they refuse are `tiff.rs`'s.
 
 use std::error::Error;
 use std::io::{Cursor, ErrorKind};
@@ -11,8 +11,8 @@ use image::codecs::{
 use image::error::{ImageError, LimitErrorKind};
 use image::metadata::Orientation;
 use image::{ColorType, ExtendedColorType, ImageDecoder, Limits};
-use tiff::decoder::{Decoder, DecodingResult};
 
+use super::tiff::UnusualTiff;
 use super::{DecodeLimits, Format, SourceMode, Upright, pixels};
 use crate::error::AugmentError;
 
@@ -22,14 +22,11 @@ pub(super) fn dimensions(
     format: Format,
     limits: &DecodeLimits,
 ) -> Result<(u32, u32), AugmentError> {
+    if let Some(unusual) = unusual_tiff(bytes, format) {
+        return Ok(unusual.dimensions());
+    }
     match open(bytes, format, limits) {
         Ok(decoder) => Ok(decoder.dimensions()),
-        Err(ImageError::Unsupported(_)) if is_grey_float(bytes, format) => {
-            let fail = |error| explain_tiff(error, bytes.len());
-            Decoder::new(Cursor::new(bytes))
-                .and_then(|mut decoder| decoder.dimensions())
-                .map_err(fail)
-        }
         Err(error) => Err(explain(error, format, bytes.len())),
     }
 }
@@ -40,12 +37,10 @@ pub(super) fn decode(
     limits: &DecodeLimits,
 ) -> Result<Upright, AugmentError> {
     let fail = |error| explain(error, format, bytes.len());
-    let mut decoder = match open(bytes, format, limits) {
-        Err(ImageError::Unsupported(_)) if is_grey_float(bytes, format) => {
-            return decode_grey_float(bytes, limits);
-        }
-        decoder => decoder.map_err(fail)?,
-    };
+    if let Some(unusual) = unusual_tiff(bytes, format) {
+        return unusual.decode(limits);
+    }
+    let mut decoder = open(bytes, format, limits).map_err(fail)?;
     let (width, height) = decoder.dimensions();
     let color = decoder.color_type();
     let copy_bytes = if color == ColorType::Rgb8 { 0 } else { 3 };
@@ -66,6 +61,13 @@ pub(super) fn decode(
         orientation,
         mode,
     })
+}
+
+fn unusual_tiff(bytes: &[u8], format: Format) -> Option<UnusualTiff<'_>> {
+    match format {
+        Format::Tiff => UnusualTiff::open(bytes),
+        _ => None,
+    }
 }
 
 fn open<'a>(
@@ -117,55 +119,6 @@ fn mode_of(bytes: &[u8], format: Format, color: ExtendedColorType) -> SourceMode
     }
 }
 
-fn is_grey_float(bytes: &[u8], format: Format) -> bool {
-    format == Format::Tiff
-        && Decoder::new(Cursor::new(bytes))
-            .and_then(|mut decoder| decoder.colortype())
-            .is_ok_and(|color| matches!(color, tiff::ColorType::Gray(32 | 64)))
-}
-
-fn decode_grey_float(bytes: &[u8], limits: &DecodeLimits) -> Result<Upright, AugmentError> {
-    let format = Format::Tiff;
-    let fail = |error| explain_tiff(error, bytes.len());
-    let mut decoder = Decoder::new(Cursor::new(bytes)).map_err(fail)?;
-    let (width, height) = decoder.dimensions().map_err(fail)?;
-    limits.check(format, width, height, 8 + 4 + 3)?;
-    let orientation = decoder
-        .find_tag_unsigned::<u8>(tiff::tags::Tag::Orientation)
-        .ok()
-        .flatten();
-    let samples = match decoder.read_image().map_err(fail)? {
-        DecodingResult::F32(samples) => samples,
-        DecodingResult::F64(samples) => samples.into_iter().map(|value| value as f32).collect(),
-        _ => {
-            let reason = "integer samples of more than 16 bits".to_string();
-            return Err(AugmentError::UnsupportedFeature { format, reason });
-        }
-    };
-    let rgb = pixels::grey_to_rgb(&pixels::from_floats(format, &samples)?);
-    Ok(Upright {
-        image: pixels::image_of(format, width, height, rgb)?,
-        orientation: orientation
-            .and_then(Orientation::from_exif)
-            .unwrap_or(Orientation::NoTransforms),
-        mode: SourceMode::Float,
-    })
-}
-
-fn explain_tiff(error: tiff::TiffError, bytes: usize) -> AugmentError {
-    let format = Format::Tiff;
-    let reason = error.to_string();
-    match error {
-        tiff::TiffError::UnsupportedError(_) => AugmentError::UnsupportedFeature { format, reason },
-        error if ends_early(&error) => AugmentError::Truncated {
-            format,
-            bytes,
-            reason,
-        },
-        _ => AugmentError::Corrupt { format, reason },
-    }
-}
-
 fn explain(error: ImageError, format: Format, bytes: usize) -> AugmentError {
     let reason = error.to_string();
     match &error {
@@ -190,7 +143,7 @@ fn explain(error: ImageError, format: Format, bytes: usize) -> AugmentError {
 }
 
 /// Whether an error was caused by the end of the bytes.
-fn ends_early(error: &(dyn Error + 'static)) -> bool {
+pub(super) fn ends_early(error: &(dyn Error + 'static)) -> bool {
     let mut cause = Some(error);
     while let Some(error) = cause {
         if let Some(error) = error.downcast_ref::<std::io::Error>()

@@ -1,16 +1,20 @@
 //! A part of a picture, without decoding what is not needed of the rest.
 //!
 //! Owns: the rule of the reduced size, the way between the upright and the stored picture, and the exact place of the crop in
-//! what was decoded. It does not own which part is wanted, nor the decoders.
+//! what was decoded. It does not own which part is wanted, nor the decoders. A picture to be kept for it is `reduced.rs`'s.
+
+mod reduced;
 
 use image::RgbImage;
 use image::metadata::Orientation;
 
+pub use self::reduced::{ReducedPicture, UprightSize, reducible_size};
 use super::jpeg::JpegFile;
 use super::webp::WebPFile;
 use super::{DecodeLimits, Decoded, Format, decode, turn};
 use crate::error::AugmentError;
 use crate::resize::{Interpolation, PixelBox, Region, resample};
+use crate::transform::CropResize;
 
 /// Whether large JPEG pictures may be decoded at a half, a quarter or an eighth of their size for a crop.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
@@ -36,8 +40,8 @@ impl JpegScaling {
         self == Self::Reduced && pixels > Self::LARGE_PIXELS
     }
 
-    /// The divisor, 1, 2, 4 or 8, for a crop of a picture of this size.
-    fn reduction(self, (width, height): (u32, u32), request: &RegionRequest) -> u32 {
+    /// The divisor, 1, 2, 4 or 8, for a crop of an upright picture of this width and height.
+    pub fn reduction(self, (width, height): (u32, u32), request: &RegionRequest) -> u32 {
         if !self.reduces(u64::from(width) * u64::from(height)) {
             return 1;
         }
@@ -60,6 +64,16 @@ pub struct RegionRequest {
     pub width: u32,
     /// Height that the part will be resized to.
     pub height: u32,
+}
+
+impl From<CropResize> for RegionRequest {
+    fn from(drawn: CropResize) -> Self {
+        Self {
+            crop: drawn.crop,
+            width: drawn.width,
+            height: drawn.height,
+        }
+    }
 }
 
 /// The decoded part of a picture.

@@ -1,97 +1,44 @@
-//! Decoded images kept in memory, so that later epochs need not decode them again.
+//! Pictures that are kept once they are decoded, in memory and on disk, so that later epochs and later runs skip decoding.
+//!
+//! Owns: in which forms a picture is kept, and the order of the two places. What is worth keeping in which form is `dataset`'s.
 
-use std::sync::{
-    Arc, OnceLock,
-    atomic::{AtomicUsize, Ordering},
-};
+mod disk;
+mod entry;
+mod folder;
+mod memory;
+
+use std::sync::Arc;
 
 use rekindle_augment::RgbImage;
 
-/// Decoded images by sample index, up to a number of bytes.
-///
-/// Images are kept at the size they were decoded to, three bytes a pixel, and are never dropped to make room: what is offered when the
-/// budget is spent is not kept. Every epoch reads every image once, so any other rule would throw away what is needed soonest.
-#[derive(Debug)]
-pub struct DecodedCache {
-    slots: Vec<OnceLock<Arc<RgbImage>>>,
-    budget_bytes: usize,
-    used_bytes: AtomicUsize,
+pub use self::disk::DiskCache;
+pub(super) use self::entry::hash_content;
+pub use self::folder::{CacheContents, cache_contents, clear_cache, default_cache_directory};
+pub use self::memory::MemoryCache;
+
+/// In which form a picture is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Form {
+    /// Upright, at full size.
+    Whole,
+    /// Upright, decoded at 1/2, 1/4 or 1/8.
+    Reduced(u32),
+    /// What a pipeline without randomness makes of it; the hash of [`Pipeline::fixed_view`](rekindle_augment::Pipeline::fixed_view).
+    View(u64),
 }
 
-impl DecodedCache {
-    /// An empty cache for this many samples; a budget of 0 keeps nothing.
-    pub fn new(samples: usize, budget_bytes: usize) -> Self {
-        let slots = (0..samples).map(|_| OnceLock::new()).collect();
-        Self {
-            slots,
-            budget_bytes,
-            used_bytes: AtomicUsize::new(0),
-        }
-    }
-
-    /// The image of a sample, where it was kept.
-    ///
-    /// # Panics
-    /// When the index is out of range.
-    pub fn get(&self, index: usize) -> Option<Arc<RgbImage>> {
-        self.slots[index].get().cloned()
-    }
-
-    /// Whether an image of so many bytes would fit now.
-    pub fn has_room(&self, bytes: u64) -> bool {
-        let left = self.budget_bytes.saturating_sub(self.used_bytes());
-        bytes <= left as u64
-    }
-
-    /// Keeps the image of a sample if it fits; true when it is kept by this call.
-    ///
-    /// # Panics
-    /// When the index is out of range.
-    pub fn offer(&self, index: usize, image: &Arc<RgbImage>) -> bool {
-        let bytes = image.as_raw().len();
-        let fits = |used: usize| {
-            used.checked_add(bytes)
-                .filter(|&total| total <= self.budget_bytes)
-        };
-        if self
-            .used_bytes
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits)
-            .is_err()
-        {
-            return false;
-        }
-        let kept = self.slots[index].set(image.clone()).is_ok();
-        if !kept {
-            self.used_bytes.fetch_sub(bytes, Ordering::Relaxed);
-        }
-        kept
-    }
-
-    /// Bytes of pixels that are kept.
-    pub fn used_bytes(&self) -> usize {
-        self.used_bytes.load(Ordering::Relaxed)
+impl Form {
+    /// The view of a pipeline with this name.
+    pub fn view(name: &str) -> Self {
+        Self::View(entry::hash_words(name))
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn images_are_kept_until_the_budget_is_spent() {
-        let image = Arc::new(RgbImage::new(10, 10));
-        let cache = DecodedCache::new(3, 650);
-        assert!(cache.offer(2, &image) && cache.offer(0, &image));
-        assert!(!cache.offer(1, &image), "900 bytes do not fit into 650");
-        assert_eq!(cache.used_bytes(), 600);
-        assert!(cache.get(0).is_some() && cache.get(1).is_none() && cache.get(2).is_some());
-    }
-
-    #[test]
-    fn an_image_that_is_offered_twice_is_counted_once() {
-        let image = Arc::new(RgbImage::new(10, 10));
-        let cache = DecodedCache::new(1, 1000);
-        assert!(cache.offer(0, &image) && !cache.offer(0, &image));
-        assert_eq!(cache.used_bytes(), 300);
-    }
+/// A picture that was kept.
+#[derive(Debug, Clone)]
+pub struct KeptImage {
+    /// Its pixels.
+    pub image: Arc<RgbImage>,
+    /// The EXIF orientation that was undone, 1 to 8.
+    pub orientation: u8,
 }

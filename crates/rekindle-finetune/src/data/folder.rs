@@ -4,8 +4,9 @@
 //! odd or left out is `findings.rs`'s.
 
 use std::{
+    collections::HashSet,
     fmt::{self, Display, Formatter},
-    path::PathBuf,
+    path::{Component, Path, PathBuf},
     sync::Arc,
 };
 
@@ -182,6 +183,28 @@ impl ImageFolder {
             .any(|sample| sample.split == Some(split))
     }
 
+    /// Whether a place lies in the folder of images, in the folder of tar files, or in a folder that holds an image of the manifest.
+    /// Neither needs to exist.
+    pub fn surrounds(&self, place: &Path) -> bool {
+        let place = resolved(place);
+        match self.kind {
+            SourceKind::Folder => place.starts_with(resolved(&self.root)),
+            SourceKind::Shards => place.starts_with(resolved(&self.source)),
+            SourceKind::Manifest => {
+                let root = resolved(&self.root);
+                // The folders around the place as a manifest writes them: absolute, and below the root.
+                let above = || place.ancestors();
+                let below_root = above().filter_map(|folder| folder.strip_prefix(&root).ok());
+                let folders: HashSet<&Path> = above().chain(below_root).collect();
+                let is_around = |sample: &Sample| {
+                    let folder = sample.path.parent();
+                    folder.is_some_and(|folder| folders.contains(folder))
+                };
+                self.samples.iter().any(is_around)
+            }
+        }
+    }
+
     /// How many images each class, label or number has among the samples with these indices, by its index.
     ///
     /// # Panics
@@ -230,6 +253,31 @@ pub(super) fn check_class_counts(folder: &ImageFolder, usable: &[usize]) -> Resu
     }
 }
 
+/// The absolute path with symbolic links followed, as far as it exists.
+fn resolved(path: &Path) -> PathBuf {
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
+    let existing = path.ancestors().find_map(|ancestor| {
+        let real = ancestor.canonicalize().ok()?;
+        Some((real, path.strip_prefix(ancestor).ok()?))
+    });
+    let Some((mut real, missing)) = existing else {
+        return path;
+    };
+    let goes_back = missing
+        .components()
+        .any(|part| part == Component::ParentDir);
+    for part in missing.components() {
+        // What does not exist yet will be no symbolic link, so to go back is to leave it out.
+        match part {
+            Component::ParentDir => {
+                real.pop();
+            }
+            part => real.push(part),
+        }
+    }
+    if goes_back { resolved(&real) } else { real }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -255,5 +303,50 @@ mod tests {
     fn the_key_of_an_absolute_path_is_the_path() {
         let sample = Sample::file("/far/a.png".into(), 0, None);
         assert_eq!(sample.key(), "/far/a.png");
+    }
+
+    #[test]
+    fn a_place_among_the_images_is_told_from_one_beside_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let here = folder.path().canonicalize().unwrap();
+        let path = |name: &str| here.join(name);
+        std::fs::create_dir(path("photos")).unwrap();
+        let of_kind = |kind, source: &str, root: &str| ImageFolder {
+            kind,
+            source: path(source),
+            root: path(root),
+            ..ImageFolder::default()
+        };
+        let folder = of_kind(SourceKind::Folder, "photos", "photos");
+        let shards = of_kind(SourceKind::Shards, "shards", "shards");
+        let shard = of_kind(SourceKind::Shards, "one.tar", "");
+        let mut manifest = of_kind(SourceKind::Manifest, "labels.csv", "");
+        manifest.samples = ["a/1.jpg", "b/c/2.jpg"]
+            .map(|name| Sample::file(name.into(), 0, None))
+            .into();
+        manifest
+            .samples
+            .push(Sample::file(path("d/3.jpg"), 0, None));
+        for (images, place, inside) in [
+            (&folder, "photos", true),
+            (&folder, "photos/cache/deep", true),
+            (&folder, "photos-cache", false),
+            (&folder, "photos/../cache", false),
+            (&folder, "missing/../photos/cache", true),
+            (&shards, "shards/cache", true),
+            (&shard, "cache", false),
+            (&manifest, "cache", false),
+            (&manifest, "a/cache", true),
+            (&manifest, "b/cache", false),
+            (&manifest, "b/c", true),
+            (&manifest, "d/cache/deep", true),
+        ] {
+            assert_eq!(images.surrounds(&path(place)), inside, "{place}");
+        }
+        #[cfg(unix)]
+        {
+            std::os::unix::fs::symlink(path("photos"), path("link")).unwrap();
+            assert!(folder.surrounds(&path("link/cache")));
+        }
     }
 }

@@ -56,7 +56,7 @@ mod walk;
 
 pub(crate) use error::first_ten;
 
-pub use cache::DecodedCache;
+pub use cache::{CacheContents, DiskCache, cache_contents, clear_cache, default_cache_directory};
 pub use classes::ClassIndex;
 pub use dataset::{BadImages, Dataset, Verified, read_image};
 pub use error::{BadImage, DataError, ImageProblem, UnknownClass};

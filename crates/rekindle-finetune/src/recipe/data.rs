@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::data::{
-    BadImages, ColumnNames, GroupBy, HoldOut, NameGrouping, Sampling, SourceOptions,
+    BadImages, ColumnNames, DiskCache, GroupBy, HoldOut, ImageFolder, NameGrouping, Sampling,
+    SourceOptions, default_cache_directory,
 };
 use crate::setting::SettingError;
 
@@ -64,6 +65,14 @@ pub struct DataRecipe {
     pub checked_headers: usize,
     /// Megabytes of decoded images kept in memory. Default 512; 256 pictures of 800 x 800 pixels.
     pub image_cache_mb: usize,
+    /// Megabytes of decoded images kept on disk, for epochs beyond what memory holds and for later runs; 0 keeps none. Default 4096:
+    /// 7000 pictures of 500 x 375 pixels, or 1700 photographs of 12 megapixels at the size that training needs. When it is full, the
+    /// least recently used are removed.
+    pub disk_cache_mb: usize,
+    /// Where they are kept; outside the folders of images. Default: `rekindle` in the system's cache directory (`XDG_CACHE_HOME`, or
+    /// `~/.cache`). Entries are found by the content of the image file, so all runs can share one directory.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cache_directory: Option<PathBuf>,
     /// Decode random crops of JPEG files of more than 2 megapixels at a half, a quarter or an eighth of their size where the crop
     /// stays at least twice as large as the input. Several times faster; the pixels differ by about a grey level on average.
     /// Default on. Evaluation and prediction always decode at full size.
@@ -93,6 +102,8 @@ impl Default for DataRecipe {
             bad_images: BadImages::Fail,
             checked_headers: 50_000,
             image_cache_mb: 512,
+            disk_cache_mb: 4096,
+            cache_directory: None,
             jpeg_scaling: true,
             feature_cache_mb: 512,
         }
@@ -158,6 +169,32 @@ impl DataRecipe {
         .into_iter()
         .flatten()
         .collect()
+    }
+
+    /// The cache on disk for these images; none where it is turned off, or where the system's cache directory is not known or lies among
+    /// the images.
+    ///
+    /// # Errors
+    /// `cache_directory` lies in a folder of images, or is a file.
+    pub fn disk_cache(&self, folder: &ImageFolder) -> Result<Option<DiskCache>, SettingError> {
+        if self.disk_cache_mb == 0 {
+            return Ok(None);
+        }
+        let budget = (self.disk_cache_mb as u64) << 20;
+        let Some(directory) = &self.cache_directory else {
+            let directory = default_cache_directory().filter(|place| !folder.surrounds(place));
+            return Ok(directory.map(|directory| DiskCache::new(directory, budget)));
+        };
+        let refuse =
+            |expected| SettingError::new("data.cache_directory", directory.display(), expected);
+        if directory.exists() && !directory.is_dir() {
+            return Err(refuse("a directory; this is a file"));
+        }
+        if folder.surrounds(directory) {
+            let expected = "a directory outside the folders of images, which are only read";
+            return Err(refuse(expected));
+        }
+        Ok(Some(DiskCache::new(directory.clone(), budget)))
     }
 
     /// Checks what can be known without the data.

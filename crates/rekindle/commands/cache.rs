@@ -1,0 +1,62 @@
+//! `rekindle cache`: what is kept of decoded images, and its removal.
+
+use std::io::{self, Write};
+use std::path::Path;
+use std::time::SystemTime;
+
+use anyhow::{Context, Result};
+use rekindle_finetune::data::{
+    CacheContents, cache_contents, clear_cache, default_cache_directory,
+};
+use serde_json::json;
+
+use crate::Ending;
+use crate::args::CacheArgs;
+use crate::print::words;
+
+/// Shows or clears.
+pub fn run(args: &CacheArgs) -> Result<Ending> {
+    let directory = match &args.directory {
+        Some(directory) => directory.clone(),
+        None => default_cache_directory().context(
+            "the system's cache directory is not known, since neither XDG_CACHE_HOME nor HOME is set; name one with --directory",
+        )?,
+    };
+    let contents = match args.clear {
+        true => clear_cache(&directory)
+            .with_context(|| format!("cannot clear {}", directory.display()))?,
+        false => cache_contents(&directory)
+            .with_context(|| format!("cannot read {}", directory.display()))?,
+    };
+    let mut out = io::stdout().lock();
+    match args.json {
+        true => writeln!(out, "{}", figures(&directory, contents, args.clear))?,
+        false => write!(out, "{}", text(&directory, contents, args.clear))?,
+    }
+    Ok(Ending::Done)
+}
+
+fn figures(directory: &Path, contents: CacheContents, cleared: bool) -> serde_json::Value {
+    let used = |time: SystemTime| {
+        let since = time.duration_since(SystemTime::UNIX_EPOCH);
+        since.unwrap_or_default().as_secs()
+    };
+    json!({
+        "directory": directory,
+        "images": contents.entries,
+        "bytes": contents.bytes,
+        "oldest_use_unix_seconds": contents.oldest.map(used),
+        "cleared": cleared,
+    })
+}
+
+fn text(directory: &Path, contents: CacheContents, cleared: bool) -> String {
+    let images = words::count(contents.entries, "decoded image", "decoded images");
+    let size = format!("{images}, {} MiB", contents.bytes.div_ceil(1 << 20));
+    let directory = directory.display();
+    match (contents.entries, cleared) {
+        (0, _) => format!("{directory} holds no decoded images\n"),
+        (_, true) => format!("removed {size} from {directory}\n"),
+        (_, false) => format!("{directory} holds {size}\n"),
+    }
+}
