@@ -84,7 +84,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!(
         "{:.3} of {} validation images are right; the model is {}",
         report.validation.figure("accuracy").unwrap_or_default(),
-        report.validation.samples,
+        report.validation.samples(),
         report.model.display()
     );
     write_views(&plan, &directory.join("views"))

@@ -102,9 +102,10 @@ fn open(path: &Path, options: &SourceOptions, wanted: Wanted) -> Result<ImageFol
                 return Err(other_file(path));
             }
             match wanted {
-                Wanted::Known { task, names } if task == TaskKind::Classification => {
-                    scan_folder_as(path, names)?
-                }
+                Wanted::Known {
+                    task: TaskKind::Classification,
+                    names,
+                } => scan_folder_as(path, names)?,
                 Wanted::Known { task, .. } if path.is_dir() => {
                     return Err(DataError::OtherTask {
                         path: path.to_path_buf(),

@@ -285,9 +285,13 @@ impl Columns {
         let target = TargetColumns::choose(manifest, found, names, wanted)?;
         match (&target, wanted) {
             (Some(_), _) | (None, Wanted::Images) => {}
-            (None, Wanted::Known { task, .. }) if task == TaskKind::Multilabel => {
-                return Err(no_column(&LABELS, ""));
-            }
+            (
+                None,
+                Wanted::Known {
+                    task: TaskKind::Multilabel,
+                    ..
+                },
+            ) => return Err(no_column(&LABELS, "")),
             (None, Wanted::Known { .. }) => return Err(no_column(&LABEL, "")),
             (None, Wanted::Targets) => {
                 let more = ", or `labels` for several of them, or `number` for a number";

@@ -84,8 +84,8 @@ fn ranges_of(folder: &ImageFolder, candidates: &[usize], ranges: usize) -> Vec<B
     for &index in candidates {
         found[index] = vec![0u32; numbers].into_boxed_slice();
     }
-    for number in 0..numbers {
-        let value = |index: &usize| folder.samples[*index].target.numbers()[number];
+    for place in 0..numbers {
+        let value = |index: &usize| folder.samples[*index].target.numbers()[place];
         let mut order = candidates.to_vec();
         order.sort_by(|a, b| value(a).total_cmp(&value(b)).then(a.cmp(b)));
         let mut first = 0;
@@ -94,7 +94,9 @@ fn ranges_of(folder: &ImageFolder, candidates: &[usize], ranges: usize) -> Vec<B
                 first = rank;
             }
             let range = first * ranges / order.len();
-            found[*index][number] = (number * ranges + range) as u32;
+            if let Some(stratum) = found[*index].get_mut(place) {
+                *stratum = (place * ranges + range) as u32;
+            }
         }
     }
     found
