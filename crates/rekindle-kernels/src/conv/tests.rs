@@ -84,7 +84,7 @@ fn check_moments(shape: &ConvShape) {
         let mut out = plain.clone();
         let found = with_level(level, || {
             conv_forward(shape, &x, &weight, Epilogue::default(), &mut plain);
-            conv_forward_moments(shape, &x, &weight, &mut out)
+            moments_within(shape, &x, &weight, &mut out)
         });
         assert!(plain == out, "{level:?} {shape:?}");
         let count = (out.len() / shape.channels_out) as f64;
@@ -274,7 +274,7 @@ fn any_number_of_threads_gives_the_same_bytes() {
                 let mut out = vec![0.0; shape.output_len()];
                 let mut dx = vec![0.0; shape.input_len()];
                 let mut dw = vec![0.0; shape.weight_len()];
-                let moments = conv_forward_moments(&shape, &x, &weight, &mut out);
+                let moments = moments_within(&shape, &x, &weight, &mut out);
                 conv_backward_input(&shape, &dy, &weight, &mut dx);
                 conv_backward_weight(&shape, &x, &dy, &mut dw);
                 out.extend(moments.mean);
