@@ -58,7 +58,7 @@ pub fn conv_forward(
     });
 }
 
-/// The convolution alone, `out = convolution(x, weight)`, with the [moments](crate::moments) of each channel of the result: what a batch
+/// The convolution alone, `out = convolution(x, weight)`, with the [moments] of each channel of the result: what a batch
 /// normalisation behind it needs. Large results are not read again for it: the moments are taken while they are in the caches.
 ///
 /// # Panics
