@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use super::gather::Gather;
 use super::multiply::order;
-use super::product::{Finish, add_moments, store};
+use super::product::{Finish, join_moments, store};
 use crate::buffer::Buffer;
 use crate::parallel::Shared;
 use crate::simd::{Avx512, Avx512Bf16, PairKernel, Simd};
@@ -54,8 +54,8 @@ pub(super) struct Multiply<'a> {
     pub finish: Finish,
     pub tiles: Range<usize>,
     pub panel_range: Range<usize>,
-    /// The [`ColumnSums`](super::multiply::ColumnSums) of the block, if wanted.
-    pub sums: Option<Shared<f32>>,
+    /// The [`ColumnMoments`](super::multiply::ColumnMoments) of the block, if wanted.
+    pub moments: Option<Shared<f32>>,
 }
 
 impl PairKernel for Multiply<'_> {
@@ -94,9 +94,9 @@ impl PairKernel for Multiply<'_> {
             let places = &places[at][..used];
             let rows = &from[at * segments..(at + 1) * segments];
             if columns <= Avx512::LANES {
-                self.tile::<1>(s, packed, base, places, rows, (channel, columns), at == 0);
+                self.tile::<1>(s, packed, base, places, rows, (channel, columns), at * ROWS);
             } else {
-                self.tile::<COLUMNS>(s, packed, base, places, rows, (channel, columns), at == 0);
+                self.tile::<COLUMNS>(s, packed, base, places, rows, (channel, columns), at * ROWS);
             }
         }
         if self.finish.stream {
@@ -119,7 +119,7 @@ impl Multiply<'_> {
         places: &[usize],
         rows: &[[Option<usize>; ROWS]],
         (channel, columns): (usize, usize),
-        first: bool,
+        before: usize,
     ) {
         let plain = s.plain();
         let pairs = self.gather.depth.div_ceil(2);
@@ -145,11 +145,11 @@ impl Multiply<'_> {
                 }
             }
         }
-        if let Some(all) = self.sums {
-            // SAFETY: three rows of each panel; a panel's first tile comes first.
+        if let Some(all) = self.moments {
+            // SAFETY: two rows of each panel; a panel's tiles come in order.
             unsafe {
-                let to = all.get().add(3 * channel);
-                add_moments::<Avx512, ROWS, C>(plain, &sums, places.len(), to, WIDTH, first);
+                let to = all.get().add(2 * channel);
+                join_moments::<Avx512, ROWS, C>(plain, &sums, places.len(), to, WIDTH, before);
             }
         }
         // SAFETY: the places are distinct points of the grid, each `columns` numbers wide from `channel`; no other part has this pair of

@@ -5,7 +5,7 @@
 
 use super::Epilogue;
 use super::gather::Gather;
-use super::multiply::{ColumnSums, multiply, multiply_summing};
+use super::multiply::{ColumnMoments, multiply, multiply_measuring};
 use super::panels::Panels;
 use crate::ConvShape;
 use crate::buffer::Buffer;
@@ -50,9 +50,9 @@ pub(super) fn forward_moments(
         variance: Vec::new(),
     };
     let mut add = |gather: &Gather, x: &[f32], panels: &Panels| {
-        let mut sums = ColumnSums::default();
-        multiply_summing(gather, x, panels, out, &mut sums);
-        let Moments { mean, variance } = sums.moments(panels.columns, level.tile().1);
+        let mut moments = ColumnMoments::default();
+        multiply_measuring(gather, x, panels, out, &mut moments);
+        let Moments { mean, variance } = moments.combined(panels.columns, level.tile().1);
         all.mean.extend(mean);
         all.variance.extend(variance);
     };

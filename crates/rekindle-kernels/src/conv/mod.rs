@@ -59,7 +59,7 @@ pub fn conv_forward(
 }
 
 /// The convolution alone, `out = convolution(x, weight)`, with the [moments] of each channel of the result: what a batch
-/// normalisation behind it needs. Large results are not read again for it: the moments are taken while they are in the caches.
+/// normalisation behind it needs. They are taken while the results are in the caches.
 ///
 /// # Panics
 ///
@@ -72,19 +72,6 @@ pub fn conv_forward_moments(
 ) -> Moments {
     check(shape, x, weight.len(), &Epilogue::default(), out);
     assert!(!out.is_empty(), "moments of nothing");
-    // A small result is still in the caches when it is read again, and then the centres of its parts are better.
-    if out.len() < SMALL {
-        conv_forward(shape, x, weight, Epilogue::default(), out);
-        return moments(out, shape.channels_out);
-    }
-    moments_within(shape, x, weight, out)
-}
-
-/// Numbers of a result below which its moments are a pass of their own.
-const SMALL: usize = 1 << 20;
-
-/// The moments by the kernels that take them themselves, and by a pass behind those that do not.
-fn moments_within(shape: &ConvShape, x: &[f32], weight: &[f32], out: &mut [f32]) -> Moments {
     match Algorithm::of(shape) {
         Algorithm::Depthwise => timed(shape, "forward", || {
             depthwise::forward_moments(shape, x, weight, out)

@@ -7,7 +7,7 @@ use super::Epilogue;
 use super::bf16;
 use super::gather::Gather;
 use super::panels::Panels;
-use super::product::{Finish, add_moments, rows_times_panel, store};
+use super::product::{Finish, join_moments, rows_times_panel, store};
 use crate::buffer::{Buffer, streams};
 use crate::norm::{Combined, Moments};
 use crate::parallel::{Shared, for_each};
@@ -55,38 +55,46 @@ pub(super) fn multiply(
     compute(gather, source, panels, epilogue, out, None);
 }
 
-/// Computes every point of `gather` and stores it in `out`, and the sums of its columns in `sums`.
-pub(super) fn multiply_summing(
+/// Computes every point of `gather` and stores it in `out`, and the moments of its columns in `moments`.
+pub(super) fn multiply_measuring(
     gather: &Gather,
     source: &[f32],
     panels: &Panels,
     out: &mut [f32],
-    sums: &mut ColumnSums,
+    moments: &mut ColumnMoments,
 ) {
-    compute(gather, source, panels, Epilogue::default(), out, Some(sums));
+    compute(
+        gather,
+        source,
+        panels,
+        Epilogue::default(),
+        out,
+        Some(moments),
+    );
 }
 
-/// Sums of the results' columns, from which follow their moments.
+/// Moments of the results' columns, block by block of rows.
 #[derive(Default)]
-pub(super) struct ColumnSums {
-    /// `[block of rows][panel][3][width]`, as [`add_moments`] leaves them.
-    sums: Buffer,
+pub(super) struct ColumnMoments {
+    /// `[block of rows][panel][2][width]`, as [`join_moments`] leaves them.
+    moments: Buffer,
     /// Rows of each block.
     rows: Vec<usize>,
 }
 
-impl ColumnSums {
-    /// The moments of each of `columns`.
-    pub(super) fn moments(&self, columns: usize, width: usize) -> Moments {
+impl ColumnMoments {
+    /// The moments of each of `columns` over all blocks.
+    pub(super) fn combined(&self, columns: usize, width: usize) -> Moments {
         let mut combined = Combined::new(columns);
         let panels = columns.div_ceil(width);
-        for (sums, &rows) in self.sums.chunks_exact(panels * 3 * width).zip(&self.rows) {
+        for (block, &rows) in self
+            .moments
+            .chunks_exact(panels * 2 * width)
+            .zip(&self.rows)
+        {
             combined.add(rows, |column| {
-                let of_panel = &sums[column / width * 3 * width..][..3 * width];
-                let at = |row: usize| f64::from(of_panel[row * width + column % width]);
-                let (count, sum) = (rows as f64, at(1));
-                let square = at(2) - sum * sum / count;
-                (at(0) + sum / count, square.max(0.0))
+                let at = column / width * 2 * width + column % width;
+                (f64::from(block[at]), f64::from(block[at + width]))
             });
         }
         combined.moments()
@@ -99,7 +107,7 @@ fn compute(
     panels: &Panels,
     epilogue: Epilogue<'_>,
     out: &mut [f32],
-    column_sums: Option<&mut ColumnSums>,
+    column_moments: Option<&mut ColumnMoments>,
 ) {
     let (tile_rows, width) = panels.level.tile();
     let tiles = gather.points().div_ceil(tile_rows);
@@ -127,18 +135,19 @@ fn compute(
         && gather.to_start.is_multiple_of(16);
     let finish = Finish::new(epilogue, gather.to_start_channel(), stream);
     let shared = Shared::new(out);
-    let block_sums = panel_count * 3 * width;
-    let sums = column_sums.map(|column_sums| {
+    let block_moments = panel_count * 2 * width;
+    let moments = column_moments.map(|column_moments| {
         let last = gather.points() - (blocks - 1) * block * tile_rows;
-        column_sums.rows = vec![block * tile_rows; blocks];
-        column_sums.rows[blocks - 1] = last;
-        column_sums.sums = Buffer::unspecified(blocks * block_sums);
-        Shared::new(&mut column_sums.sums)
+        column_moments.rows = vec![block * tile_rows; blocks];
+        column_moments.rows[blocks - 1] = last;
+        column_moments.moments = Buffer::unspecified(blocks * block_moments);
+        Shared::new(&mut column_moments.moments)
     });
     for_each(blocks * splits, |part| {
         let (part_block, split) = (part / splits, part % splits);
-        // SAFETY: each block has its own sums, each panel of a block is of one part.
-        let sums = sums.map(|sums| Shared::at(unsafe { sums.get().add(part_block * block_sums) }));
+        // SAFETY: each block has its own moments, each panel of a block is of one part.
+        let of_block = |all: Shared<f32>| unsafe { all.get().add(part_block * block_moments) };
+        let moments = moments.map(|all| Shared::at(of_block(all)));
         let tiles = part_block * block..((part_block + 1) * block).min(tiles);
         let panel_range = split * panels_at_once..((split + 1) * panels_at_once).min(panel_count);
         #[cfg(target_arch = "x86_64")]
@@ -152,7 +161,7 @@ fn compute(
                 finish,
                 tiles,
                 panel_range,
-                sums,
+                moments,
             });
         }
         dispatch_at(
@@ -166,7 +175,7 @@ fn compute(
                 finish,
                 tiles,
                 columns: panel_range,
-                sums,
+                moments,
             },
         );
     });
@@ -189,8 +198,8 @@ struct Multiply<'a> {
     finish: Finish,
     tiles: Range<usize>,
     columns: Range<usize>,
-    /// The [`ColumnSums`] of the block, if wanted.
-    sums: Option<Shared<f32>>,
+    /// The [`ColumnMoments`] of the block, if wanted.
+    moments: Option<Shared<f32>>,
 }
 
 impl Kernel for Multiply<'_> {
@@ -259,7 +268,7 @@ impl Multiply<'_> {
                     rows,
                     next,
                     (channel, columns),
-                    at == 0,
+                    at * R,
                 );
             } else {
                 self.tile::<S, R, C>(
@@ -270,7 +279,7 @@ impl Multiply<'_> {
                     rows,
                     next,
                     (channel, columns),
-                    at == 0,
+                    at * R,
                 );
             }
         }
@@ -293,7 +302,7 @@ impl Multiply<'_> {
         rows: &[[*const f32; R]],
         next: Option<&[*const f32; R]>,
         (channel, columns): (usize, usize),
-        first: bool,
+        before: usize,
     ) {
         let depth = self.gather.depth;
         let mut sums = [[s.zero(); C]; R];
@@ -302,11 +311,11 @@ impl Multiply<'_> {
             // SAFETY: every row was taken from a slice of `depth` numbers; the packed panel has `depth * width` from here.
             unsafe { rows_times_panel::<S, R, C>(s, &mut sums, rows, depth, (b, width), next) };
         }
-        if let Some(all) = self.sums {
-            // SAFETY: three rows of each panel; a panel's first tile comes first.
+        if let Some(all) = self.moments {
+            // SAFETY: two rows of each panel; a panel's tiles come in order.
             unsafe {
-                let to = all.get().add(3 * channel);
-                add_moments::<S, R, C>(s, &sums, places.len(), to, width, first);
+                let to = all.get().add(2 * channel);
+                join_moments::<S, R, C>(s, &sums, places.len(), to, width, before);
             }
         }
         let finish = self.finish;

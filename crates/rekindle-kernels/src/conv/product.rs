@@ -150,46 +150,52 @@ pub(super) unsafe fn store<S: Simd, const R: usize, const C: usize>(
     }
 }
 
-/// Adds a tile's numbers to the sums of their columns, three rows of `width` numbers at `to`: a centre, the sum of the deviations from
-/// it, and that of their squares. The first tile's mean is the centre, so that a mean far from zero costs no digits.
+/// Joins a tile to the moments of its columns, two rows of `width` numbers at `to`: the mean of the `before` rows joined so far, and the
+/// sum of their squared deviations from it. A tile has a mean of its own, about which its squares are taken while it is in registers,
+/// so that nothing is lost where a mean is far from zero or differs between tiles (Chan, Golub & LeVeque 1979).
 ///
 /// # Safety
 ///
-/// Three rows of `width` numbers, at least C registers each, can be written at `to`, and read unless this is the `first` tile.
+/// Two rows of `width` numbers, at least C registers each, can be written at `to`, and read unless this is the first tile.
 #[inline(always)]
-pub(super) unsafe fn add_moments<S: Simd, const R: usize, const C: usize>(
+pub(super) unsafe fn join_moments<S: Simd, const R: usize, const C: usize>(
     s: S,
     tile: &[[S::V; C]; R],
     used: usize,
     to: *mut f32,
     width: usize,
-    first: bool,
+    before: usize,
 ) {
+    let count = used as f32;
+    let share = count / (before + used) as f32;
+    let (of_rows, share, weight) = (
+        s.splat(1.0 / count),
+        s.splat(share),
+        s.splat(before as f32 * share),
+    );
     // SAFETY: the caller's promise.
     unsafe {
         for c in 0..C {
             let at = to.add(c * S::LANES);
-            let (mut sum, mut square) = (s.zero(), s.zero());
-            let center = if first {
-                let mut total = s.zero();
-                for row in tile.iter().take(used) {
-                    total = s.add(total, row[c]);
-                }
-                let center = s.mul(total, s.splat(1.0 / used as f32));
-                s.store(at, center);
-                center
-            } else {
-                sum = s.load(at.add(width));
-                square = s.load(at.add(2 * width));
-                s.load(at)
-            };
+            let mut sum = s.zero();
             for row in tile.iter().take(used) {
-                let d = s.sub(row[c], center);
-                sum = s.add(sum, d);
+                sum = s.add(sum, row[c]);
+            }
+            let mut mean = s.mul(sum, of_rows);
+            let mut square = s.zero();
+            for row in tile.iter().take(used) {
+                let d = s.sub(row[c], mean);
                 square = s.mul_add(d, d, square);
             }
-            s.store(at.add(width), sum);
-            s.store(at.add(2 * width), square);
+            if before > 0 {
+                let earlier = s.load(at);
+                let delta = s.sub(mean, earlier);
+                square = s.add(square, s.load(at.add(width)));
+                square = s.mul_add(s.mul(delta, delta), weight, square);
+                mean = s.mul_add(delta, share, earlier);
+            }
+            s.store(at, mean);
+            s.store(at.add(width), square);
         }
     }
 }
