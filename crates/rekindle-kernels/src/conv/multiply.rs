@@ -181,6 +181,51 @@ fn compute(
     });
 }
 
+/// A product that one thread computes alone, as part of a larger loop; in `f32`.
+pub(super) struct Alone<'a> {
+    gather: &'a Gather,
+    panels: &'a Panels,
+    finish: Finish,
+    zeros: Buffer,
+}
+
+impl<'a> Alone<'a> {
+    /// With `stream`, the places of all results are aligned, and written past the caches.
+    pub(super) fn new(
+        gather: &'a Gather,
+        panels: &'a Panels,
+        epilogue: Epilogue<'_>,
+        stream: bool,
+    ) -> Self {
+        debug_assert!(panels.precision == Precision::F32);
+        Self {
+            gather,
+            panels,
+            finish: Finish::new(epilogue, gather.to_start_channel(), stream),
+            zeros: Buffer::zeros(gather.depth),
+        }
+    }
+
+    /// Computes every point of the grid and stores it in `out`, of which no other thread touches those places meanwhile.
+    pub(super) fn multiply(&self, source: &[f32], out: Shared<f32>) {
+        let (rows, width) = self.panels.level.tile();
+        dispatch_at(
+            self.panels.level,
+            Multiply {
+                gather: self.gather,
+                source,
+                zeros: &self.zeros,
+                panels: self.panels,
+                out,
+                finish: self.finish,
+                tiles: 0..self.gather.points().div_ceil(rows),
+                columns: 0..self.panels.columns.div_ceil(width),
+                moments: None,
+            },
+        );
+    }
+}
+
 impl Gather {
     /// The channel of the destination at which this group starts.
     fn to_start_channel(&self) -> usize {

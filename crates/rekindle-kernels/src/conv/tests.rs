@@ -192,6 +192,74 @@ fn check_gradients(shape: &ConvShape) {
         assert!(worst < 1e-4, "input, {level:?} {shape:?}: {worst}");
         let worst = difference(&dw, &expected_weight);
         assert!(worst < 1e-4, "weight, {level:?} {shape:?}: {worst}");
+        if pointwise::applies(shape) {
+            let other = numbers(shape.input_len(), 6);
+            let (dx, dw) = with_level(level, || by_parts(shape, &x, &weight, &dy, &other));
+            let sum: Vec<f32> = expected_input
+                .iter()
+                .zip(&other)
+                .map(|(a, b)| a + b)
+                .collect();
+            let worst = difference(&dx, &sum);
+            assert!(worst < 1e-4, "input by parts, {level:?} {shape:?}: {worst}");
+            let worst = difference(&dw, &expected_weight);
+            assert!(
+                worst < 1e-4,
+                "weight by parts, {level:?} {shape:?}: {worst}"
+            );
+        }
+    }
+}
+
+/// A gradient in memory, given in parts.
+struct InMemory<'a>(&'a [f32], usize);
+
+impl PixelGradient for InMemory<'_> {
+    fn compute(&self, _: Level, pixels: std::ops::Range<usize>, out: &mut [f32]) {
+        out.copy_from_slice(&self.0[pixels.start * self.1..pixels.end * self.1]);
+    }
+}
+
+/// The gradients of the input, with `other` added, and of the weight, also where the input's is not wanted.
+fn by_parts(
+    shape: &ConvShape,
+    x: &[f32],
+    weight: &[f32],
+    dy: &[f32],
+    other: &[f32],
+) -> (Vec<f32>, Vec<f32>) {
+    let mut dx = vec![f32::NAN; shape.input_len()];
+    let mut dw = vec![f32::NAN; shape.weight_len()];
+    let mut alone = dw.clone();
+    let gradient = InMemory(dy, shape.channels_out);
+    conv_backward_from_parts(
+        shape,
+        x,
+        weight,
+        &gradient,
+        Some(other),
+        &mut dw,
+        Some(&mut dx),
+    );
+    conv_backward_from_parts(shape, x, weight, &gradient, None, &mut alone, None);
+    assert_eq!(alone, dw, "{shape:?}");
+    (dx, dw)
+}
+
+fn pointwise_shapes() -> impl Strategy<Value = ConvShape> {
+    (1usize..4, 1usize..40, 1usize..40, 1usize..150, 1usize..150).prop_map(
+        |(batch, height, width, channels_in, channels_out)| {
+            ConvShape::new(batch, [height, width], [channels_in, channels_out], 1)
+        },
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(60))]
+
+    #[test]
+    fn pointwise_gradients_are_the_definition(shape in pointwise_shapes()) {
+        check_gradients(&shape);
     }
 }
 
@@ -277,6 +345,11 @@ fn any_number_of_threads_gives_the_same_bytes() {
                 let moments = conv_forward_moments(&shape, &x, &weight, &mut out);
                 conv_backward_input(&shape, &dy, &weight, &mut dx);
                 conv_backward_weight(&shape, &x, &dy, &mut dw);
+                if pointwise::applies(&shape) {
+                    let (of_input, of_weight) = by_parts(&shape, &x, &weight, &dy, &x);
+                    dx.extend(of_input);
+                    dw.extend(of_weight);
+                }
                 out.extend(moments.mean);
                 out.extend(moments.variance);
                 (out, dx, dw)

@@ -18,8 +18,13 @@ use crate::{ConvShape, Precision};
 /// Pixels of one visit: their gradients for one panel of channels stay in the first-level cache while the input's channels pass.
 pub(super) const PIXELS: usize = 128;
 
-/// Rows (input channels) of the tile.
+/// Rows (input channels) of the tile at most.
 pub(super) const ROWS: usize = 8;
+
+/// Rows of an instruction set's tile, given those of its matrix product's: the accumulators stay in registers.
+pub(super) const fn tile_rows(rows: usize) -> usize {
+    if rows < ROWS { rows } else { ROWS }
+}
 
 /// Input and output of the product as grids of pixels.
 pub(super) struct Pixels<'a> {
@@ -120,7 +125,7 @@ pub(super) fn backward_weight(shape: &ConvShape, x: &[f32], dy: &[f32], dw: &mut
 }
 
 /// `[panel][tap][depth][width]` to `[columns][depth][taps]`.
-fn reorder(sums: &[f32], width: usize, taps: usize, depth: usize, dw: &mut [f32]) {
+pub(super) fn reorder(sums: &[f32], width: usize, taps: usize, depth: usize, dw: &mut [f32]) {
     // Of each block, both the rows that are read and the stretches that are written stay in the first-level cache.
     const BLOCK: usize = 16;
     let columns = dw.len() / (depth * taps);
@@ -168,7 +173,9 @@ pub(super) fn accumulate_into(
     pixels: &Pixels<'_>,
     sums: &mut [f32],
 ) {
-    let split = Split::new(pixels, level.tile().1);
+    let (rows, width) = level.tile();
+    let rows_of_tile = tile_rows(rows);
+    let split = Split::new(pixels, rows_of_tile, width);
     let size = sums.len();
     // The first chunk adds to the sums themselves; each part of the others begins with zeros.
     let mut others = Buffer::unspecified((split.chunks - 1) * size);
@@ -182,7 +189,8 @@ pub(super) fn accumulate_into(
             let range = |index: usize, parts: usize, count: usize| {
                 count * index / parts..count * (index + 1) / parts
             };
-            let rows = range(row_part, split.row_parts, pixels.depth.div_ceil(ROWS));
+            let tiles = pixels.depth.div_ceil(rows_of_tile);
+            let rows = range(row_part, split.row_parts, tiles);
             let part = Accumulate {
                 pixels,
                 sums: if chunk == 0 { shared } else { shared_others },
@@ -190,10 +198,10 @@ pub(super) fn accumulate_into(
                 images: range(chunk, split.chunks, pixels.batch),
                 taps: range(tap_part, split.tap_parts, pixels.taps.len()),
                 panels: range(panel_part, split.panel_parts, split.panels),
-                rows: rows.start * ROWS..(rows.end * ROWS).min(pixels.depth),
+                rows: rows.start * rows_of_tile..(rows.end * rows_of_tile).min(pixels.depth),
             };
             if chunk > 0 {
-                part.clear(level.tile().1);
+                part.clear(width);
             }
             #[cfg(target_arch = "x86_64")]
             if precision == Precision::Bf16 {
@@ -204,21 +212,28 @@ pub(super) fn accumulate_into(
             dispatch_at(level, part);
         },
     );
-    if split.chunks > 1 {
-        const PIECE: usize = 4096;
-        for_each(size.div_ceil(PIECE), |piece| {
-            let range = piece * PIECE..((piece + 1) * PIECE).min(size);
-            // SAFETY: each part owns its piece of the sums.
-            let sums = unsafe {
-                std::slice::from_raw_parts_mut(shared.get().add(range.start), range.len())
-            };
-            for chunk in others.chunks_exact(size) {
-                sums.iter_mut()
-                    .zip(&chunk[range.clone()])
-                    .for_each(|(sum, other)| *sum += other);
-            }
-        });
+    add_chunks(sums, &others);
+}
+
+/// Adds the sums of other chunks, one after the other, to those of the first.
+pub(super) fn add_chunks(sums: &mut [f32], others: &[f32]) {
+    const PIECE: usize = 4096;
+    if others.is_empty() {
+        return;
     }
+    let size = sums.len();
+    let shared = Shared::new(sums);
+    for_each(size.div_ceil(PIECE), |piece| {
+        let range = piece * PIECE..((piece + 1) * PIECE).min(size);
+        // SAFETY: each part owns its piece of the sums.
+        let sums =
+            unsafe { std::slice::from_raw_parts_mut(shared.get().add(range.start), range.len()) };
+        for chunk in others.chunks_exact(size) {
+            sums.iter_mut()
+                .zip(&chunk[range.clone()])
+                .for_each(|(sum, other)| *sum += other);
+        }
+    });
 }
 
 /// How the work is cut: by images, each chunk with sums of its own, where these are small; by taps, panels and rows of the result.
@@ -237,7 +252,7 @@ impl Split {
     /// Numbers in the sums of all chunks at most.
     const SUMS: usize = 1 << 19;
 
-    fn new(pixels: &Pixels<'_>, width: usize) -> Self {
+    fn new(pixels: &Pixels<'_>, rows: usize, width: usize) -> Self {
         let panels = pixels.columns.div_ceil(width);
         let size = panels * width * pixels.depth * pixels.taps.len();
         let chunks = (Self::SUMS / size).clamp(1, Self::PARTS).min(pixels.batch);
@@ -247,7 +262,7 @@ impl Split {
             1
         };
         let left = Self::PARTS.div_ceil(chunks * tap_parts);
-        let tiles = pixels.depth.div_ceil(ROWS);
+        let tiles = pixels.depth.div_ceil(rows);
         // Each cut of the panels reads the input again, each cut of the rows the gradients.
         let (mut panel_parts, mut row_parts) = (1, 1);
         while panel_parts * row_parts < left && (panel_parts < panels || row_parts < tiles) {
@@ -364,17 +379,13 @@ impl Accumulate<'_> {
                                 channel,
                                 columns,
                             };
-                            match left {
-                                1 => visit.add::<S, 1, C>(s, sums),
-                                2 => visit.add::<S, 2, C>(s, sums),
-                                3 => visit.add::<S, 3, C>(s, sums),
-                                4..8 => visit.add::<S, 4, C>(s, sums),
-                                _ => visit.add::<S, ROWS, C>(s, sums),
-                            }
-                            row += match left {
-                                1..=3 => left,
-                                4..8 => 4,
-                                _ => ROWS,
+                            row += match (left, tile_rows(S::ROWS)) {
+                                (1, _) => visit.add::<S, 1, C>(s, sums),
+                                (2, _) => visit.add::<S, 2, C>(s, sums),
+                                (3, _) => visit.add::<S, 3, C>(s, sums),
+                                (8.., ROWS) => visit.add::<S, ROWS, C>(s, sums),
+                                (6.., 6) => visit.add::<S, 6, C>(s, sums),
+                                _ => visit.add::<S, 4, C>(s, sums),
                             };
                         }
                     }
@@ -396,8 +407,9 @@ struct Visit<'a> {
 }
 
 impl Visit<'_> {
+    /// Adds the products of `R` rows; returns `R`.
     #[inline(always)]
-    fn add<S: Simd, const R: usize, const C: usize>(self, s: S, sums: *mut f32) {
+    fn add<S: Simd, const R: usize, const C: usize>(self, s: S, sums: *mut f32) -> usize {
         let Self {
             pixels,
             tap,
@@ -480,5 +492,6 @@ impl Visit<'_> {
                 }
             }
         }
+        R
     }
 }

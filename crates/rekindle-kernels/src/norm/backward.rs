@@ -1,13 +1,16 @@
 //! The backward pass of a normalisation by the batch's own moments.
 
 use std::marker::PhantomData;
+use std::ops::Range;
 
 use super::gradients::{GradientSums, Terms};
 use super::source::{FromInput, FromOutput, InPlace, Stored};
 use crate::Activation;
-use crate::buffer::streams;
+use crate::buffer::{Buffer, streams};
 use crate::channels::{Pattern, known, with_known};
+use crate::conv::PixelGradient;
 use crate::parallel::Shared;
+use crate::simd::Level;
 
 /// The backward pass of [`normalize_act`](super::normalize_act) where the scale and the shift come from the batch's own
 /// [`Moments`](super::Moments).
@@ -75,7 +78,7 @@ macro_rules! with_source {
     }};
 }
 
-impl NormActBackward<'_> {
+impl<'a> NormActBackward<'a> {
     fn pattern(&self) -> Pattern {
         let (len, channels) = (self.y.len(), self.scale.len());
         let pattern = Pattern::new(channels, len, "the input of the normalisation");
@@ -173,6 +176,37 @@ impl NormActBackward<'_> {
         }
     }
 
+    /// [`input_gradient`](Self::input_gradient) for some pixels at a time, where they are needed; the same numbers.
+    ///
+    /// # Panics
+    ///
+    /// When a slice has another length than its documentation says.
+    pub fn input_gradient_in_parts(
+        self,
+        d_shift: &[f32],
+        d_gamma: &[f32],
+        count: usize,
+        masked: Option<&'a [f32]>,
+    ) -> InputGradientParts<'a> {
+        let pattern = self.pattern();
+        InputGradientParts {
+            pattern,
+            terms: self.terms(pattern, d_shift, d_gamma, count),
+            shift: pattern.expand(self.shift),
+            norm: match masked {
+                // As the gradient behind an activation that changes nothing.
+                Some(gradient) => Self {
+                    gradient,
+                    activation: Activation::Identity,
+                    residual: None,
+                    output: None,
+                    ..self
+                },
+                None => self,
+            },
+        }
+    }
+
     /// [`input_gradient`](Self::input_gradient) where `masked` holds `g`, as [`sums`](Self::sums) stored it, and receives the result.
     ///
     /// # Panics
@@ -222,5 +256,33 @@ impl NormActBackward<'_> {
                 f64::from(self.scale[c]) * f64::from(self.inv_std[c]) * f64::from(d_gamma[c])
             }),
         }
+    }
+}
+
+/// The gradient of a normalisation's input, to be computed for some pixels at a time.
+pub struct InputGradientParts<'a> {
+    norm: NormActBackward<'a>,
+    pattern: Pattern,
+    terms: Terms,
+    shift: Buffer,
+}
+
+impl PixelGradient for InputGradientParts<'_> {
+    fn compute(&self, level: Level, pixels: Range<usize>, out: &mut [f32]) {
+        let channels = self.norm.scale.len();
+        let range = pixels.start * channels..pixels.end * channels;
+        assert_eq!(out.len(), range.len(), "gradient of some pixels");
+        let norm = NormActBackward {
+            y: &self.norm.y[range.clone()],
+            gradient: &self.norm.gradient[range.clone()],
+            residual: self.norm.residual.map(|all| &all[range.clone()]),
+            output: self.norm.output.map(|all| &all[range.clone()]),
+            ..self.norm
+        };
+        let len = out.len();
+        let out = Shared::new(out);
+        with_source!(&norm, &self.shift, source => {
+            self.pattern.map_part(level, self.terms.pass(norm.y, source, out, false), 0, len)
+        });
     }
 }

@@ -13,7 +13,7 @@ mod source;
 mod tests;
 
 pub use act_backward::{Derivative, act_backward};
-pub use backward::NormActBackward;
+pub use backward::{InputGradientParts, NormActBackward};
 pub(crate) use moments::{Combined, part_moments};
 pub use moments::{Moments, moments};
 pub use normalize::normalize_act;

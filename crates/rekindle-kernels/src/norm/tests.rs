@@ -3,11 +3,12 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::Activation;
 use crate::check::{
     ACTIVATIONS, assert_close, at_each_level, differences, numbers, slope, smooth, value, wide,
     with_threads,
 };
+use crate::conv::PixelGradient;
+use crate::{Activation, Level};
 
 /// Mean and variance by their definition.
 fn defined_moments(y: &[f64], channels: usize) -> (Vec<f64>, Vec<f64>) {
@@ -191,6 +192,15 @@ impl Case {
                 let mut out = vec![f32::NAN; self.y.len()];
                 backward.input_gradient(&d_shift, &d_gamma, count, stored, &mut out);
                 assert_close(&out, &defined, "gradient of the input");
+                let parts = backward.input_gradient_in_parts(&d_shift, &d_gamma, count, stored);
+                let mut part = vec![f32::NAN; 3 * self.channels];
+                for start in (0..count).step_by(3) {
+                    let pixels = start..(start + 3).min(count);
+                    let range = start * self.channels..pixels.end * self.channels;
+                    let part = &mut part[..range.len()];
+                    parts.compute(Level::current(), pixels, part);
+                    assert_eq!(part, &out[range], "part of the gradient of the input");
+                }
             }
             backward.input_gradient_in_place(&d_shift, &d_gamma, count, &mut masked);
             assert_close(&masked, &defined, "gradient of the input in place");

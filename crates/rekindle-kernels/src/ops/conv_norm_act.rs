@@ -101,8 +101,9 @@ mod tracked {
     use crate::buffer::Buffer;
     use crate::profile::timed;
     use crate::{
-        Activation, ConvShape, NormActBackward, conv_backward_input_adding, conv_backward_weight,
-        conv_forward_moments, normalize_act,
+        Activation, ConvShape, NormActBackward, conv_backward_from_parts,
+        conv_backward_input_adding, conv_backward_weight, conv_forward_moments, normalize_act,
+        takes_gradient_in_parts,
     };
 
     /// The parents are x, weight, gamma, beta, residual; where there is no residual, x stands in its place.
@@ -156,61 +157,76 @@ mod tracked {
             };
             let count = shape.batch * shape.out_height() * shape.out_width();
             let name = |what: &str| format!("norm {what} {}x{}x{}", dims[1], dims[2], dims[3]);
-            let mut dy = Buffer::unspecified(shape.output_len());
-            let (d_beta, d_gamma) = match residual_node.filter(|_| state.has_residual) {
-                Some(node) => {
-                    let mut masked = Buffer::unspecified(shape.output_len());
-                    let (d_beta, d_gamma) =
-                        timed(|| name("sums"), 0.0, || norm.sums(Some(&mut masked)));
-                    timed(
-                        || name("gradient"),
-                        0.0,
-                        || norm.input_gradient(&d_beta, &d_gamma, count, Some(&masked), &mut dy),
-                    );
-                    let masked = to_tensor(masked, &dims);
-                    match &state.carries.gives {
-                        Some(carry) => carry.give(Dense::new(masked)),
-                        None => register(grads, node.id, masked),
-                    }
-                    (d_beta, d_gamma)
+            // Behind an activation that changes nothing, the residual's gradient is the result's own.
+            let masks = state.has_residual && state.activation != Activation::Identity;
+            let mut masked = masks.then(|| Buffer::unspecified(shape.output_len()));
+            let (d_beta, d_gamma) =
+                timed(|| name("sums"), 0.0, || norm.sums(masked.as_deref_mut()));
+            let masked = masked.map(|masked| Dense::new(to_tensor(masked, &dims)));
+            if let Some(node) = residual_node.filter(|_| state.has_residual) {
+                let of_residual = masked.as_ref().unwrap_or(&gradient);
+                match &state.carries.gives {
+                    Some(carry) => carry.give(of_residual.clone()),
+                    None => register(grads, node.id, of_residual.tensor()),
                 }
-                None => {
-                    let (d_beta, d_gamma) = timed(|| name("sums"), 0.0, || norm.sums(None));
-                    timed(
-                        || name("gradient"),
-                        0.0,
-                        || norm.input_gradient(&d_beta, &d_gamma, count, None, &mut dy),
-                    );
-                    (d_beta, d_gamma)
-                }
-            };
+            }
             if let Some(node) = gamma_node {
                 register(grads, node.id, small(&d_gamma));
             }
             if let Some(node) = beta_node {
                 register(grads, node.id, small(&d_beta));
             }
-            let State {
-                x,
-                weight,
-                y,
-                output,
-                residual,
-                carries,
-                ..
-            } = state;
+            let (x, weight) = (state.x, state.weight);
+            let (x_dims, weight_dims) = (x.dims::<4>(), weight.dims::<4>());
+            let other = || {
+                let carry = state.carries.takes.as_ref().filter(|_| x_node.is_some());
+                carry.and_then(|carry| carry.take())
+            };
+            let mut dw = Buffer::unspecified(shape.weight_len());
+            if weight_node.is_some() && takes_gradient_in_parts(&shape) {
+                let of_masked = masked.as_ref().map(Dense::slice);
+                let parts = norm.input_gradient_in_parts(&d_beta, &d_gamma, count, of_masked);
+                let other = other();
+                let other = other.as_ref().map(Dense::slice);
+                let mut dx = x_node
+                    .as_ref()
+                    .map(|_| Buffer::unspecified(shape.input_len()));
+                conv_backward_from_parts(
+                    &shape,
+                    x.slice(),
+                    weight.slice(),
+                    &parts,
+                    other,
+                    &mut dw,
+                    dx.as_deref_mut(),
+                );
+                if let Some(node) = weight_node {
+                    register(grads, node.id, to_tensor(dw, &weight_dims));
+                }
+                if let Some((node, dx)) = x_node.zip(dx) {
+                    register(grads, node.id, to_tensor(dx, &x_dims));
+                }
+                return;
+            }
+            let mut dy = Buffer::unspecified(shape.output_len());
+            timed(
+                || name("gradient"),
+                0.0,
+                || {
+                    let masked = masked.as_ref().map(Dense::slice);
+                    norm.input_gradient(&d_beta, &d_gamma, count, masked, &mut dy)
+                },
+            );
             // Memory that the steps before this one in the network can have.
-            drop((y, output, residual, gradient));
+            drop((state.y, state.output, state.residual, gradient, masked));
             if let Some(node) = weight_node {
-                let mut dw = Buffer::unspecified(shape.weight_len());
                 conv_backward_weight(&shape, x.slice(), &dy, &mut dw);
-                register(grads, node.id, to_tensor(dw, &weight.dims::<4>()));
+                register(grads, node.id, to_tensor(dw, &weight_dims));
             }
             if let Some(node) = x_node {
-                let x_dims = x.dims::<4>();
                 drop(x);
                 let mut dx = Buffer::unspecified(shape.input_len());
-                let other = carries.takes.and_then(|carry| carry.take());
+                let other = other();
                 let other = other.as_ref().map(Dense::slice);
                 conv_backward_input_adding(&shape, &dy, weight.slice(), other, &mut dx);
                 register(grads, node.id, to_tensor(dx, &x_dims));

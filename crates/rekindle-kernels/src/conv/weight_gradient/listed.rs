@@ -1,7 +1,7 @@
 //! The products of a tap that shares no pixels with others (a 1x1 kernel's, a Winograd frequency's): some pixels at a time, listed from
 //! whichever rows and images they come.
 
-use super::{Accumulate, PIXELS, Pixels, ROWS, Tap};
+use super::{Accumulate, PIXELS, Pixels, ROWS, Tap, tile_rows};
 use crate::buffer::Buffer;
 use crate::simd::Simd;
 
@@ -110,7 +110,7 @@ unsafe fn visit<S: Simd, const C: usize>(
     copies: &[*const f32],
 ) {
     let (width, pixels) = (C * S::LANES, part.pixels);
-    let tiles = part.rows.len().div_ceil(ROWS) * part.panels.len();
+    let tiles = part.rows.len().div_ceil(tile_rows(S::ROWS)) * part.panels.len();
     let gradients = part.panels.start * width..(part.panels.end * width).min(pixels.columns);
     let mut asked = (0, 0);
     for panel in part.panels.clone() {
@@ -149,19 +149,21 @@ unsafe fn visit<S: Simd, const C: usize>(
             };
             // One register holds the last panel's columns: more rows then keep the arithmetic busy.
             row += if C == 2 && columns <= S::LANES {
-                match left {
-                    1 => tile.add::<S, 1, 1>(s),
-                    2..4 => tile.add::<S, 2, 1>(s),
-                    4..8 => tile.add::<S, 4, 1>(s),
-                    8..16 => tile.add::<S, 8, 1>(s),
-                    _ => tile.add::<S, 16, 1>(s),
+                match (left, tile_rows(S::ROWS)) {
+                    (1, _) => tile.add::<S, 1, 1>(s),
+                    (2..4, _) => tile.add::<S, 2, 1>(s),
+                    (16.., ROWS) => tile.add::<S, 16, 1>(s),
+                    (12.., 6) => tile.add::<S, 12, 1>(s),
+                    (8.., _) => tile.add::<S, 8, 1>(s),
+                    _ => tile.add::<S, 4, 1>(s),
                 }
             } else {
-                match left {
-                    1 => tile.add::<S, 1, C>(s),
-                    2..4 => tile.add::<S, 2, C>(s),
-                    4..8 => tile.add::<S, 4, C>(s),
-                    _ => tile.add::<S, ROWS, C>(s),
+                match (left, tile_rows(S::ROWS)) {
+                    (1, _) => tile.add::<S, 1, C>(s),
+                    (2..4, _) => tile.add::<S, 2, C>(s),
+                    (8.., ROWS) => tile.add::<S, ROWS, C>(s),
+                    (6.., 6) => tile.add::<S, 6, C>(s),
+                    _ => tile.add::<S, 4, C>(s),
                 }
             };
         }

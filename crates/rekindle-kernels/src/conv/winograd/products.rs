@@ -37,6 +37,8 @@ impl Kernel for Products<'_> {
                         (14, 2, 8..) => self.rows::<S, 8, 2>(s, frequency, panel, packed, tile),
                         (14, 2, 4..) => self.rows::<S, 4, 2>(s, frequency, panel, packed, tile),
                         (_, 2, 6..) => self.rows::<S, 6, 2>(s, frequency, panel, packed, tile),
+                        (_, 2, 4..) => self.rows::<S, 4, 2>(s, frequency, panel, packed, tile),
+                        (_, 2, 2..) => self.rows::<S, 2, 2>(s, frequency, panel, packed, tile),
                         (_, 2, _) => self.rows::<S, 1, 2>(s, frequency, panel, packed, tile),
                         (_, 4, 6..) => self.rows::<S, 6, 4>(s, frequency, panel, packed, tile),
                         (_, 4, _) => self.rows::<S, 1, 4>(s, frequency, panel, packed, tile),
