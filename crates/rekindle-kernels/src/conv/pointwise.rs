@@ -26,7 +26,7 @@ const BLOCK_BYTES: usize = 96 << 10;
 const CHUNKS: usize = 16;
 
 /// Numbers in the sums of a part at most.
-const SUMS: usize = 1 << 17;
+const SUMS: usize = 1 << 18;
 
 /// Bytes of the result from which storing its gradient costs more than cutting the products into blocks.
 const LARGE: usize = 4 << 20;

@@ -178,16 +178,13 @@ mod tracked {
             }
             let (x, weight) = (state.x, state.weight);
             let (x_dims, weight_dims) = (x.dims::<4>(), weight.dims::<4>());
-            let other = || {
-                let carry = state.carries.takes.as_ref().filter(|_| x_node.is_some());
-                carry.and_then(|carry| carry.take())
-            };
+            let carry = state.carries.takes.as_ref().filter(|_| x_node.is_some());
+            let other = carry.and_then(|carry| carry.take());
+            let other = other.as_ref().map(Dense::slice);
             let mut dw = Buffer::unspecified(shape.weight_len());
             if weight_node.is_some() && takes_gradient_in_parts(&shape) {
                 let of_masked = masked.as_ref().map(Dense::slice);
                 let parts = norm.input_gradient_in_parts(&d_beta, &d_gamma, count, of_masked);
-                let other = other();
-                let other = other.as_ref().map(Dense::slice);
                 let mut dx = x_node
                     .as_ref()
                     .map(|_| Buffer::unspecified(shape.input_len()));
@@ -226,8 +223,6 @@ mod tracked {
             if let Some(node) = x_node {
                 drop(x);
                 let mut dx = Buffer::unspecified(shape.input_len());
-                let other = other();
-                let other = other.as_ref().map(Dense::slice);
                 conv_backward_input_adding(&shape, &dy, weight.slice(), other, &mut dx);
                 register(grads, node.id, to_tensor(dx, &x_dims));
             }
