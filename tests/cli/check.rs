@@ -457,3 +457,58 @@ fn a_folder_that_is_none_and_a_wrong_key_are_errors() {
         .rekindle(&["check", "photos", "--set", "backbone.name=resnet81"])
         .error(&["resnet81", "resnet18"]);
 }
+
+#[test]
+fn folds_and_the_limit_of_the_recipe_are_those_of_training() {
+    let place = Place::new();
+    add(&place, "photos/cat", 0..10);
+    add(&place, "photos/dog", 20..30);
+    let folds = ["--set", "data.folds=2", "--set", "data.fold=2"];
+    let json =
+        |command: &[&str], more: &[&str]| place.rekindle(&[command, more, &["--json"]].concat());
+    let report = json(&["check", "photos"], &folds).success().json();
+    let plan = json(&["train", "photos", "--dry-run"], &folds)
+        .success()
+        .json();
+    for class in 0..2 {
+        let counts = &report["classes"][class];
+        assert_eq!(counts["validation"], 5, "{counts}");
+        assert_eq!(counts["train"], plan["facts"]["train_per_class"][class]);
+    }
+    let suggestions = report["suggestions"].to_string();
+    assert!(!suggestions.contains("validation_share"), "{suggestions}");
+
+    let limited = json(&["check", "photos"], &["--set", "data.limit=12"]).success();
+    assert_eq!(limited.json()["images"], 12);
+    assert!(
+        limited.stderr.contains("only 12 of 20 images are used"),
+        "{limited:?}"
+    );
+
+    json(&["check", "photos"], &["--set", "data.fold=2"]).error(&["`data.fold` is 2"]);
+    let third = ["--set", "data.folds=2", "--set", "data.fold=3"];
+    json(&["check", "photos"], &third).error(&["fold 3 of 2"]);
+
+    // All cats are one group, which a fold cannot divide.
+    for number in 0..10 {
+        let path = |name: &str| place.path(&format!("photos/cat/{name}"));
+        fs::rename(
+            path(&format!("{number}.png")),
+            path(&format!("cat_{number}.png")),
+        )
+        .unwrap();
+    }
+    let groups = [&folds[..], &["--set", "data.group_by=prefix"]].concat();
+    let reports = [1, 2].map(|fold| {
+        let fold = format!("data.fold={fold}");
+        json(
+            &["check", "photos"],
+            &[&groups[..], &["--set", &fold]].concat(),
+        )
+    });
+    let undivided = reports.into_iter().find(|report| report.code == Some(1));
+    let report = problems(undivided.unwrap()).json();
+    assert_eq!(report["split"], "none");
+    let message = finding(&report, "folder")["message"].as_str().unwrap();
+    assert!(message.contains("every image of `cat`"), "{message}");
+}

@@ -112,6 +112,21 @@ fn a_manifest_elsewhere_is_trained_on_and_evaluated_as_the_end_of_the_run_says()
     place
         .rekindle(&["evaluate", run, "photos", "--set", "data.label_column=kind"])
         .error(&["`data.label_column` is set, but `photos` has no use for it"]);
+    for (setting, words) in [
+        (
+            "data.limit=3",
+            ["does nothing here", "data.checked_headers"],
+        ),
+        (
+            "data.bad_images=skip",
+            ["does nothing here", "--bad-images"],
+        ),
+        ("data.limits=3", ["limits", "did you mean `limit`"]),
+    ] {
+        place
+            .rekindle(&["evaluate", run, "photos", "--set", setting])
+            .error(&words);
+    }
 }
 
 /// The words of a line that has single quotes only.

@@ -232,11 +232,15 @@ fn numbers_are_learned_measured_and_predicted_in_their_own_units() {
         ],
     );
     let outcome = train(&place, data, "a", &[]).success();
-    assert_has(&outcome.stdout, &["2 numbers, ", "R2", "MAE", "RMSE"]);
+    let errors = ["MAE / deviation", "RMSE / deviation"];
+    assert_has(&outcome.stdout, &["2 numbers, ", "R2", "MAE/dev"]);
+    assert_has(&outcome.stdout, &errors);
     assert_fits_80_columns(&outcome);
     let run = report(&place, "a");
     let validation = &run["validation"];
     assert!(validation["r2"].as_f64().unwrap() > 0.8, "{validation}");
+    // In deviations, though one number is in the thousands.
+    assert!(validation["mae"].as_f64().unwrap() < 1.0, "{validation}");
     let header = "phase,epoch,lr,train_loss,gradient_norm,validation_loss,validation_r2,\
         validation_mae,validation_rmse,best\n";
     assert!(metrics(&place, "a").starts_with(header));
@@ -248,6 +252,7 @@ fn numbers_are_learned_measured_and_predicted_in_their_own_units() {
     assert_eq!(found["per_number"][1]["number"], "depth");
     let text = place.rekindle(&evaluate).success();
     assert_has(&text.stdout, &["brightness", "depth", "Spearman"]);
+    assert_has(&text.stdout, &errors);
     assert_fits_80_columns(&text);
 
     let rows = place
@@ -284,6 +289,7 @@ fn numbers_are_learned_measured_and_predicted_in_their_own_units() {
             "Task        regression",
             "Numbers     2: brightness, depth",
             "Scale ",
+            ", MAE / deviation 0.",
         ],
     );
     place

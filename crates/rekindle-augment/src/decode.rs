@@ -10,6 +10,8 @@ mod pixels;
 mod planes;
 mod raster;
 mod region;
+#[cfg(test)]
+mod testing;
 mod tiff;
 mod webp;
 

@@ -16,7 +16,7 @@ use crate::FinetuneError;
 use crate::classifier::Joint;
 use crate::data::{
     BadImage, BadImages, DataError, Dataset, HoldOut, ImageFolder, Sampling, SourceKind, Split,
-    SplitName, limited, open_data,
+    SplitName,
 };
 use crate::device::device_from_name;
 use crate::fit::fit_rescale;
@@ -144,12 +144,7 @@ impl Plan {
             *path = std::path::absolute(&path).unwrap_or_else(|_| path.clone());
         }
         let settings = &recipe.data;
-        let folder = open_data(data, &settings.source_options())?;
-        let found = folder.samples.len();
-        let folder = match settings.limit {
-            Some(limit) => limited(folder, limit, settings.validation_share, recipe.seed)?,
-            None => folder,
-        };
+        let (folder, found) = settings.open(data, recipe.seed)?;
         let classes = folder.classes.names().to_vec();
         recipe.head.check()?;
         let loss = check_task(&mut recipe, &folder)?;

@@ -2,6 +2,7 @@
 
 mod data;
 mod loss;
+mod words;
 
 use std::path::{Path, PathBuf};
 
@@ -17,10 +18,10 @@ use crate::optim::{AdamWSpec, OptimizerSpec};
 use crate::precision::Precision;
 use crate::schedule::ScheduleSpec;
 use crate::stopping::StoppingSpec;
-use crate::suggest::nearest;
 
 pub use data::DataRecipe;
 pub use loss::LossRecipe;
+use words::explained;
 
 /// Every setting of a run. The defaults suit folders of a hundred to some thousand pictures.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -306,7 +307,7 @@ fn parse(table: &Table, origin: &str) -> Result<Recipe, FinetuneError> {
             .try_into::<Recipe>()
             .map_err(|error: toml::de::Error| FinetuneError::Recipe {
                 origin: origin.to_owned(),
-                reason: with_suggestion(error.to_string().trim_end()),
+                reason: explained(error.to_string().trim_end()),
             })?;
     recipe.loss.check()?;
     Ok(recipe)
@@ -374,30 +375,6 @@ fn set(table: &mut Table, pair: &str) -> Result<(), FinetuneError> {
     }
     merge(table, written);
     Ok(())
-}
-
-/// Adds the nearest valid name to serde's "unknown field `x`, expected one of `a`, `b`".
-fn with_suggestion(message: &str) -> String {
-    let unknown = ["unknown field `", "unknown variant `"]
-        .into_iter()
-        .find_map(|start| message.split_once(start));
-    let Some((_, rest)) = unknown else {
-        return message.to_owned();
-    };
-    let mut names = rest.split('`').step_by(2).map(str::to_owned);
-    let Some(found) = names.next() else {
-        return message.to_owned();
-    };
-    let expected: Vec<String> = rest
-        .split('`')
-        .skip(2)
-        .step_by(2)
-        .map(str::to_owned)
-        .collect();
-    match nearest(&found, expected.iter().map(String::as_str)) {
-        Some(name) => format!("{message}\ndid you mean `{name}`?"),
-        None => message.to_owned(),
-    }
 }
 
 #[cfg(test)]

@@ -5,7 +5,6 @@ use std::io::{self, Write};
 use anyhow::Result;
 use rekindle_finetune::Recipe;
 use rekindle_finetune::check::{check, contact_sheet};
-use rekindle_finetune::data::open_data;
 use rekindle_finetune::sheet::{check_path, write_sheet};
 
 use crate::Ending;
@@ -19,7 +18,11 @@ pub fn run(args: &CheckArgs) -> Result<Ending> {
     if let Some(path) = &args.sheet {
         check_path(path, &args.data)?;
     }
-    let folder = open_data(&args.data, &recipe.data.source_options())?;
+    recipe.data.check()?;
+    let (folder, found) = recipe.data.open(&args.data, recipe.seed)?;
+    if folder.samples.len() < found {
+        print::limit_warning(folder.samples.len(), found, "nothing is said of the others");
+    }
     let bar = ImageBar::new(folder.samples.len());
     let report = check(&folder, &recipe, &|| bar.add(1))?;
     drop(bar);

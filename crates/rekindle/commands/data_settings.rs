@@ -3,11 +3,24 @@
 use anyhow::{Result, bail};
 use rekindle_finetune::{DataRecipe, Recipe};
 
-/// The settings under `data`; others have no meaning for a model that is trained.
+/// Those of the settings under `data` that matter where nothing is trained.
+const OF_READING: [&str; 9] = [
+    "root",
+    "path_column",
+    "label_column",
+    "labels_column",
+    "label_separator",
+    "number_columns",
+    "split_column",
+    "group_column",
+    "checked_headers",
+];
+
+/// The settings under `data` that say how data is read; others have no meaning for a model that is trained.
 ///
 /// # Errors
 ///
-/// A setting that does not begin with `data.`, or is wrong.
+/// A setting that does not begin with `data.`, is wrong, or would do nothing.
 pub fn data_settings(set: &[String]) -> Result<DataRecipe> {
     for setting in set {
         if !setting.trim_start().starts_with("data.") {
@@ -18,5 +31,18 @@ pub fn data_settings(set: &[String]) -> Result<DataRecipe> {
     }
     let settings = Recipe::load(None, set)?.data;
     settings.check()?;
+    for setting in set {
+        let key = setting.trim().trim_start_matches("data.");
+        let key = key.split('=').next().unwrap_or_default().trim();
+        if key == "bad_images" {
+            bail!("`--set {setting}` does nothing here; use --bad-images");
+        }
+        if !OF_READING.contains(&key) {
+            bail!(
+                "`--set {setting}` is for training and does nothing here, leave it out; settings of reading are data.{}",
+                OF_READING.join(", data.")
+            );
+        }
+    }
     Ok(settings)
 }

@@ -87,18 +87,20 @@ fn text(path: &Path, info: &ModelInfo) -> Result<String> {
 
 /// The figures in one line; a model of a later version may have others.
 fn validation(info: &ModelInfo) -> String {
-    let figure = |name: &str, text: fn(f64) -> String| {
+    let shown = |name: &str, label: &str, text: fn(f64) -> String| {
         let value = info.validation.get(name)?;
-        Some(format!("{} {}", name.replace('_', " "), text(*value)))
+        Some(format!("{label} {}", text(*value)))
     };
+    let figure = |name: &str, text: fn(f64) -> String| shown(name, &name.replace('_', " "), text);
+    let [mae, rmse] = words::error_names(info.classes.len() > 1);
     let figures = [
         figure("accuracy", words::percent),
         figure("balanced_accuracy", words::percent),
         figure("map", |map| format!("{map:.3}")),
         figure("micro_f1", |f1| format!("{f1:.3}")),
         figure("r2", |r2| format!("{r2:.3}")),
-        figure("mae", short),
-        figure("rmse", short),
+        shown("mae", mae, short),
+        shown("rmse", rmse, short),
         figure("loss", |loss| format!("{loss:.4}")),
         figure("images", |images| format!("{images}")),
     ];

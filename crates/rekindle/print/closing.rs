@@ -122,11 +122,14 @@ fn figures(validation: &TaskReport) -> Vec<(&'static str, String)> {
             ("micro F1", format!("{:.3}", report.micro_f1)),
             ("all labels right", words::percent(report.subset_accuracy)),
         ],
-        TaskReport::Regression(report) => vec![
-            ("R2", format!("{:.3}", report.r2)),
-            ("MAE", short(report.mae)),
-            ("RMSE", short(report.rmse)),
-        ],
+        TaskReport::Regression(report) => {
+            let [mae, rmse] = words::error_names(report.in_deviations());
+            vec![
+                ("R2", format!("{:.3}", report.r2)),
+                (mae, short(report.mae)),
+                (rmse, short(report.rmse)),
+            ]
+        }
     };
     figures.push(("loss", format!("{:.4}", validation.loss())));
     figures

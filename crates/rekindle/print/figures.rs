@@ -93,8 +93,12 @@ pub fn table(of: &Measured, report: &TaskReport, width: usize) -> String {
         }
         TaskReport::Regression(report) => {
             line(&mut text, "R2", format!("{:>8.3}", report.r2));
-            line(&mut text, "MAE", format!("{:>8}", short(report.mae)));
-            line(&mut text, "RMSE", format!("{:>8}", short(report.rmse)));
+            for (name, error) in words::error_names(report.in_deviations())
+                .into_iter()
+                .zip([report.mae, report.rmse])
+            {
+                line(&mut text, name, format!("{:>8}", short(error)));
+            }
             line(&mut text, "loss", format!("{:>8.4}", report.loss));
             text.push_str(&format!("\n{}", report.to_table(&names, width)));
         }

@@ -116,11 +116,16 @@ pub fn cache_note(plan: &Plan) {
 /// Warns that the result of a run with a limit says little.
 pub fn limit_note(plan: &Plan) {
     if let Some(found) = plan.facts.images_before_limit {
-        warning(&format!(
-            "only {} of {found} images are used, since a limit is set: the result shows that the run works, and no more",
-            plan.dataset.len()
-        ));
+        let so = "the result shows that the run works, and no more";
+        limit_warning(plan.dataset.len(), found, so);
     }
+}
+
+/// Warns that a limit leaves out images, and what follows.
+pub fn limit_warning(used: usize, found: usize, so: &str) {
+    warning(&format!(
+        "only {used} of {found} images are used, since a limit is set: {so}"
+    ));
 }
 
 /// Lists images that are left out since they cannot be decoded, ten at most.
@@ -128,10 +133,10 @@ pub fn bad_images(images: &[BadImage]) {
     if images.is_empty() {
         return;
     }
-    let mut text = format!(
-        "{} images cannot be decoded and are left out:",
-        images.len()
-    );
+    let mut text = match images.len() {
+        1 => "1 image cannot be decoded and is left out:".to_owned(),
+        count => format!("{count} images cannot be decoded and are left out:"),
+    };
     for image in images.iter().take(MOST_LISTED) {
         text.push_str(&format!("\n  {image}"));
     }

@@ -86,6 +86,7 @@ pub struct Progress {
     features_since: Option<Instant>,
     most_epochs: [usize; 2],
     task: TaskKind,
+    outputs: usize,
 }
 
 impl Progress {
@@ -100,6 +101,7 @@ impl Progress {
             features_since: None,
             most_epochs: [0; 2],
             task: TaskKind::default(),
+            outputs: 0,
         }
     }
 
@@ -158,7 +160,7 @@ impl Observer for Progress {
     fn started(&mut self, plan: &Plan) {
         self.most_epochs = [plan.recipe.phase1.epochs, plan.recipe.phase2.epochs];
         let facts = &plan.facts;
-        self.task = facts.task;
+        (self.task, self.outputs) = (facts.task, facts.classes.len());
         let [one, more] = words::names_of(facts.task);
         self.line(&format!(
             "{}, {} training and {} validation images",
@@ -180,7 +182,10 @@ impl Observer for Progress {
             phase_words(phase),
             words::count(most, "epoch", "epochs")
         ));
-        let [first, second] = columns(self.task).map(|(name, _)| name);
+        let [first, mut second] = columns(self.task).map(|(name, _)| name);
+        if self.task == TaskKind::Regression && self.outputs > 1 {
+            second = "MAE/dev";
+        }
         self.line(&format!(
             "epoch  train loss  val loss  {first:>8}  {second:>8}        lr  waited"
         ));

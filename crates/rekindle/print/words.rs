@@ -105,6 +105,15 @@ pub fn wilson_interval(share: f64, count: u64) -> [f64; 2] {
     [(centre - half).max(0.0), (centre + half).min(1.0)]
 }
 
+/// What the mean absolute error and the root of the mean squared error of all numbers are called: those of several numbers are in
+/// standard deviations.
+pub fn error_names(in_deviations: bool) -> [&'static str; 2] {
+    match in_deviations {
+        true => ["MAE / deviation", "RMSE / deviation"],
+        false => ["MAE", "RMSE"],
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

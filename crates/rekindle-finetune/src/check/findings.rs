@@ -4,6 +4,7 @@
 
 use rekindle_head::TaskKind;
 
+use super::Parts;
 use super::oddities::EXTREME_ASPECT;
 use super::report::{
     CheckReport, DuplicateGroup, Finding, FindingKind, Odd, OddKind, Severity, SplitOrigin,
@@ -21,7 +22,7 @@ pub(super) fn findings(
     report: &CheckReport,
     folder: &ImageFolder,
     recipe: &Recipe,
-    too_small: &[(String, usize)],
+    parts: &Parts,
 ) -> Vec<Finding> {
     let mut found = Vec::new();
     let mut add = |severity, kind, count: usize, message: String| {
@@ -93,19 +94,22 @@ pub(super) fn findings(
         unreadable,
         format!("{} cannot be decoded: {remedy}", images(unreadable)),
     );
-    let few = too_small
+    let few = (parts.too_small)
         .iter()
         .map(|(class, count)| format!("`{class}` has {count}"));
     add(
         Serious,
         FindingKind::ClassTooSmall,
-        too_small.len(),
+        parts.too_small.len(),
         format!(
             "{names} with too few usable images (each needs {}): {}",
             folder.least_per_class,
             list(few)
         ),
     );
+    if let Some(reason) = &parts.undivided {
+        add(Serious, FindingKind::Folder, 1, reason.clone());
+    }
 
     let repeated = groups(|group| !group.crosses_classes && !group.crosses_splits);
     add(

@@ -40,13 +40,14 @@ use crate::weights::{card_from_name, preprocessing};
 ///
 /// # Errors
 ///
-/// The recipe names no known backbone, or its preprocessing or validation share is out of range. What is wrong with an image is part
-/// of the report.
+/// The recipe names no known backbone, its preprocessing or a setting under `data` is out of range, or there is no such fold. What is
+/// wrong with an image is part of the report.
 pub fn check(
     folder: &ImageFolder,
     recipe: &Recipe,
     progress: &(dyn Fn() + Sync),
 ) -> Result<CheckReport, FinetuneError> {
+    recipe.data.check()?;
     let preprocessing = preprocessing(&card_from_name(&recipe.backbone.name)?, &recipe.input)?;
     let limits = DecodeLimits::default();
     let mut examined: Vec<Examined> = folder
@@ -130,7 +131,7 @@ pub fn check(
         left_out: folder.skipped.clone(),
         suggestions: Vec::new(),
     };
-    report.findings = findings::findings(&report, folder, recipe, &parts.too_small);
+    report.findings = findings::findings(&report, folder, recipe, &parts);
     report.suggestions = suggestions::suggestions(&report, recipe);
     Ok(report)
 }
@@ -141,13 +142,20 @@ struct Parts {
     origin: SplitOrigin,
     /// Classes that have too few usable images, with their number.
     too_small: Vec<(String, usize)>,
+    /// Why groups cannot be divided into the folds that are asked for.
+    undivided: Option<String>,
 }
 
 impl Parts {
     /// The split that training would make of the usable images.
     fn new(folder: &ImageFolder, recipe: &Recipe, good: &[usize]) -> Result<Self, FinetuneError> {
-        let data = &recipe.data;
-        match Split::of_folder(folder, good, data.validation_share, recipe.seed) {
+        let none = |too_small, undivided| Self {
+            splits: folder.samples.iter().map(|sample| sample.split).collect(),
+            origin: SplitOrigin::None,
+            too_small,
+            undivided,
+        };
+        match Split::of_folder(folder, good, recipe.data.hold_out(), recipe.seed) {
             Ok(split) => {
                 let mut splits = vec![None; folder.samples.len()];
                 for (name, samples) in [
@@ -167,18 +175,16 @@ impl Parts {
                     splits,
                     origin,
                     too_small: Vec::new(),
+                    undivided: None,
                 })
             }
-            Err(DataError::ClassesTooSmall { counts, .. }) => Ok(Self {
-                splits: folder.samples.iter().map(|sample| sample.split).collect(),
-                origin: SplitOrigin::None,
-                too_small: counts,
-            }),
-            Err(DataError::TooFewImages { found, .. }) => Ok(Self {
-                splits: folder.samples.iter().map(|sample| sample.split).collect(),
-                origin: SplitOrigin::None,
-                too_small: vec![("all images".into(), found)],
-            }),
+            Err(DataError::ClassesTooSmall { counts, .. }) => Ok(none(counts, None)),
+            Err(DataError::TooFewImages { found, .. }) => {
+                Ok(none(vec![("all images".into(), found)], None))
+            }
+            Err(error @ DataError::FoldWithoutClasses { .. }) => {
+                Ok(none(Vec::new(), Some(error.to_string())))
+            }
             Err(error) => Err(error.into()),
         }
     }

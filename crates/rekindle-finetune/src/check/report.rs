@@ -143,9 +143,10 @@ pub struct ClassReport {
 pub enum SplitOrigin {
     /// The folder has validation images of its own.
     Folders,
-    /// Training will hold out the recipe's `data.validation_share`, chosen by its `seed`; the figures are those of that choice.
+    /// Training will hold out the recipe's `data.validation_share`, or the fold that `data.folds` and `data.fold` name, chosen by its
+    /// `seed`; the figures are those of that choice.
     Recipe,
-    /// Too few images are usable for a split.
+    /// Too few images are usable for a split, or groups cannot be divided into folds.
     None,
 }
 

@@ -157,7 +157,7 @@ fn balanced_weights(report: &CheckReport) -> Option<Vec<String>> {
 
 /// A larger share where the smallest class would have too few validation images and has enough images to give more.
 fn validation_share(report: &CheckReport, recipe: &Recipe) -> Option<f64> {
-    if report.split != SplitOrigin::Recipe {
+    if report.split != SplitOrigin::Recipe || recipe.data.folds != 0 {
         return None;
     }
     let smallest = report

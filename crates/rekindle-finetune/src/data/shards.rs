@@ -22,7 +22,7 @@ use super::{
     manifest::Wanted,
     rows::{Row, Rows},
     target::target_of_texts,
-    walk::{Entry, Walk},
+    walk::{Entry, FileKind, Walk, kind_of},
 };
 use index::index;
 
@@ -77,8 +77,8 @@ struct Shard {
 
 /// The tar files that a path stands for, or none where it is a folder of another layout.
 ///
-/// A `.tar` file stands for itself. A folder is one of shards when it holds `.tar` files and no folders, or when all its folders have names
-/// of splits and `train` is such a folder.
+/// A `.tar` file stands for itself. A folder is one of shards when it holds `.tar` files and neither folders nor image files, or when all its
+/// folders have names of splits and `train` is such a folder.
 fn shards_of(path: &Path) -> Result<Option<(PathBuf, Vec<Shard>)>, DataError> {
     if path.is_file() {
         let shard = Shard {
@@ -117,11 +117,12 @@ fn shards_of(path: &Path) -> Result<Option<(PathBuf, Vec<Shard>)>, DataError> {
     Ok(trains.then(|| (path.to_path_buf(), shards)))
 }
 
-/// The names of the tar files among entries without folders; none where there are folders or no tar files.
+/// The names of the tar files among entries; none where there are folders or image files, or no tar files.
 fn plain_shards(entries: &[Entry]) -> Option<impl Iterator<Item = &str>> {
     let is_shard = |entry: &&Entry| is_tar(Path::new(&entry.name));
-    let fits = !entries.iter().any(|entry| entry.is_directory)
-        && entries.iter().any(|entry| is_shard(&entry));
+    // Images beside a tar file would be lost without a word.
+    let other = |entry: &Entry| entry.is_directory || kind_of(&entry.name) == FileKind::Image;
+    let fits = !entries.iter().any(other) && entries.iter().any(|entry| is_shard(&entry));
     fits.then(|| {
         entries
             .iter()

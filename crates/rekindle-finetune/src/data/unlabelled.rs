@@ -91,6 +91,12 @@ mod tests {
         assert_eq!(contents, expected);
         assert_eq!(found.samples[5].path, path("1.tar/x.png"));
 
+        // Images beside a tar file are listed, and the tar file is one of the files that are left out.
+        fs::copy(path("1.tar"), path("folder/in/backup.tar")).unwrap();
+        let found = open_unlabelled(&[path("folder/in")], &SourceOptions::default()).unwrap();
+        assert_eq!(found.samples.len(), 1);
+        assert_eq!(found.samples[0].path, path("folder/in/b.png"));
+
         fs::write(path("list.csv"), "image_id\n1\n").unwrap();
         let error = open_unlabelled(&given[..1], &SourceOptions::default());
         let error = error.unwrap_err().to_string();

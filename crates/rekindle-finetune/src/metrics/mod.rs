@@ -209,39 +209,41 @@ mod tests {
     use proptest::prelude::*;
     use serde_json::Value;
 
-    fn close(found: f64, expected: &Value) {
+    #[track_caller]
+    pub(super) fn close(found: f64, expected: &Value) {
         let expected = expected.as_f64().unwrap();
+        let apart = (found - expected).abs();
         assert!(
-            (found - expected).abs() < 1e-6,
+            apart < 1e-6 * expected.abs().max(1.0),
             "{found} against {expected}"
         );
     }
 
-    fn fixture() -> (Value, Vec<f32>, Vec<usize>) {
-        let fixture: Value =
-            serde_json::from_str(include_str!("../../tests/data/metrics.json")).unwrap();
-        let rows = fixture["logits"].as_array().unwrap();
-        let logits = rows
-            .iter()
-            .flat_map(|row| {
-                row.as_array()
-                    .unwrap()
-                    .iter()
-                    .map(|logit| logit.as_f64().unwrap() as f32)
-            })
-            .collect();
-        let targets = fixture["targets"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|target| target.as_u64().unwrap() as usize)
-            .collect();
-        (fixture, logits, targets)
+    /// What the script wrote of a task.
+    pub(super) fn fixture(task: &str) -> Value {
+        let text = include_str!("../../tests/data/metrics.json");
+        let fixture: Value = serde_json::from_str(text).unwrap();
+        fixture[task].clone()
+    }
+
+    pub(super) fn rows(value: &Value) -> Vec<Vec<f64>> {
+        serde_json::from_value(value.clone()).unwrap()
+    }
+
+    fn classification() -> (Value, Vec<f32>, Vec<usize>) {
+        let fixture = fixture("classification");
+        let logits = rows(&fixture["logits"]).concat();
+        let targets = serde_json::from_value(fixture["targets"].clone()).unwrap();
+        (
+            fixture,
+            logits.into_iter().map(|logit| logit as f32).collect(),
+            targets,
+        )
     }
 
     #[test]
     fn every_metric_is_that_of_scikit_learn() {
-        let (fixture, logits, targets) = fixture();
+        let (fixture, logits, targets) = classification();
         for (k, key) in [(2, "top_2"), (3, "top_3")] {
             let mut metrics = Metrics::new(6, k);
             metrics.add(&logits, &targets).unwrap();
@@ -266,7 +268,7 @@ mod tests {
 
     #[test]
     fn batches_of_any_size_give_the_same_report() {
-        let (_, logits, targets) = fixture();
+        let (_, logits, targets) = classification();
         let mut whole = Metrics::new(6, 2);
         whole.add(&logits, &targets).unwrap();
         let mut parts = Metrics::new(6, 2);

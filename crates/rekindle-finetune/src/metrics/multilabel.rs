@@ -192,30 +192,10 @@ fn average_precision(pairs: &[(f32, bool)], support: u64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::Value;
-
-    fn fixture() -> Value {
-        let text = include_str!("../../tests/data/metrics.json");
-        let fixture: Value = serde_json::from_str(text).unwrap();
-        fixture["multilabel"].clone()
-    }
-
-    fn rows(value: &Value) -> Vec<Vec<f64>> {
-        serde_json::from_value(value.clone()).unwrap()
-    }
-
-    #[track_caller]
-    fn close(found: f64, expected: &Value) {
-        let expected = expected.as_f64().unwrap();
-        let apart = (found - expected).abs();
-        assert!(
-            apart < 1e-6 * expected.abs().max(1.0),
-            "{found} against {expected}"
-        );
-    }
+    use crate::metrics::tests::{close, fixture, rows};
 
     fn measured(batch: usize) -> MultilabelReport {
-        let fixture = fixture();
+        let fixture = fixture("multilabel");
         let (logits, present) = (rows(&fixture["logits"]), rows(&fixture["present"]));
         let mut metrics = MultilabelMetrics::new(5);
         for (logits, present) in logits.chunks(batch).zip(present.chunks(batch)) {
@@ -232,7 +212,7 @@ mod tests {
 
     #[test]
     fn every_figure_of_labels_is_that_of_scikit_learn() {
-        let (fixture, report) = (fixture(), measured(40));
+        let (fixture, report) = (fixture("multilabel"), measured(40));
         assert_eq!(report.samples, 40);
         close(report.loss, &fixture["loss"]);
         close(report.map, &fixture["map"]);

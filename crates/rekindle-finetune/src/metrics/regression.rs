@@ -1,6 +1,7 @@
 //! Figures of predicted numbers. Owns the formulas; laying them out as text is in `table.rs`.
 //!
-//! Definitions and values are scikit-learn's and SciPy's (`tests/data/metrics.py`). Errors are in the numbers' own units.
+//! Definitions and values are scikit-learn's and SciPy's (`tests/data/metrics.py`). The errors of a number are in its own unit; those of
+//! several numbers together are in standard deviations, since metres and years have no common mean.
 
 use serde::{Deserialize, Serialize};
 
@@ -18,17 +19,18 @@ pub struct RegressionMetrics {
     pairs: Vec<Vec<(f64, f64)>>,
 }
 
-/// The figures of a set of samples with numbers. Where there are several numbers, the figures of all are the means of theirs; of errors
-/// in different units that mean says little.
+/// The figures of a set of samples with numbers. Where there are several numbers, the figures of all are the means of theirs, each error
+/// divided by its number's standard deviation over the training images before, so that units do not matter: an error of 1 is as large as
+/// that of always predicting the mean.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RegressionReport {
     /// Number of samples.
     pub samples: u64,
     /// Mean squared error of the standardised numbers.
     pub loss: f64,
-    /// Mean absolute error.
+    /// Mean absolute error: of one number in its own unit, of several in standard deviations ([`Self::in_deviations`]).
     pub mae: f64,
-    /// Root of the mean squared error.
+    /// Root of the mean squared error, likewise.
     pub rmse: f64,
     /// Coefficient of determination, R²: 1 is perfect, 0 is no better than their mean, below 0 is worse.
     pub r2: f64,
@@ -107,14 +109,31 @@ impl RegressionMetrics {
         let per_number: Vec<NumberMetrics> =
             self.pairs.iter().map(|pairs| of_number(pairs)).collect();
         let average = |of: fn(&NumberMetrics) -> f64| mean(per_number.iter().map(of));
+        // One number has a unit; several have only their deviations in common.
+        let error = |of: fn(&NumberMetrics) -> f64| match per_number.as_slice() {
+            [number] => of(number),
+            numbers => mean(
+                numbers
+                    .iter()
+                    .zip(&self.scale.std)
+                    .map(|(number, std)| of(number) / std),
+            ),
+        };
         Ok(RegressionReport {
             samples: samples as u64,
             loss: self.squares / (samples * self.pairs.len()) as f64,
-            mae: average(|number| number.mae),
-            rmse: average(|number| number.rmse),
+            mae: error(|number| number.mae),
+            rmse: error(|number| number.rmse),
             r2: average(|number| number.r2),
             per_number,
         })
+    }
+}
+
+impl RegressionReport {
+    /// Whether the errors of all numbers together are in standard deviations, since there are several.
+    pub fn in_deviations(&self) -> bool {
+        self.per_number.len() > 1
     }
 }
 
@@ -167,30 +186,10 @@ fn ranks(values: &[f64]) -> Vec<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::Value;
-
-    fn fixture() -> Value {
-        let text = include_str!("../../tests/data/metrics.json");
-        let fixture: Value = serde_json::from_str(text).unwrap();
-        fixture["regression"].clone()
-    }
-
-    fn rows(value: &Value) -> Vec<Vec<f64>> {
-        serde_json::from_value(value.clone()).unwrap()
-    }
-
-    #[track_caller]
-    fn close(found: f64, expected: &Value) {
-        let expected = expected.as_f64().unwrap();
-        let apart = (found - expected).abs();
-        assert!(
-            apart < 1e-6 * expected.abs().max(1.0),
-            "{found} against {expected}"
-        );
-    }
+    use crate::metrics::tests::{close, fixture, rows};
 
     fn measured(batch: usize) -> RegressionReport {
-        let fixture = fixture();
+        let fixture = fixture("regression");
         let scale: NumberScale = serde_json::from_value(fixture.clone()).unwrap();
         let mut metrics = RegressionMetrics::new(scale);
         let (outputs, numbers) = (rows(&fixture["outputs"]), rows(&fixture["numbers"]));
@@ -209,7 +208,7 @@ mod tests {
 
     #[test]
     fn every_figure_of_numbers_is_that_of_scikit_learn_and_scipy() {
-        let (fixture, report) = (fixture(), measured(30));
+        let (fixture, report) = (fixture("regression"), measured(30));
         assert_eq!(report.samples, 30);
         close(report.loss, &fixture["loss"]);
         close(report.mae, &fixture["mae"]);
@@ -225,6 +224,26 @@ mod tests {
         let parts = measured(7);
         assert!((parts.loss - report.loss).abs() < 1e-12);
         assert_eq!(parts.per_number, report.per_number);
+    }
+
+    #[test]
+    fn one_number_has_errors_in_its_unit_and_several_in_deviations() {
+        let report = |std: &[f64]| {
+            let (mean, std) = (vec![0.0; std.len()], std.to_vec());
+            let numbers = std.len();
+            let mut metrics = RegressionMetrics::new(NumberScale { mean, std });
+            let target = vec![0.0; numbers];
+            // Off by half a deviation, whatever the unit.
+            metrics
+                .add(&vec![0.5; numbers], std::iter::once(&target[..]))
+                .unwrap();
+            metrics.report().unwrap()
+        };
+        let one = report(&[10.0]);
+        assert_eq!((one.mae, one.rmse, one.in_deviations()), (5.0, 5.0, false));
+        let two = report(&[10.0, 4e6]);
+        assert_eq!((two.mae, two.rmse, two.in_deviations()), (0.5, 0.5, true));
+        assert_eq!(two.per_number[1].mae, 2e6);
     }
 
     #[test]

@@ -1,14 +1,17 @@
 //! The settings under `data`: how images and labels are read, divided and drawn.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::data::{
-    BadImages, ColumnNames, DiskCache, GroupBy, HoldOut, ImageFolder, NameGrouping, Sampling,
-    SourceOptions, default_cache_directory,
+    BadImages, ColumnNames, DataError, DiskCache, GroupBy, HoldOut, ImageFolder, NameGrouping,
+    Sampling, SourceOptions, default_cache_directory, limited, open_data,
 };
 use crate::setting::SettingError;
+
+/// More than any machine has.
+const MOST_MEGABYTES: u64 = 1_000_000_000;
 
 /// Reading, splitting and drawing.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -131,6 +134,20 @@ impl DataRecipe {
         }
     }
 
+    /// Opens labelled images with these settings, and keeps `limit` of them, chosen by `seed`; gives how many there were before, too.
+    ///
+    /// # Errors
+    /// As [`open_data`] and [`limited`].
+    pub fn open(&self, data: &Path, seed: u64) -> Result<(ImageFolder, usize), DataError> {
+        let folder = open_data(data, &self.source_options())?;
+        let found = folder.samples.len();
+        let folder = match self.limit {
+            Some(limit) => limited(folder, limit, self.validation_share, seed)?,
+            None => folder,
+        };
+        Ok((folder, found))
+    }
+
     /// What is held out for validation.
     pub fn hold_out(&self) -> HoldOut {
         match self.folds {
@@ -217,6 +234,16 @@ impl DataRecipe {
         if self.checked_headers == 0 {
             return Err(SettingError::new("data.checked_headers", 0, "at least 1"));
         }
+        for (key, megabytes) in [
+            ("data.image_cache_mb", self.image_cache_mb),
+            ("data.disk_cache_mb", self.disk_cache_mb),
+            ("data.feature_cache_mb", self.feature_cache_mb),
+        ] {
+            // As bytes it has to fit 64 bits.
+            if megabytes as u64 > MOST_MEGABYTES {
+                return Err(SettingError::new(key, megabytes, "at most 1000000000"));
+            }
+        }
         Ok(())
     }
 }
@@ -268,6 +295,15 @@ mod tests {
         };
         let recipe = Recipe::load(None, &data.source_settings()).unwrap();
         assert_eq!(recipe.data.source_options(), data.source_options());
+    }
+
+    #[test]
+    fn a_cache_that_no_machine_holds_is_refused() {
+        let data = DataRecipe {
+            image_cache_mb: usize::MAX >> 20,
+            ..DataRecipe::default()
+        };
+        assert_eq!(data.check().unwrap_err().key, "data.image_cache_mb");
     }
 
     #[test]

@@ -4,7 +4,8 @@ use rekindle_head::{BinaryCrossEntropy, CrossEntropy, LossConfig, MeanSquaredErr
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
-use super::{merge, with_suggestion};
+use super::merge;
+use super::words::explained;
 use crate::FinetuneError;
 
 /// The loss, as far as it was written down. Without a `name` the settings are those of the task's own loss: `cross_entropy` with
@@ -64,7 +65,7 @@ fn parse(table: Table) -> Result<LossConfig, FinetuneError> {
         .try_into()
         .map_err(|error: toml::de::Error| FinetuneError::Recipe {
             origin: "`loss`".into(),
-            reason: with_suggestion(error.to_string().trim_end()),
+            reason: explained(error.to_string().trim_end()),
         })
 }
 

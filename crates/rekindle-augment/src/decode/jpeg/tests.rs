@@ -1,13 +1,12 @@
 //! The own decoder against libjpeg-turbo, through the files that `tests/make_jpeg.py` wrote, and against itself.
 
-use std::path::PathBuf;
 use std::sync::LazyLock;
 
 use proptest::prelude::*;
 use serde::Deserialize;
 
 use super::*;
-use crate::decode::{JpegScaling, RegionRequest, decode_region};
+use crate::decode::testing::{check_cut, check_region, data, ends_early, files, limits, part_of};
 
 #[derive(Deserialize)]
 struct Golden {
@@ -18,13 +17,6 @@ struct Golden {
 struct Case {
     name: String,
     scales: Vec<u32>,
-}
-
-fn data(folder: &str, name: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-        .join("tests")
-        .join(folder)
-        .join(name)
 }
 
 static CASES: LazyLock<Vec<(Case, Vec<u8>)>> = LazyLock::new(|| {
@@ -39,29 +31,13 @@ static CASES: LazyLock<Vec<(Case, Vec<u8>)>> = LazyLock::new(|| {
 
 /// Every JPEG test file, those that only zune-jpeg decodes too.
 static EVERY_FILE: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
-    let mut paths: Vec<PathBuf> = ["data_jpeg", "data"]
-        .iter()
-        .flat_map(|folder| std::fs::read_dir(data(folder, "")).unwrap())
-        .map(|entry| entry.unwrap().path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "jpg"))
-        .collect();
-    paths.sort();
-    assert!(paths.len() > 35, "{}", paths.len());
-    paths
-        .iter()
-        .map(|path| std::fs::read(path).unwrap())
-        .collect()
+    let files = files("data_jpeg", "jpg");
+    assert!(files.len() > 35, "{}", files.len());
+    files
 });
 
 fn case(name: &str) -> &'static [u8] {
     &CASES.iter().find(|(case, _)| case.name == name).unwrap().1
-}
-
-fn limits() -> DecodeLimits {
-    DecodeLimits {
-        max_pixels: 1 << 22,
-        max_alloc_bytes: 1 << 26,
-    }
 }
 
 fn open(bytes: &[u8]) -> JpegFile<'_> {
@@ -169,20 +145,7 @@ fn data_before_a_restart_is_not_read_where_it_is_not_needed() {
 
 #[test]
 fn a_file_that_is_cut_is_refused_though_the_wanted_part_is_there() {
-    let bytes = case("420_noise");
-    let top = |_, _| RegionRequest {
-        crop: PixelBox {
-            left: 0,
-            top: 0,
-            width: 8,
-            height: 8,
-        },
-        width: 8,
-        height: 8,
-    };
-    let cut = &bytes[..bytes.len() - 200];
-    let error = decode_region(cut, &limits(), JpegScaling::Full, top).unwrap_err();
-    assert!(matches!(error, AugmentError::Truncated { .. }), "{error}");
+    check_cut(case("420_noise"));
 }
 
 #[test]
@@ -207,15 +170,9 @@ proptest! {
         let (case, bytes) = which.get(&CASES);
         let file = open(bytes);
         let whole = reduced(&file, 1 << scale);
-        let (left, top) = (left % whole.width(), top % whole.height());
-        let part = PixelBox {
-            left,
-            top,
-            width: 1 + width % (whole.width() - left),
-            height: 1 + height % (whole.height() - top),
-        };
+        let part = part_of(whole.dimensions(), [left, top, width, height]);
         let expected =
-            image::imageops::crop_imm(&whole, left, top, part.width, part.height).to_image();
+            image::imageops::crop_imm(&whole, part.left, part.top, part.width, part.height).to_image();
         prop_assert_eq!(file.decode_part(part, 1 << scale), Ok(Some(expected)), "{}", &case.name);
     }
 
@@ -224,28 +181,7 @@ proptest! {
         which in any::<prop::sample::Index>(),
         left in any::<u32>(), top in any::<u32>(), width in any::<u32>(), height in any::<u32>(),
     ) {
-        let bytes = which.get(&EVERY_FILE);
-        let whole = crate::decode(bytes, &limits()).unwrap();
-        let region = decode_region(bytes, &limits(), JpegScaling::Full, |full_width, full_height| {
-            assert_eq!((full_width, full_height), whole.image.dimensions());
-            let (left, top) = (left % full_width, top % full_height);
-            let crop = PixelBox {
-                left,
-                top,
-                width: 1 + width % (full_width - left),
-                height: 1 + height % (full_height - top),
-            };
-            RegionRequest { crop, width: crop.width, height: crop.height }
-        })
-        .unwrap();
-        prop_assert_eq!(region.orientation, whole.orientation);
-        let (left, top) = (left % whole.image.width(), top % whole.image.height());
-        let width = 1 + width % (whole.image.width() - left);
-        let height = 1 + height % (whole.image.height() - top);
-        let expected = image::imageops::crop_imm(&whole.image, left, top, width, height).to_image();
-        for interpolation in [crate::Interpolation::Bicubic, crate::Interpolation::Area] {
-            prop_assert_eq!(&region.resize(interpolation), &expected);
-        }
+        check_region(which.get::<Vec<u8>>(&EVERY_FILE), [left, top, width, height]);
     }
 }
 
@@ -280,12 +216,8 @@ proptest! {
         }
         // Data that ends early is found here; for all else, zune-jpeg has the last word.
         if let Err(error) = file.decode(&limits()) {
-            let ends_early = matches!(
-                &error,
-                AugmentError::Truncated { reason, .. } if reason.contains("before the picture")
-            );
             let other = file.decode_elsewhere(&limits()).err();
-            prop_assert!(ends_early || other.as_ref() == Some(&error), "{} {:?}", error, other);
+            prop_assert!(ends_early(&error) || other.as_ref() == Some(&error), "{} {:?}", error, other);
         }
     }
 }
