@@ -1,4 +1,4 @@
-//! Times of the depthwise convolutions of tf_efficientnet_lite0, forward and backward.
+//! Times of the depthwise convolutions of tf_efficientnet_lite0, forward (alone, and with the moments of its results) and backward.
 //!
 //! `cargo bench --bench depthwise [-- BATCH]`; one thread with `RAYON_NUM_THREADS=1`.
 
@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use rekindle_kernels::{
     ConvShape, Epilogue, conv_backward_input, conv_backward_weight, conv_forward,
+    conv_forward_moments,
 };
 
 /// Size of the image, channels, kernel and stride.
@@ -77,13 +78,21 @@ fn main() {
                     &mut out,
                 )
             }),
+            time(|| {
+                black_box(conv_forward_moments(
+                    &shape,
+                    black_box(&x),
+                    &weight,
+                    &mut out,
+                ));
+            }),
             time(|| conv_backward_input(&shape, black_box(&dy), &weight, &mut dx)),
             time(|| conv_backward_weight(&shape, black_box(&x), &dy, &mut dw)),
         ];
         let flops = 2.0 * (dy.len() * kernel * kernel) as f64;
         let bytes = 4.0 * (x.len() + dy.len()) as f64;
         print!("{size:>4} {channels:>5} k{kernel} s{stride}");
-        for (pass, [least, time]) in ["forward", "input", "weight"].iter().zip(times) {
+        for (pass, [least, time]) in ["forward", "moments", "input", "weight"].iter().zip(times) {
             print!(
                 "   {pass} {:>6.3} {:>6.3} ms {:>4.0} GF {:>3.0} GB",
                 least * 1e3,

@@ -148,13 +148,17 @@ pub fn conv_backward_weight(shape: &ConvShape, x: &[f32], dy: &[f32], dw: &mut [
 }
 
 /// Whether the backward pass is better given the gradient of the result in parts
-/// ([`conv_backward_from_parts`]): it is large, and each of its numbers serves one place of the input.
+/// ([`conv_backward_from_parts`]): it is large, and what meets each of its numbers lies close together.
 pub fn takes_gradient_in_parts(shape: &ConvShape) -> bool {
-    pointwise::wins(shape)
+    match Algorithm::of(shape) {
+        Algorithm::Depthwise => depthwise::takes_images(shape),
+        Algorithm::Dense => pointwise::wins(shape),
+        Algorithm::Winograd => false,
+    }
 }
 
 /// The gradients of the weight and of the input, if wanted, from a gradient of the result that is never stored; `other` is added to that
-/// of the input. For 1x1 convolutions of stride 1 in `f32`; [`takes_gradient_in_parts`] says where it is the faster way.
+/// of the input. For depthwise convolutions and 1x1 ones of stride 1 in `f32`; [`takes_gradient_in_parts`] says where it is the faster way.
 ///
 /// # Panics
 ///
@@ -169,7 +173,8 @@ pub fn conv_backward_from_parts(
     dx: Option<&mut [f32]>,
 ) {
     shape.check();
-    assert!(pointwise::applies(shape), "{shape:?} by parts");
+    let depthwise = shape.is_depthwise();
+    assert!(depthwise || pointwise::applies(shape), "{shape:?} by parts");
     assert_eq!(x.len(), shape.input_len(), "input of {shape:?}");
     assert_eq!(weight.len(), shape.weight_len(), "weight of {shape:?}");
     assert_eq!(dw.len(), shape.weight_len(), "weight of {shape:?}");
@@ -181,7 +186,14 @@ pub fn conv_backward_from_parts(
         );
     }
     timed(shape, "backward both", || {
-        pointwise::backward(shape, x, weight, gradient, other, dw, dx);
+        if !depthwise {
+            return pointwise::backward(shape, x, weight, gradient, other, dw, dx);
+        }
+        let mut dx = dx;
+        depthwise::backward(shape, x, weight, gradient, dw, dx.as_deref_mut());
+        if let Some((other, dx)) = other.zip(dx) {
+            add_to(other, dx);
+        }
     });
 }
 

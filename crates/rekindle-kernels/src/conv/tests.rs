@@ -192,7 +192,7 @@ fn check_gradients(shape: &ConvShape) {
         assert!(worst < 1e-4, "input, {level:?} {shape:?}: {worst}");
         let worst = difference(&dw, &expected_weight);
         assert!(worst < 1e-4, "weight, {level:?} {shape:?}: {worst}");
-        if pointwise::applies(shape) {
+        if shape.is_depthwise() || pointwise::applies(shape) {
             let other = numbers(shape.input_len(), 6);
             let (dx, dw) = with_level(level, || by_parts(shape, &x, &weight, &dy, &other));
             let sum: Vec<f32> = expected_input
@@ -212,7 +212,7 @@ fn check_gradients(shape: &ConvShape) {
 }
 
 /// A gradient in memory, given in parts.
-struct InMemory<'a>(&'a [f32], usize);
+pub(super) struct InMemory<'a>(pub &'a [f32], pub usize);
 
 impl PixelGradient for InMemory<'_> {
     fn compute(&self, _: Level, pixels: std::ops::Range<usize>, out: &mut [f32]) {
@@ -345,7 +345,7 @@ fn any_number_of_threads_gives_the_same_bytes() {
                 let moments = conv_forward_moments(&shape, &x, &weight, &mut out);
                 conv_backward_input(&shape, &dy, &weight, &mut dx);
                 conv_backward_weight(&shape, &x, &dy, &mut dw);
-                if pointwise::applies(&shape) {
+                if shape.is_depthwise() || pointwise::applies(&shape) {
                     let (of_input, of_weight) = by_parts(&shape, &x, &weight, &dy, &x);
                     dx.extend(of_input);
                     dw.extend(of_weight);

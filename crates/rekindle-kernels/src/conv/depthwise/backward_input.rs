@@ -10,17 +10,9 @@ use crate::simd::Level;
 
 /// As [`conv_backward_input`](crate::conv_backward_input) for a shape that [is depthwise](ConvShape::is_depthwise).
 pub(crate) fn backward_input(shape: &ConvShape, dy: &[f32], weight: &[f32], dx: &mut [f32]) {
-    let level = Level::current();
+    let input = InputGradient::new(Level::current(), shape, weight);
     let [stride, stride_x] = shape.stride;
-    let classes: Vec<Vec<Correlation>> = (0..stride.min(shape.height))
-        .map(|y| {
-            (0..stride_x.min(shape.width))
-                .map(|x| class(level, shape, weight, [y, x]))
-                .collect()
-        })
-        .collect();
     let line = shape.width * shape.channels_in;
-    let image_len = shape.out_height() * shape.out_width() * shape.channels_in;
     let work = line * shape.kernel[0] * shape.kernel[1] / (stride * stride_x);
     // Whole bands of two rows of each class.
     let height = rows_per_item(shape.batch * shape.height, work).next_multiple_of(2 * stride);
@@ -30,50 +22,86 @@ pub(crate) fn backward_input(shape: &ConvShape, dy: &[f32], weight: &[f32], dx: 
             let (image, y) = (row / shape.height, row % shape.height);
             let count = (end - row).min(shape.height - y).min(2 * stride);
             let start = (row - part * height) * line;
-            let dy = &dy[image * image_len..][..image_len];
-            band(shape, &classes, dy, y, &mut dx[start..start + count * line]);
+            let dy = &dy[image * input.image_len..][..input.image_len];
+            input.band(dy, y, &mut dx[start..start + count * line]);
             row += count;
         }
     });
 }
 
-/// Computes rows of the gradient from row `top`, at most two of each class.
-fn band(shape: &ConvShape, classes: &[Vec<Correlation>], dy: &[f32], top: usize, dx: &mut [f32]) {
-    let (stride, channels) = (shape.stride[0], shape.channels_in);
-    let (line, out_line) = (shape.width * channels, shape.out_width() * channels);
-    let rows = dx.len() / line;
-    // The row of the output's gradient that the next rows meet first, about.
-    let below = ((top + rows + shape.padding[0][0]) / stride * out_line) as isize;
-    let ahead = [
-        Ahead::new(dy, below, rows.div_ceil(stride) * out_line),
-        Ahead::new(dx, dx.len() as isize, dx.len()),
-    ]
-    .map(|piece| piece.if_large(shape));
-    for first in 0..rows.min(stride) {
-        let y = top + first;
-        let pair = first + stride < rows;
-        for (x, class) in classes[y % stride].iter().enumerate() {
-            let together = pair && class.pairs();
-            for (i, start) in [first, first + stride].into_iter().enumerate() {
-                if i == 1 && (together || !pair) {
-                    break;
+/// The gradient of the input with the weights of each class packed.
+pub(super) struct InputGradient<'a> {
+    shape: &'a ConvShape,
+    /// By the remainders of row and column.
+    classes: Vec<Vec<Correlation>>,
+    /// Numbers of an image's gradient of the output.
+    image_len: usize,
+}
+
+impl<'a> InputGradient<'a> {
+    pub(super) fn new(level: Level, shape: &'a ConvShape, weight: &[f32]) -> Self {
+        let [stride, stride_x] = shape.stride;
+        let row = |y| {
+            let columns = 0..stride_x.min(shape.width);
+            columns
+                .map(|x| class(level, shape, weight, [y, x]))
+                .collect()
+        };
+        Self {
+            shape,
+            classes: (0..stride.min(shape.height)).map(row).collect(),
+            image_len: shape.out_height() * shape.out_width() * shape.channels_in,
+        }
+    }
+
+    /// The gradient of one image, on this thread.
+    pub(super) fn image(&self, dy: &[f32], dx: &mut [f32]) {
+        let line = self.shape.width * self.shape.channels_in;
+        let height = 2 * self.shape.stride[0];
+        for (band, dx) in dx.chunks_mut(height * line).enumerate() {
+            self.band(dy, band * height, dx);
+        }
+    }
+
+    /// Computes rows of the gradient from row `top`, at most two of each class.
+    fn band(&self, dy: &[f32], top: usize, dx: &mut [f32]) {
+        let Self { shape, classes, .. } = self;
+        let (stride, channels) = (shape.stride[0], shape.channels_in);
+        let (line, out_line) = (shape.width * channels, shape.out_width() * channels);
+        let rows = dx.len() / line;
+        // The row of the output's gradient that the next rows meet first, about.
+        let below = ((top + rows + shape.padding[0][0]) / stride * out_line) as isize;
+        let ahead = [
+            Ahead::new(dy, below, rows.div_ceil(stride) * out_line),
+            Ahead::new(dx, dx.len() as isize, dx.len()),
+        ]
+        .map(|piece| piece.if_large(shape));
+        for first in 0..rows.min(stride) {
+            let y = top + first;
+            let pair = first + stride < rows;
+            for (x, class) in classes[y % stride].iter().enumerate() {
+                let together = pair && class.pairs();
+                for (i, start) in [first, first + stride].into_iter().enumerate() {
+                    if i == 1 && (together || !pair) {
+                        break;
+                    }
+                    let out = dx[start * line + x * channels..].as_mut_ptr();
+                    // Each class asks for its share of the next rows.
+                    let (part, parts) = (
+                        first * classes[0].len() + x,
+                        stride.min(rows) * classes[0].len(),
+                    );
+                    let ahead = ahead.map(|piece| piece.part(part, parts));
+                    let target = Target {
+                        out,
+                        pixel: shape.stride[1] * channels,
+                        row: stride * line,
+                        ahead,
+                    };
+                    // SAFETY: row `start` of `dx` exists, and so does the next of its class if `together`; the class's columns are those
+                    // from `x` in steps of the stride that lie inside the row.
+                    unsafe { class.rows(dy, y / stride + i, together, target) };
                 }
-                let out = dx[start * line + x * channels..].as_mut_ptr();
-                // Each class asks for its share of the next rows.
-                let (part, parts) = (
-                    first * classes[0].len() + x,
-                    stride.min(rows) * classes[0].len(),
-                );
-                let ahead = ahead.map(|piece| piece.part(part, parts));
-                let target = Target {
-                    out,
-                    pixel: shape.stride[1] * channels,
-                    row: stride * line,
-                    ahead,
-                };
-                // SAFETY: row `start` of `dx` exists, and so does the next of its class if `together`; the class's columns are those
-                // from `x` in steps of the stride that lie inside the row.
-                unsafe { class.rows(dy, y / stride + i, together, target) };
             }
         }
     }

@@ -16,15 +16,7 @@ use crate::simd::{Kernel, Level, Simd, dispatch_at, dispatch_specialised};
 pub(crate) fn backward_weight(shape: &ConvShape, x: &[f32], dy: &[f32], dw: &mut [f32]) {
     let level = Level::current();
     let plan = Plan::new(shape);
-    let line = Line {
-        size: shape.width,
-        outputs: shape.out_width(),
-        kernel: shape.kernel[1],
-        stride: shape.stride[1],
-        dilation: shape.dilation[1],
-        origin: -(shape.padding[1][0] as isize),
-    };
-    let tiles = cut(&line, is_wide(level));
+    let tiles = tiles(level, shape);
     let mut sums = vec![0.0; plan.chunks * plan.chunk_len()];
     let work = |chunk: usize, span: usize, sums: &mut [f32]| {
         let start = chunk * plan.rows;
@@ -38,6 +30,7 @@ pub(crate) fn backward_weight(shape: &ConvShape, x: &[f32], dy: &[f32], dw: &mut
             level,
             Job {
                 shape,
+                whole: shape,
                 x,
                 dy,
                 tiles: &tiles,
@@ -60,6 +53,85 @@ pub(crate) fn backward_weight(shape: &ConvShape, x: &[f32], dy: &[f32], dw: &mut
             });
     }
     combine(&plan, &sums, dw);
+}
+
+/// A row of the output in tiles.
+fn tiles(level: Level, shape: &ConvShape) -> Vec<Tile> {
+    let line = Line {
+        size: shape.width,
+        outputs: shape.out_width(),
+        kernel: shape.kernel[1],
+        stride: shape.stride[1],
+        dilation: shape.dilation[1],
+        origin: -(shape.padding[1][0] as isize),
+    };
+    cut(&line, is_wide(level))
+}
+
+/// The gradient of the weight, image by image.
+pub(super) struct ByImages {
+    level: Level,
+    shape: ConvShape,
+    /// The shape of one image.
+    image: ConvShape,
+    /// Whose chunks are the images.
+    plan: Plan,
+    tiles: Vec<Tile>,
+}
+
+impl ByImages {
+    pub(super) fn new(level: Level, shape: &ConvShape) -> Self {
+        /// Sums of a span, which stay in the first-level cache.
+        const SUMS: usize = 4 << 10;
+        let taps = shape.kernel[0] * shape.kernel[1];
+        let groups = shape.channels_in.div_ceil(GROUP);
+        let span = (SUMS / (taps * GROUP)).clamp(1, groups);
+        let plan = Plan {
+            taps,
+            groups,
+            chunks: shape.batch,
+            rows: shape.out_height(),
+            spans: groups.div_ceil(span),
+            span,
+        };
+        Self {
+            level,
+            shape: *shape,
+            image: ConvShape { batch: 1, ..*shape },
+            tiles: tiles(level, shape),
+            plan,
+        }
+    }
+
+    /// Numbers in the sums of an image.
+    pub(super) fn sums_len(&self) -> usize {
+        self.plan.chunk_len()
+    }
+
+    /// Adds an image to its sums, on this thread.
+    pub(super) fn add(&self, x: &[f32], dy: &[f32], sums: &mut [f32]) {
+        let plan = &self.plan;
+        let spans = sums.chunks_mut(plan.span * plan.taps * GROUP);
+        for (span, sums) in spans.enumerate() {
+            let from = span * plan.span * GROUP;
+            let job = Job {
+                shape: &self.image,
+                whole: &self.shape,
+                x,
+                dy,
+                tiles: &self.tiles,
+                rows: [0, plan.rows],
+                channels: [from, (from + plan.span * GROUP).min(self.shape.channels_in)],
+                sums: sums.as_mut_ptr(),
+            };
+            accumulate(self.level, job, sums.len());
+        }
+    }
+
+    /// The gradient from the sums of all images, one after the other.
+    pub(super) fn finish(&self, sums: &[f32], dw: &mut [f32]) {
+        combine(&self.plan, sums, dw);
+    }
 }
 
 /// How the work is cut.
@@ -133,6 +205,8 @@ fn combine(plan: &Plan, sums: &[f32], dw: &mut [f32]) {
 #[derive(Clone, Copy)]
 struct Job<'a> {
     shape: &'a ConvShape,
+    /// With all images: its size says whether memory is asked for ahead.
+    whole: &'a ConvShape,
     x: &'a [f32],
     dy: &'a [f32],
     tiles: &'a [Tile],
@@ -239,6 +313,7 @@ impl<const WIDTH: usize, const STRIDE: usize> Accumulate<'_, WIDTH, STRIDE> {
             x,
             dy,
             channels,
+            whole,
             ..
         } = self.0;
         let (line, out_line) = (
@@ -253,7 +328,7 @@ impl<const WIDTH: usize, const STRIDE: usize> Accumulate<'_, WIDTH, STRIDE> {
             Ahead::new(dy, ((row + 1) * out_line) as isize, out_line)
                 .channels(shape.channels_in, channels),
         ]
-        .map(|piece| piece.if_large(shape))
+        .map(|piece| piece.if_large(whole))
     }
 
     /// A tile for all blocks of the span's channels.

@@ -4,9 +4,10 @@
 //! with the same channels of the weight. Tiles of neighbouring output pixels, two rows high where it fits, are summed in registers so
 //! that each loaded pixel serves all the taps that see it ([`correlation`]). The forward pass is one such correlation; the gradient of
 //! the input is one per residue of the pixel's position by the stride ([`backward_input`]); the gradient of the weight keeps the taps
-//! in registers and walks over the pixels ([`backward_weight`]).
+//! in registers and walks over the pixels ([`backward_weight`]); both together, from a gradient that is never stored, are [`backward`].
 
 mod ahead;
+mod backward;
 mod backward_input;
 mod backward_weight;
 mod correlation;
@@ -15,6 +16,7 @@ mod forward;
 mod tests;
 mod tiles;
 
+pub(crate) use backward::{backward, takes_images};
 pub(crate) use backward_input::backward_input;
 pub(crate) use backward_weight::backward_weight;
 pub(crate) use forward::{forward, forward_moments};

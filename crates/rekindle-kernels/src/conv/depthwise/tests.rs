@@ -1,5 +1,6 @@
 use proptest::prelude::*;
 
+use crate::conv::tests::InMemory;
 use crate::conv::{reference_backward_input, reference_backward_weight, reference_forward};
 use crate::simd::{Level, with_level};
 use crate::{Activation, ConvShape, Epilogue};
@@ -70,6 +71,12 @@ fn check(shape: &ConvShape, with_bias: bool, with_residual: bool, activation: Ac
                 super::backward_weight(shape, &x, &dy, out)
             });
             assert_close("gradient of the weight", level, &dw, &expected[2]);
+            let gradient = InMemory(&dy, shape.channels_out);
+            let mut dx = vec![f32::NAN; x.len()];
+            let mut dw = vec![f32::NAN; weight.len()];
+            super::backward(shape, &x, &weight, &gradient, &mut dw, Some(&mut dx));
+            assert_close("input by images", level, &dx, &expected[1]);
+            assert_close("weight by images", level, &dw, &expected[2]);
         });
     }
 }

@@ -1,7 +1,7 @@
-//! The backward pass of 1x1 convolutions behind a batch normalisation: the gradient of the convolution's result stored, or computed in
+//! The backward pass of 1x1 and depthwise convolutions behind a batch normalisation: the gradient of the convolution's result stored, or computed in
 //! parts where it is needed. Milliseconds of the fastest of some runs in turns.
 //!
-//!     cargo bench -p rekindle-kernels --no-default-features --bench pointwise [FILTER]
+//!     cargo bench -p rekindle-kernels --no-default-features --bench parts [FILTER]
 
 use std::time::Instant;
 
@@ -48,12 +48,33 @@ fn main() {
     ];
     let batch = 16;
     println!("{:>24} {:>9} {:>9}", "batch 16", "stored", "in parts");
-    for (size, channels_in, channels_out) in shapes {
-        let name = format!("{size}px {channels_in}->{channels_out}");
+    let pointwise = shapes.map(|(size, channels_in, channels_out)| {
+        let shape = ConvShape::new(batch, [size, size], [channels_in, channels_out], 1);
+        (format!("{size}px {channels_in}->{channels_out}"), shape)
+    });
+    // Size, channels, kernel, stride.
+    let depthwise = [
+        (112, 32, 3, 1),
+        (112, 96, 3, 2),
+        (56, 144, 3, 1),
+        (56, 144, 5, 2),
+        (28, 240, 5, 1),
+        (28, 240, 3, 2),
+        (14, 480, 3, 1),
+        (14, 672, 5, 1),
+        (7, 1152, 5, 1),
+    ]
+    .map(|(size, channels, kernel, stride)| {
+        let shape = ConvShape::new(batch, [size, size], [channels; 2], kernel)
+            .with_stride(stride)
+            .with_groups(channels);
+        (format!("{size}px {channels} k{kernel} s{stride}"), shape)
+    });
+    for (name, shape) in pointwise.into_iter().chain(depthwise) {
         if !name.contains(&filter) {
             continue;
         }
-        let shape = ConvShape::new(batch, [size, size], [channels_in, channels_out], 1);
+        let channels_out = shape.channels_out;
         let [x, y, gradient] =
             [shape.input_len(), shape.output_len(), shape.output_len()].map(numbers);
         let weight = numbers(shape.weight_len());
