@@ -185,7 +185,7 @@ pub fn conv_backward_from_parts(
             "gradient of the input of {shape:?}"
         );
     }
-    timed(shape, "backward both", || {
+    timed(shape, BOTH, || {
         if !depthwise {
             return pointwise::backward(shape, x, weight, gradient, other, dw, dx);
         }
@@ -218,6 +218,9 @@ impl Algorithm {
     }
 }
 
+/// The pass that computes the gradients of the weight and of the input.
+const BOTH: &str = "backward both";
+
 fn timed<R>(shape: &ConvShape, pass: &str, work: impl FnOnce() -> R) -> R {
     let name = || {
         let [kernel_height, kernel_width] = shape.kernel;
@@ -233,7 +236,8 @@ fn timed<R>(shape: &ConvShape, pass: &str, work: impl FnOnce() -> R) -> R {
         )
     };
     let products = shape.output_len() as f64 * (shape.weight_len() / shape.channels_out) as f64;
-    profile::timed(name, 2.0 * products, work)
+    let passes = if pass == BOTH { 2.0 } else { 1.0 };
+    profile::timed(name, passes * 2.0 * products, work)
 }
 
 /// Whether many images of this size are convolved in tiles, by Winograd's algorithm.
