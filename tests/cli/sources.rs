@@ -156,6 +156,10 @@ fn a_manifest_that_cannot_be_trained_on_says_why() {
         "relative paths start from `photos`",
         "--set data.root=DIR",
     ]);
+    place.write("labels.csv", &gone);
+    place
+        .rekindle(&["train", "labels.csv"])
+        .error(&["relative paths start from `.`"]);
     train("path,colour\napple/1.png,red\n").error(&["no column for the label", "`path`, `colour`"]);
     train("path,label\na,x\na,y\n").error(&["`a`: `x` (line 2) and `y` (line 3)"]);
     train("path,label,split\na,x,training\n")

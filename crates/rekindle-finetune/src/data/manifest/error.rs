@@ -1,6 +1,7 @@
 //! What can be wrong with a manifest, or with rows of labels from elsewhere.
 
-use std::{io, path::PathBuf};
+use std::io;
+use std::path::{Path, PathBuf};
 
 use crate::data::{UnknownClass, error::first_ten};
 
@@ -119,7 +120,7 @@ pub enum ManifestError {
     #[error(
         "{} of the {checked} images of `{}` that were looked for are missing: {}; relative paths start from `{}`, `--set data.root=DIR` \
          chooses another folder",
-        missing.len(), path.display(), first_ten(missing.iter().map(|path| format!("`{}`", path.display()))), root.display()
+        missing.len(), path.display(), first_ten(missing.iter().map(|path| format!("`{}`", path.display()))), shown(root).display()
     )]
     FilesMissing {
         /// The manifest.
@@ -131,4 +132,13 @@ pub enum ManifestError {
         /// The missing ones, as the manifest names them.
         missing: Vec<PathBuf>,
     },
+}
+
+/// The folder of a manifest that is named without one is the current folder.
+fn shown(folder: &Path) -> &Path {
+    if folder.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        folder
+    }
 }
