@@ -1,6 +1,6 @@
 //! Where the time of a training step goes: forward and backward through a backbone, by operation.
 //!
-//!     cargo run --release -p rekindle-backbone --example layer_times resnet50 [BATCH] [layers]
+//!     cargo run --release -p rekindle-backbone --example layer_times resnet50 [BATCH] [layers] [inference | training]
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -14,7 +14,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let name = arguments.first().map_or("resnet18", String::as_str);
     let batch = arguments.get(1).map_or(Ok(16), |batch| batch.parse())?;
-    let by_layer = arguments.get(2).is_some_and(|word| word == "layers");
+    let says = |word: &str| arguments.iter().skip(2).any(|said| said == word);
+    let by_layer = says("layers");
     let device = Device::flex();
     let backbone = Architecture::from_name(name)?.init(&device);
     let images = Tensor::<4>::random(
@@ -23,15 +24,19 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         &device,
     );
 
-    let folded = backbone.fold_norms();
-    report("inference", by_layer, || {
-        folded.forward(images.clone()).into_data();
-    });
-    let training = backbone.train().freeze_before(0, true);
-    let images = Tensor::from_inner(images);
-    report("training", by_layer, || {
-        training.forward(images.clone()).mean().backward();
-    });
+    if !says("training") {
+        let folded = backbone.fold_norms();
+        report("inference", by_layer, || {
+            folded.forward(images.clone()).into_data();
+        });
+    }
+    if !says("inference") {
+        let training = backbone.train().freeze_before(0, true);
+        let images = Tensor::from_inner(images);
+        report("training", by_layer, || {
+            training.forward(images.clone()).mean().backward();
+        });
+    }
     Ok(())
 }
 

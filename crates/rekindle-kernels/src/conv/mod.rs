@@ -8,6 +8,7 @@ mod bf16;
 mod bf16_weight_gradient;
 mod dense;
 mod depthwise;
+mod expansion;
 mod gather;
 mod multiply;
 mod panels;
@@ -222,22 +223,39 @@ impl Algorithm {
 const BOTH: &str = "backward both";
 
 fn timed<R>(shape: &ConvShape, pass: &str, work: impl FnOnce() -> R) -> R {
+    let passes = if pass == BOTH { 2.0 } else { 1.0 };
+    let name = || format!("conv {pass} {:?} {}", Algorithm::of(shape), sizes(shape));
+    profile::timed(name, passes * flop(shape), work)
+}
+
+/// As [`timed`], for an expansion and the depthwise convolution behind it.
+fn timed_pair<R>(shape: &ConvShape, next: &ConvShape, work: impl FnOnce() -> R) -> R {
     let name = || {
-        let [kernel_height, kernel_width] = shape.kernel;
         format!(
-            "conv {pass} {:?} {}x{} {}->{} k{kernel_height}x{kernel_width} s{} g{}",
-            Algorithm::of(shape),
-            shape.height,
-            shape.width,
-            shape.channels_in,
-            shape.channels_out,
-            shape.stride[0],
-            shape.groups,
+            "conv inference Expansion {} + {}",
+            sizes(shape),
+            sizes(next)
         )
     };
-    let products = shape.output_len() as f64 * (shape.weight_len() / shape.channels_out) as f64;
-    let passes = if pass == BOTH { 2.0 } else { 1.0 };
-    profile::timed(name, passes * 2.0 * products, work)
+    profile::timed(name, flop(shape) + flop(next), work)
+}
+
+fn sizes(shape: &ConvShape) -> String {
+    let [kernel_height, kernel_width] = shape.kernel;
+    format!(
+        "{}x{} {}->{} k{kernel_height}x{kernel_width} s{} g{}",
+        shape.height,
+        shape.width,
+        shape.channels_in,
+        shape.channels_out,
+        shape.stride[0],
+        shape.groups,
+    )
+}
+
+/// Floating-point operations of one pass, by the definition.
+fn flop(shape: &ConvShape) -> f64 {
+    2.0 * shape.output_len() as f64 * (shape.weight_len() / shape.channels_out) as f64
 }
 
 /// Whether many images of this size are convolved in tiles, by Winograd's algorithm.

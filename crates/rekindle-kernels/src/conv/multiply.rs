@@ -7,14 +7,14 @@ use super::Epilogue;
 use super::bf16;
 use super::gather::Gather;
 use super::panels::Panels;
-use super::product::{Finish, join_moments, rows_times_panel, store};
+use super::product::{Finish, finish, join_moments, rows_times_panel};
+use crate::Precision;
 use crate::buffer::{Buffer, streams};
 use crate::norm::{Combined, Moments};
 use crate::parallel::{Shared, for_each};
 #[cfg(target_arch = "x86_64")]
 use crate::simd::dispatch_pairs;
 use crate::simd::{Kernel, Simd, dispatch_at};
-use crate::{Activation, Precision};
 
 /// Tiles of rows in one part at most: their rows of the left factor stay in the second-level cache while the panels pass.
 const LEFT_BYTES: usize = 448 << 10;
@@ -363,24 +363,18 @@ impl Multiply<'_> {
                 join_moments::<S, R, C>(s, &sums, places.len(), to, width, before);
             }
         }
-        let finish = self.finish;
-        let out = self.out.get();
-        macro_rules! finish_as {
-            ($activation:expr) => {
-                // SAFETY: the places are distinct points of the grid, each `columns` numbers wide from `channel`; no other part has
-                // this pair of tile and panel.
-                unsafe {
-                    store::<S, R, C>(s, &sums, out, places, channel, columns, Finish { activation: $activation, ..finish })
-                }
-            };
-        }
-        // Told apart here, so that each loop is compiled for one.
-        match finish.activation {
-            Activation::Identity => finish_as!(Activation::Identity),
-            Activation::Relu => finish_as!(Activation::Relu),
-            Activation::Relu6 => finish_as!(Activation::Relu6),
-            Activation::HardSwish => finish_as!(Activation::HardSwish),
-            other => finish_as!(other),
+        // SAFETY: the places are distinct points of the grid, each `columns` numbers wide from `channel`; no other part has this pair of
+        // tile and panel.
+        unsafe {
+            finish::<S, R, C>(
+                s,
+                &sums,
+                self.out.get(),
+                places,
+                channel,
+                columns,
+                self.finish,
+            );
         }
     }
 }

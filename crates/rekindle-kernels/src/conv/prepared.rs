@@ -1,8 +1,8 @@
 //! Weights kept in the form that the forward pass reads, for networks whose weights stay.
 
+use super::expansion::{self, Expansion};
 use super::panels::Panels;
-use super::{Epilogue, check, dense, depthwise, timed, winograd};
-use crate::buffer::Buffer;
+use super::{Epilogue, check, dense, depthwise, timed, timed_pair, winograd};
 use crate::{ConvShape, Level};
 
 /// A convolution whose weights are prepared once and used for many images.
@@ -13,7 +13,7 @@ pub struct PreparedConv {
 }
 
 enum Form {
-    Depthwise(Buffer),
+    Depthwise(depthwise::Weights),
     Winograd(winograd::Weights),
     /// One set of panels per group.
     Dense(Vec<Panels>),
@@ -31,9 +31,7 @@ impl PreparedConv {
         assert_eq!(weight.len(), shape.weight_len(), "weight of {shape:?}");
         let level = Level::current();
         let form = if shape.is_depthwise() {
-            let mut kept = Buffer::unspecified(weight.len());
-            kept.copy_from_slice(weight);
-            Form::Depthwise(kept)
+            Form::Depthwise(depthwise::Weights::new(shape, weight))
         } else if winograd::wins(shape) {
             Form::Winograd(winograd::Weights::forward(level, shape, weight))
         } else if dense::joins_rows(shape) {
@@ -91,10 +89,49 @@ impl PreparedConv {
         assert!(same, "weights prepared for another shape than {shape:?}");
         check(shape, x, self.weight_len, &epilogue, out);
         timed(shape, "inference", || match &self.form {
-            Form::Depthwise(weight) => depthwise::forward(shape, x, weight, epilogue, out),
+            Form::Depthwise(weights) => depthwise::forward_with(shape, x, weights, epilogue, out),
             Form::Winograd(weights) => winograd::forward_with(shape, x, weights, epilogue, out),
             Form::Dense(panels) => dense::forward_with(shape, x, panels, epilogue, out),
             Form::Joined(panels) => dense::forward_joined(shape, x, panels, epilogue, out),
+        });
+    }
+
+    /// Whether this convolution's result is better given to the `next`, a depthwise one, without being stored.
+    pub fn feeds(&self, shape: &ConvShape, next: &Self, next_shape: &ConvShape) -> bool {
+        let Form::Dense(panels) = &self.form else {
+            return false;
+        };
+        matches!(next.form, Form::Depthwise(_))
+            && self.level == next.level
+            && expansion::applies(shape, &panels[0])
+            && depthwise::wins(next_shape)
+    }
+
+    /// This convolution and the `next`, a depthwise one of its result, which is never stored. Neither adds a residual.
+    ///
+    /// # Panics
+    ///
+    /// As [`forward`](Self::forward), and when this convolution does not [feed](Self::feeds) the next.
+    pub fn forward_into(
+        &self,
+        (shape, epilogue): (&ConvShape, Epilogue<'_>),
+        x: &[f32],
+        next: &Self,
+        (next_shape, next_epilogue): (&ConvShape, Epilogue<'_>),
+        out: &mut [f32],
+    ) {
+        let (Form::Dense(panels), Form::Depthwise(weights)) = (&self.form, &next.form) else {
+            panic!("{shape:?} does not feed {next_shape:?}");
+        };
+        assert_eq!(shape.output_len(), next_shape.input_len(), "{shape:?}");
+        assert_eq!(
+            out.len(),
+            next_shape.output_len(),
+            "output of {next_shape:?}"
+        );
+        timed_pair(shape, next_shape, || {
+            let map = Expansion::new(shape, x, &panels[0], epilogue);
+            depthwise::forward_of(next_shape, &map, weights, next_epilogue, out);
         });
     }
 }

@@ -85,6 +85,40 @@ impl Finish {
     }
 }
 
+/// As [`store`], with each of the usual activations compiled for itself.
+///
+/// # Safety
+///
+/// As for [`store`].
+#[inline(always)]
+pub(super) unsafe fn finish<S: Simd, const R: usize, const C: usize>(
+    s: S,
+    sums: &[[S::V; C]; R],
+    out: *mut f32,
+    places: &[usize],
+    channel: usize,
+    columns: usize,
+    finish: Finish,
+) {
+    macro_rules! finish_as {
+        ($activation:expr) => {{
+            let finish = Finish {
+                activation: $activation,
+                ..finish
+            };
+            // SAFETY: the caller's promise.
+            unsafe { store::<S, R, C>(s, sums, out, places, channel, columns, finish) }
+        }};
+    }
+    match finish.activation {
+        Activation::Identity => finish_as!(Activation::Identity),
+        Activation::Relu => finish_as!(Activation::Relu),
+        Activation::Relu6 => finish_as!(Activation::Relu6),
+        Activation::HardSwish => finish_as!(Activation::HardSwish),
+        other => finish_as!(other),
+    }
+}
+
 /// Stores `rows` rows of a tile at `out + places[r] + channel`, `columns` numbers of each.
 ///
 /// # Safety

@@ -19,6 +19,9 @@ const CACHED_WEIGHTS: usize = 16 << 20;
 /// Bytes of a layer's weights that any number of images may read again.
 const SMALL_WEIGHTS: usize = 256 << 10;
 
+/// The same where they meet one row of each image, as those of a gate: little beside the maps that are waiting to be read again.
+const GATE_WEIGHTS: usize = 4 << 20;
+
 /// Consecutive steps that take the same number of images at a time.
 pub(super) struct Segment {
     pub(super) steps: Range<usize>,
@@ -42,33 +45,39 @@ impl Plan {
         let weights: usize = self.steps.iter().map(|step| step.weights()).sum();
         let rows = ROWS_PER_WEIGHT[usize::from(weights * 4 <= CACHED_WEIGHTS)];
         let mut segments: Vec<Segment> = Vec::new();
-        for (index, step) in self.steps.iter().enumerate() {
-            let (from, to) = (shapes[step.input.0], shapes[index + 1]);
+        let mut index = 0;
+        while index < self.steps.len() {
+            // An expansion stays with the depthwise convolution behind it, since the map between is not stored.
+            let end = index + if self.expands(index) { 2 } else { 1 };
+            let step = &self.steps[index];
+            let (from, to) = (shapes[step.input.0], shapes[end]);
             let bytes = 4 * (from[1] * from[2] * from[3] + to[1] * to[2] * to[3]);
             let by_maps = self.part_bytes / bytes.max(1);
-            let by_weights = match &step.layer {
-                Layer::Conv { conv, .. } if conv.groups == 1 => {
-                    rows.div_ceil(conv.rows_per_image(from))
+            let (mut by_weights, mut again) = (1, step.weights() * 4 < SMALL_WEIGHTS);
+            if let Layer::Conv { conv, .. } = &step.layer
+                && conv.groups == 1
+            {
+                let rows_per_image = conv.rows_per_image(from);
+                again |= rows_per_image == 1 && step.weights() * 4 < GATE_WEIGHTS;
+                if !again {
+                    by_weights = rows.div_ceil(rows_per_image);
                 }
-                _ => 1,
-            };
+            }
             let images = even(by_maps.max(by_weights).clamp(1, batch), batch);
             match segments.last_mut() {
                 // Cutting costs a pass through memory, so that only a clear difference is worth it.
-                Some(last)
-                    if images >= last.images
-                        && (images <= last.images * 2 || step.weights() * 4 < SMALL_WEIGHTS) =>
-                {
-                    last.steps.end = index + 1;
+                Some(last) if images >= last.images && (images <= last.images * 2 || again) => {
+                    last.steps.end = end;
                 }
                 Some(last) if images < last.images && images * 2 >= last.images => {
-                    last.steps.end = index + 1
+                    last.steps.end = end;
                 }
                 _ => segments.push(Segment {
-                    steps: index..index + 1,
+                    steps: index..end,
                     images,
                 }),
             }
+            index = end;
         }
         segments
     }
@@ -105,8 +114,9 @@ impl Plan {
             step.prepared(dims)
         };
         let prepared: Vec<Option<Arc<PreparedConv>>> = segment.steps.clone().map(prepare).collect();
-        for_each(batch.div_ceil(segment.images), |part| {
-            let range = part * segment.images..((part + 1) * segment.images).min(batch);
+        let parts = batch.div_ceil(segment.images);
+        for_each(parts, |part| {
+            let range = part * batch / parts..(part + 1) * batch / parts;
             let mut own: Vec<Option<Buffer>> = segment.steps.clone().map(|_| None).collect();
             let mut next = first;
             while next < segment.steps.end {

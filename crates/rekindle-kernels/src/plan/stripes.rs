@@ -1,4 +1,5 @@
-//! Chains of convolutions over large maps, computed stripe by stripe of rows so that the maps between them are never stored whole.
+//! Chains of convolutions whose maps between are never stored whole: those over large maps are computed stripe by stripe of rows, and
+//! an expansion gives its map to the depthwise convolution behind it a panel of channels at a time.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -14,8 +15,8 @@ use crate::{Activation, ConvShape};
 const STRIPE_BYTES: usize = 384 << 10;
 
 impl Plan {
-    /// How many of these steps, from the first, are convolutions that are computed in stripes of rows, one behind the other: where the
-    /// maps between them are larger than the cache and nothing else reads them. At least 1.
+    /// How many of these steps, from the first, are convolutions one behind the other whose maps between are not stored: nothing else
+    /// reads them, and they are larger than the cache or an expansion's. At least 1.
     pub(super) fn chain(
         &self,
         steps: Range<usize>,
@@ -26,24 +27,67 @@ impl Plan {
         let mut length = 1;
         while by_rows(length - 1) && length < steps.len() && by_rows(length) {
             let (this, next) = (steps.start + length - 1, steps.start + length);
-            let value = Value(this + 1);
-            let [_, height, width, channels] = shapes[value.0];
-            let alone = self.steps[next].input == value
-                && self.last_reader[value.0] == next
-                && self
-                    .steps
-                    .iter()
-                    .flat_map(Step::reads)
-                    .filter(|read| *read == value)
-                    .count()
-                    == 1
-                && !self.outputs.contains(&value);
-            if !alone || height * width * channels * 4 < self.stripe_bytes {
+            let [_, height, width, channels] = shapes[this + 1];
+            let large = height * width * channels * 4 >= self.stripe_bytes;
+            let between = [this, next];
+            let apart = self.is_read_by_next_alone(this) && large;
+            if !(apart || self.feeds(between, shapes, &prepared[length - 1..])) {
                 break;
             }
             length += 1;
         }
         length
+    }
+
+    /// Whether only the step behind `step` reads its result, once.
+    fn is_read_by_next_alone(&self, step: usize) -> bool {
+        let value = Value(step + 1);
+        let reads = self.steps.iter().flat_map(Step::reads);
+        step + 1 < self.steps.len()
+            && self.steps[step + 1].input == value
+            && reads.filter(|read| *read == value).count() == 1
+            && !self.outputs.contains(&value)
+    }
+
+    /// Whether a step is an expansion whose map only the depthwise convolution behind it reads.
+    pub(super) fn expands(&self, step: usize) -> bool {
+        let conv = |step: usize| match &self.steps.get(step)?.layer {
+            Layer::Conv {
+                conv,
+                residual: None,
+                ..
+            } => Some(conv),
+            _ => None,
+        };
+        let (Some(first), Some(second)) = (conv(step), conv(step + 1)) else {
+            return false;
+        };
+        first.groups == 1
+            && first.dims[2..] == [1, 1]
+            && first.stride == 1
+            && second.groups > 1
+            && second.groups == second.dims[0]
+            && self.is_read_by_next_alone(step)
+    }
+
+    /// Whether the first of two steps gives its result to the next in parts, as
+    /// [`PreparedConv::forward_into`] does.
+    fn feeds(
+        &self,
+        [this, next]: [usize; 2],
+        shapes: &[[usize; 4]],
+        prepared: &[Option<Arc<PreparedConv>>],
+    ) -> bool {
+        let shape = |step: usize| match &self.steps[step].layer {
+            Layer::Conv { conv, .. } => Some(conv.shape(shapes[self.steps[step].input.0])),
+            _ => None,
+        };
+        let ([Some(first), Some(second), ..], Some(shape), Some(next_shape)) =
+            (prepared, shape(this), shape(next))
+        else {
+            return false;
+        };
+        self.expands(this) && first.feeds(&shape, second, &next_shape)
     }
 
     /// Runs a chain: stripe by stripe of the last map's rows, each step computing the rows that the next one's stripe reads. Rows that
@@ -59,8 +103,11 @@ impl Plan {
     ) {
         let x = read(self.steps[steps.start].input);
         let layers: Vec<ChainLayer<'_>> = steps
-            .zip(prepared)
-            .map(|(index, prepared)| {
+            .clone()
+            .enumerate()
+            .map(|(at, index)| {
+                let pair = [index, index + 1];
+                let feeds_next = index + 1 < steps.end && self.feeds(pair, shapes, &prepared[at..]);
                 let step = &self.steps[index];
                 let Layer::Conv {
                     conv,
@@ -74,23 +121,45 @@ impl Plan {
                 let mut dims = shapes[step.input.0];
                 dims[0] = 1;
                 ChainLayer {
-                    prepared: prepared
+                    prepared: prepared[at]
                         .as_deref()
                         .expect("a convolution's weights are prepared before its segment runs"),
                     shape: conv.shape(dims),
                     bias: conv.bias.as_deref(),
                     residual: residual.map(&read),
                     activation: *activation,
+                    feeds_next,
                 }
             })
             .collect();
         let last = &layers[layers.len() - 1].shape;
         let (rows, row_len) = (last.out_height(), last.out_width() * last.channels_out);
-        // Rows per stripe: the maps between fit in the cache together.
-        let between: usize = layers[1..]
-            .iter()
-            .map(|layer| layer.shape.width * layer.shape.channels_in * layer.shape.height * 4)
+        // Rows per stripe: the maps between, of which rows are stored, fit in the cache together.
+        let between: usize = layers
+            .windows(2)
+            .filter(|pair| !pair[0].feeds_next)
+            .map(|pair| pair[1].shape.input_len() * 4)
             .sum();
+        if between == 0 {
+            let [first, next] = &layers[..] else {
+                unreachable!(
+                    "a map between is stored unless an expansion feeds it to the last layer"
+                )
+            };
+            let whole = |layer: &ChainLayer<'_>| ConvShape {
+                batch: images,
+                ..layer.shape
+            };
+            let (shape, next_shape) = (whole(first), whole(next));
+            let (epilogue, next_epilogue) = (first.epilogue(None), next.epilogue(None));
+            return first.prepared.forward_into(
+                (&shape, epilogue),
+                x,
+                next.prepared,
+                (&next_shape, next_epilogue),
+                out,
+            );
+        }
         let at_once = (STRIPE_BYTES * rows / between).clamp(1, rows);
         let stripes = rows.div_ceil(at_once);
         let out = Shared::new(out);
@@ -118,9 +187,20 @@ struct ChainLayer<'a> {
     /// Of all the part's images.
     residual: Option<&'a [f32]>,
     activation: Activation,
+    /// Whether the result goes to the next layer in parts.
+    feeds_next: bool,
 }
 
 impl ChainLayer<'_> {
+    /// What is added and applied, with the residual's part that fits the result.
+    fn epilogue<'a>(&'a self, residual: Option<&'a [f32]>) -> Epilogue<'a> {
+        Epilogue {
+            bias: self.bias,
+            residual,
+            activation: self.activation,
+        }
+    }
+
     /// The rows of its input that these rows of its output see, and the convolution of those rows alone.
     fn rows(&self, out: &Range<usize>) -> (Range<usize>, ConvShape) {
         let shape = &self.shape;
@@ -156,7 +236,9 @@ fn run_stripe(
         wanted[index - 1] = layers[index].rows(&wanted[index]).0;
     }
     let mut held: Option<Buffer> = None;
-    for (index, layer) in layers.iter().enumerate() {
+    let mut index = 0;
+    while index < layers.len() {
+        let layer = &layers[index];
         let (rows, shape) = layer.rows(&wanted[index]);
         let row_len = layer.shape.width * layer.shape.channels_in;
         let input = match &held {
@@ -165,21 +247,31 @@ fn run_stripe(
                 &x[(image * layer.shape.height + rows.start) * row_len..][..rows.len() * row_len]
             }
         };
-        let out_row = layer.shape.out_width() * layer.shape.channels_out;
-        let first = (image * layer.shape.out_height() + wanted[index].start) * out_row;
-        let epilogue = Epilogue {
-            bias: layer.bias,
-            residual: layer
-                .residual
-                .map(|residual| &residual[first..][..wanted[index].len() * out_row]),
-            activation: layer.activation,
-        };
-        if index + 1 == layers.len() {
-            layer.prepared.forward(&shape, input, epilogue, out);
+        // The step computes this layer, or this and the next.
+        let last = index + usize::from(layer.feeds_next);
+        let out_row = layers[last].shape.out_width() * layers[last].shape.channels_out;
+        let rows = &wanted[last];
+        let mut between =
+            (last + 1 < layers.len()).then(|| Buffer::unspecified(rows.len() * out_row));
+        let target = between.as_deref_mut().unwrap_or(&mut *out);
+        if layer.feeds_next {
+            let next = &layers[last];
+            layer.prepared.forward_into(
+                (&shape, layer.epilogue(None)),
+                input,
+                next.prepared,
+                (&next.rows(rows).1, next.epilogue(None)),
+                target,
+            );
         } else {
-            let mut next = Buffer::unspecified(wanted[index].len() * out_row);
-            layer.prepared.forward(&shape, input, epilogue, &mut next);
-            held = Some(next);
+            let first = (image * layer.shape.out_height() + rows.start) * out_row;
+            let residual = layer.residual;
+            let residual = residual.map(|residual| &residual[first..][..rows.len() * out_row]);
+            layer
+                .prepared
+                .forward(&shape, input, layer.epilogue(residual), target);
         }
+        held = between;
+        index = last + 1;
     }
 }

@@ -89,6 +89,11 @@ pub(super) struct Cursor {
 }
 
 impl Cursor {
+    /// Whether nothing is left to ask for.
+    pub fn is_done(&self) -> bool {
+        self.left == 0 || self.per_step == 0
+    }
+
     /// Asks for the next lines.
     #[inline(always)]
     pub fn step<S: Simd>(&mut self, s: S) {

@@ -33,7 +33,7 @@ pub(crate) fn backward_input(shape: &ConvShape, dy: &[f32], weight: &[f32], dx: 
 pub(super) struct InputGradient<'a> {
     shape: &'a ConvShape,
     /// By the remainders of row and column.
-    classes: Vec<Vec<Correlation>>,
+    classes: Vec<Vec<Correlation<'static>>>,
     /// Numbers of an image's gradient of the output.
     image_len: usize,
 }
@@ -108,7 +108,7 @@ impl<'a> InputGradient<'a> {
 }
 
 /// The correlation that gives the pixels whose row and column leave the remainders `at`.
-fn class(level: Level, shape: &ConvShape, weight: &[f32], at: [usize; 2]) -> Correlation {
+fn class(level: Level, shape: &ConvShape, weight: &[f32], at: [usize; 2]) -> Correlation<'static> {
     let (vertical, rows) = class_line(shape, 0, at[0]);
     let (horizontal, columns) = class_line(shape, 1, at[1]);
     let taps: Vec<usize> = rows
@@ -125,7 +125,13 @@ fn class(level: Level, shape: &ConvShape, weight: &[f32], at: [usize; 2]) -> Cor
         shape.kernel[0] * shape.kernel[1],
         &taps,
     );
-    Correlation::new(level, shape.channels_in, vertical, horizontal, packed)
+    Correlation::new(
+        level,
+        shape.channels_in,
+        vertical,
+        horizontal,
+        packed.into(),
+    )
 }
 
 /// One dimension of a class, and the kernel's taps that it uses in the order in which they meet the output's pixels.

@@ -65,7 +65,7 @@ fn tiles(level: Level, shape: &ConvShape) -> Vec<Tile> {
         dilation: shape.dilation[1],
         origin: -(shape.padding[1][0] as isize),
     };
-    cut(&line, is_wide(level))
+    cut(&line, if is_wide(level) { 8 } else { 4 })
 }
 
 /// The gradient of the weight, image by image.

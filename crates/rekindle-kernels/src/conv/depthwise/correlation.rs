@@ -1,25 +1,33 @@
 //! The inner loops of the forward pass and of the input's gradient: two rows of outputs at a time, tile by tile.
 
+use std::borrow::Cow;
+
 use super::ahead::{Ahead, Cursor};
 use super::tiles::{Line, Phases, Tile, cut, is_wide};
+use super::window::Window;
 use super::{GROUP, unroll};
+use crate::Activation;
 use crate::simd::{Kernel, Level, Simd, dispatch_at, dispatch_specialised};
 
 /// Sums of products of an image with a kernel per channel:
 /// `out[y, x, c] = bias[c] + sum over (i, j) of weight[i, j, c] * image[y * stride + i * dilation + origin, (the same of x, j), c]`,
 /// clamped. Pixels outside the image count as zero.
-pub(super) struct Correlation {
+pub(super) struct Correlation<'a> {
     pub channels: usize,
     /// Rows of the image and of the kernel; the field `outputs` is not used.
     pub vertical: Line,
     /// Columns of the image, of the output and of the kernel.
     pub horizontal: Line,
     /// As [`pack_weight`](super::pack_weight) lays it out.
-    pub weight: Vec<f32>,
+    pub weight: Cow<'a, [f32]>,
     /// Padded with zeros to a multiple of [`GROUP`].
     pub bias: Vec<f32>,
+    /// A pixel outside the image.
+    pub zeros: Vec<f32>,
     /// The smallest and the largest result.
     pub clamp: [f32; 2],
+    /// An activation that is more than clamping.
+    pub activation: Option<Activation>,
     /// Tiles of a row of outputs, for the level.
     pub tiles: Vec<Tile>,
     pub level: Level,
@@ -28,7 +36,7 @@ pub(super) struct Correlation {
 /// Where two rows of outputs go.
 #[derive(Clone, Copy)]
 pub(super) struct Target {
-    /// The first row's first pixel.
+    /// The first row's first pixel, at the first channel that is computed.
     pub out: *mut f32,
     /// Numbers from a pixel to its neighbour.
     pub pixel: usize,
@@ -38,13 +46,13 @@ pub(super) struct Target {
     pub ahead: [Ahead; 2],
 }
 
-impl Correlation {
+impl<'a> Correlation<'a> {
     pub fn new(
         level: Level,
         channels: usize,
         vertical: Line,
         horizontal: Line,
-        weight: Vec<f32>,
+        weight: Cow<'a, [f32]>,
     ) -> Self {
         Self {
             channels,
@@ -52,8 +60,10 @@ impl Correlation {
             horizontal,
             weight,
             bias: vec![0.0; channels.next_multiple_of(GROUP)],
+            zeros: vec![0.0; channels],
             clamp: [f32::NEG_INFINITY, f32::INFINITY],
-            tiles: cut(&horizontal, is_wide(level)),
+            activation: None,
+            tiles: cut(&horizontal, if is_wide(level) { 8 } else { 7 }),
             level,
         }
     }
@@ -72,16 +82,15 @@ impl Correlation {
         let Self {
             vertical,
             horizontal,
-            channels,
             ..
         } = self;
-        assert_eq!(image.len(), vertical.size * horizontal.size * channels);
+        assert_eq!(image.len(), vertical.size * horizontal.size * self.channels);
         debug_assert!(!pair || self.pairs());
-        macro_rules! run {
-            ($dispatch:ident, $width:literal, $stride:literal) => {
-                $dispatch(
+        macro_rules! window {
+            ($height:literal x $width:literal, $stride:literal) => {
+                dispatch_specialised(
                     self.level,
-                    Rows::<$width, $stride> {
+                    Window::<$height, $width, $stride> {
                         of: self,
                         image,
                         row,
@@ -91,29 +100,63 @@ impl Correlation {
                 )
             };
         }
-        match (horizontal.kernel, horizontal.stride, horizontal.dilation) {
-            _ if self.level == Level::Portable => run!(dispatch_at, 0, 0),
-            (1, 1, _) => run!(dispatch_specialised, 1, 1),
-            (2, 1, 1) => run!(dispatch_specialised, 2, 1),
-            (3, 1, 1) => run!(dispatch_specialised, 3, 1),
-            (5, 1, 1) => run!(dispatch_specialised, 5, 1),
-            (3, 2, 1) => run!(dispatch_specialised, 3, 2),
-            (5, 2, 1) => run!(dispatch_specialised, 5, 2),
-            _ => run!(dispatch_at, 0, 0),
+        let plain = vertical.dilation == 1
+            && horizontal.dilation == 1
+            && vertical.stride == horizontal.stride
+            && self.level != Level::Portable;
+        match (vertical.kernel, horizontal.kernel, horizontal.stride) {
+            (3, 3, 1) if plain => window!(3 x 3, 1),
+            (5, 5, 1) if plain => window!(5 x 5, 1),
+            (3, 3, 2) if plain => window!(3 x 3, 2),
+            (5, 5, 2) if plain => window!(5 x 5, 2),
+            // The classes of the gradient of the input where the stride is 2.
+            (1, 1, 1) if plain => window!(1 x 1, 1),
+            (1, 2, 1) if plain => window!(1 x 2, 1),
+            (2, 1, 1) if plain => window!(2 x 1, 1),
+            (2, 2, 1) if plain => window!(2 x 2, 1),
+            (2, 3, 1) if plain => window!(2 x 3, 1),
+            (3, 2, 1) if plain => window!(3 x 2, 1),
+            _ => dispatch_at(
+                self.level,
+                Rows {
+                    of: self,
+                    image,
+                    row,
+                    pair,
+                    target,
+                },
+            ),
+        }
+        self.activate(target, pair, self.channels);
+    }
+
+    /// Applies the activation to `channels` channels of a row or two, which were just written.
+    pub fn activate(&self, target: Target, pair: bool, channels: usize) {
+        if let Some(activation) = self.activation {
+            dispatch_at(
+                self.level,
+                Activate {
+                    activation,
+                    target,
+                    rows: if pair { 2 } else { 1 },
+                    columns: self.horizontal.outputs,
+                    channels,
+                },
+            );
         }
     }
 }
 
-/// One or two rows of outputs with a kernel's width and stride known to the compiler, or any if `WIDTH` is zero.
-struct Rows<'a, const WIDTH: usize, const STRIDE: usize> {
-    of: &'a Correlation,
+/// One or two rows of outputs of any kernel.
+struct Rows<'a> {
+    of: &'a Correlation<'a>,
     image: &'a [f32],
     row: usize,
     pair: bool,
     target: Target,
 }
 
-impl<const WIDTH: usize, const STRIDE: usize> Kernel for Rows<'_, WIDTH, STRIDE> {
+impl Kernel for Rows<'_> {
     type Output = ();
 
     #[inline(always)]
@@ -139,14 +182,14 @@ impl<const WIDTH: usize, const STRIDE: usize> Kernel for Rows<'_, WIDTH, STRIDE>
             };
             // SAFETY: the image has the size that the tile and the phases were made for (asserted by `rows`, the only caller), and the
             // outputs of the tile can be written by that function's contract.
-            unsafe { place.compute::<S, WIDTH, STRIDE>(s, &mut ahead) }
+            unsafe { place.compute::<S>(s, &mut ahead) }
         }
     }
 }
 
 /// A tile of one or two rows of outputs.
 struct Place<'a> {
-    of: &'a Correlation,
+    of: &'a Correlation<'a>,
     tile: &'a Tile,
     phases: &'a Phases,
     /// The pixel of the first output's first tap, which may lie outside.
@@ -173,28 +216,16 @@ impl Place<'_> {
     ///
     /// The image is of the size that `of` says, and the tile's outputs can be written.
     #[inline(always)]
-    unsafe fn compute<S: Simd, const WIDTH: usize, const STRIDE: usize>(
-        &self,
-        s: S,
-        ahead: &mut [Cursor; 2],
-    ) {
+    unsafe fn compute<S: Simd>(&self, s: S, ahead: &mut [Cursor; 2]) {
         // SAFETY: the same contract.
         unsafe {
             match (self.tile.width, self.tile.edge) {
-                (8, false) if S::ROWS * S::COLS >= 24 => {
-                    self.channels::<S, WIDTH, STRIDE, 8, false>(s, ahead)
-                }
-                (8, true) if S::ROWS * S::COLS >= 24 => {
-                    self.channels::<S, WIDTH, STRIDE, 8, true>(s, ahead)
-                }
-                (7, false) if S::ROWS * S::COLS >= 24 => {
-                    self.channels::<S, WIDTH, STRIDE, 7, false>(s, ahead)
-                }
-                (7, true) if S::ROWS * S::COLS >= 24 => {
-                    self.channels::<S, WIDTH, STRIDE, 7, true>(s, ahead)
-                }
-                (_, false) => self.channels::<S, WIDTH, STRIDE, 4, false>(s, ahead),
-                (_, true) => self.channels::<S, WIDTH, STRIDE, 4, true>(s, ahead),
+                (8, false) if S::ROWS * S::COLS >= 24 => self.channels::<S, 8, false>(s, ahead),
+                (8, true) if S::ROWS * S::COLS >= 24 => self.channels::<S, 8, true>(s, ahead),
+                (7, false) => self.channels::<S, 7, false>(s, ahead),
+                (7, true) => self.channels::<S, 7, true>(s, ahead),
+                (_, false) => self.channels::<S, 4, false>(s, ahead),
+                (_, true) => self.channels::<S, 4, true>(s, ahead),
             }
         }
     }
@@ -205,13 +236,7 @@ impl Place<'_> {
     ///
     /// As [`compute`](Self::compute); `T` is the tile's width, and `EDGE` is set if the tile is one.
     #[inline(always)]
-    unsafe fn channels<
-        S: Simd,
-        const WIDTH: usize,
-        const STRIDE: usize,
-        const T: usize,
-        const EDGE: bool,
-    >(
+    unsafe fn channels<S: Simd, const T: usize, const EDGE: bool>(
         &self,
         s: S,
         ahead: &mut [Cursor; 2],
@@ -220,20 +245,12 @@ impl Place<'_> {
         let mut at = 0;
         while at + S::LANES <= channels {
             // SAFETY: the same contract; the block's channels exist.
-            unsafe {
-                self.tile::<S, WIDTH, STRIDE, T, EDGE, false>(s, self.block(at, S::LANES), ahead)
-            };
+            unsafe { self.tile::<S, T, EDGE, false>(s, self.block(at, S::LANES), ahead) };
             at += S::LANES;
         }
         if at < channels {
             // SAFETY: the same contract; the block's channels exist, and only those are read and written.
-            unsafe {
-                self.tile::<S, WIDTH, STRIDE, T, true, true>(
-                    s,
-                    self.block(at, channels - at),
-                    ahead,
-                )
-            };
+            unsafe { self.tile::<S, T, true, true>(s, self.block(at, channels - at), ahead) };
         }
     }
 
@@ -254,14 +271,7 @@ impl Place<'_> {
     ///
     /// As [`channels`](Self::channels) for the block's channels; without `PARTIAL` they fill a register.
     #[inline(always)]
-    unsafe fn tile<
-        S: Simd,
-        const WIDTH: usize,
-        const STRIDE: usize,
-        const T: usize,
-        const EDGE: bool,
-        const PARTIAL: bool,
-    >(
+    unsafe fn tile<S: Simd, const T: usize, const EDGE: bool, const PARTIAL: bool>(
         &self,
         s: S,
         block: Block,
@@ -286,7 +296,7 @@ impl Place<'_> {
             for row in first[0]..first[1] {
                 fetch();
                 let weights = [weight(row), weight(row)];
-                self.row::<S, WIDTH, STRIDE, T, EDGE, PARTIAL, true, false>(
+                self.row::<S, T, EDGE, PARTIAL, true, false>(
                     s,
                     image(row),
                     weights,
@@ -297,7 +307,7 @@ impl Place<'_> {
             for row in both[0]..both[1] {
                 fetch();
                 let weights = [weight(row), weight(row - shift)];
-                self.row::<S, WIDTH, STRIDE, T, EDGE, PARTIAL, true, true>(
+                self.row::<S, T, EDGE, PARTIAL, true, true>(
                     s,
                     image(row),
                     weights,
@@ -308,7 +318,7 @@ impl Place<'_> {
             for row in second[0]..second[1] {
                 fetch();
                 let weights = [weight(row - shift), weight(row - shift)];
-                self.row::<S, WIDTH, STRIDE, T, EDGE, PARTIAL, false, true>(
+                self.row::<S, T, EDGE, PARTIAL, false, true>(
                     s,
                     image(row),
                     weights,
@@ -316,7 +326,12 @@ impl Place<'_> {
                     &mut sums,
                 );
             }
-            self.store::<S, T, EDGE, PARTIAL>(s, block, &sums);
+            let Target { pixel, row, .. } = self.target;
+            let rows = if self.pair { 2 } else { 1 };
+            for (i, sums) in sums.iter().enumerate().take(rows) {
+                let out = (block.out.wrapping_add(i * row), pixel);
+                store::<S, T, PARTIAL>(s, self.of.clamp, out, self.tile.count, block.lanes, sums);
+            }
         }
     }
 
@@ -329,8 +344,6 @@ impl Place<'_> {
     #[allow(clippy::needless_range_loop, unused_assignments)] // A tap's index chooses the output; the last step is not read.
     unsafe fn row<
         S: Simd,
-        const WIDTH: usize,
-        const STRIDE: usize,
         const T: usize,
         const EDGE: bool,
         const PARTIAL: bool,
@@ -349,88 +362,98 @@ impl Place<'_> {
         // SAFETY: without `EDGE` all columns of the tile are inside the image, else those from `low` to `high` are and others are not
         // read. Of a pixel, `lanes` channels are read, which fill a register without `PARTIAL`. The packed weight has whole registers.
         unsafe {
-            if WIDTH == 0 {
-                let Line {
-                    kernel,
-                    stride,
-                    dilation,
-                    ..
-                } = self.of.horizontal;
-                for tap in 0..kernel {
-                    let w = weights.map(|row| s.load(row.add(tap * GROUP)));
-                    unroll!(t < 8, {
-                        let column = t * stride + tap * dilation;
-                        if t < T && (!EDGE || (column >= low && column < high)) {
-                            let pixel =
-                                load::<S, PARTIAL>(s, image.wrapping_add(column * channels), lanes);
-                            if A {
-                                sums[0][t % T] = s.mul_add(w[0], pixel, sums[0][t % T]);
-                            }
-                            if B {
-                                sums[1][t % T] = s.mul_add(w[1], pixel, sums[1][t % T]);
-                            }
+            let Line {
+                kernel,
+                stride,
+                dilation,
+                ..
+            } = self.of.horizontal;
+            for tap in 0..kernel {
+                let w = weights.map(|row| s.load(row.add(tap * GROUP)));
+                unroll!(t < 8, {
+                    let column = t * stride + tap * dilation;
+                    if t < T && (!EDGE || (column >= low && column < high)) {
+                        let pixel =
+                            load::<S, PARTIAL>(s, image.wrapping_add(column * channels), lanes);
+                        if A {
+                            sums[0][t % T] = s.mul_add(w[0], pixel, sums[0][t % T]);
                         }
-                    });
-                }
-                return;
-            }
-            let w: [[S::V; WIDTH]; 2] =
-                weights.map(|row| std::array::from_fn(|tap| s.load(row.add(tap * GROUP))));
-            let mut at = image;
-            unroll!(j, {
-                if j < (T - 1) * STRIDE + WIDTH {
-                    if !EDGE || (j >= low && j < high) {
-                        let pixel = load::<S, PARTIAL>(s, at, lanes);
-                        for tap in 0..WIDTH {
-                            if j >= tap
-                                && (j - tap).is_multiple_of(STRIDE)
-                                && (j - tap) / STRIDE < T
-                            {
-                                let t = (j - tap) / STRIDE;
-                                if A {
-                                    sums[0][t] = s.mul_add(w[0][tap], pixel, sums[0][t]);
-                                }
-                                if B {
-                                    sums[1][t] = s.mul_add(w[1][tap], pixel, sums[1][t]);
-                                }
-                            }
+                        if B {
+                            sums[1][t % T] = s.mul_add(w[1], pixel, sums[1][t % T]);
                         }
                     }
-                    at = at.wrapping_add(channels);
-                }
-            });
+                });
+            }
         }
     }
+}
 
-    /// # Safety
-    ///
-    /// As [`tile`](Self::tile).
-    #[inline(always)]
-    unsafe fn store<S: Simd, const T: usize, const EDGE: bool, const PARTIAL: bool>(
-        &self,
-        s: S,
-        block: Block,
-        sums: &[[S::V; T]; 2],
-    ) {
-        let [low, high] = self.of.clamp.map(|limit| s.splat(limit));
-        let rows = if self.pair { 2 } else { 1 };
-        for (row, sums) in sums.iter().enumerate().take(rows) {
-            let mut out = block.out.wrapping_add(row * self.target.row);
-            unroll!(t < 8, {
-                if t < T && (!EDGE || t < self.tile.count) {
-                    let value = s.min(high, s.max(low, sums[t % T]));
-                    // SAFETY: the output is one of the tile's that exist, which the caller lets us write; of its channels, those of the
-                    // block.
-                    unsafe {
-                        if PARTIAL {
-                            s.store_partial(out, value, block.lanes);
-                        } else {
-                            s.store(out, value);
-                        }
-                    }
-                    out = out.wrapping_add(self.target.pixel);
+/// Stores the first `count` outputs of a row of a tile from `out` on, `pixel` numbers from each to the next, clamped.
+///
+/// # Safety
+///
+/// `lanes` channels of those outputs can be written, which fill a register without `PARTIAL`.
+#[inline(always)]
+pub(super) unsafe fn store<S: Simd, const T: usize, const PARTIAL: bool>(
+    s: S,
+    clamp: [f32; 2],
+    (out, pixel): (*mut f32, usize),
+    count: usize,
+    lanes: usize,
+    sums: &[S::V; T],
+) {
+    // Where outputs go that do not exist: with a branch instead, the compiler would move their sums behind it, out of step with the
+    // others.
+    let mut spare = [0.0f32; GROUP];
+    let [low, high] = clamp.map(|limit| s.splat(limit));
+    unroll!(t < 8, {
+        if t < T {
+            let value = s.min(high, s.max(low, sums[t % T]));
+            let to = if t < count {
+                out.wrapping_add(t * pixel)
+            } else {
+                spare.as_mut_ptr()
+            };
+            // SAFETY: the output is one of those that the caller lets us write, or the spare place of a whole register.
+            unsafe {
+                if PARTIAL {
+                    s.store_partial(to, value, lanes);
+                } else {
+                    s.store(to, value);
                 }
-            });
+            }
+        }
+    });
+}
+
+/// Applies an activation to rows of outputs, which were just written.
+struct Activate {
+    activation: Activation,
+    target: Target,
+    rows: usize,
+    columns: usize,
+    channels: usize,
+}
+
+impl Kernel for Activate {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        for row in 0..self.rows {
+            for column in 0..self.columns {
+                let at = row * self.target.row + column * self.target.pixel;
+                let out = self.target.out.wrapping_add(at);
+                for channel in (0..self.channels).step_by(S::LANES) {
+                    let lanes = S::LANES.min(self.channels - channel);
+                    // SAFETY: `lanes` channels of an output, which `rows_of` may write.
+                    unsafe {
+                        let out = out.add(channel);
+                        let value = self.activation.vector(s, s.load_partial(out, lanes));
+                        s.store_partial(out, value, lanes);
+                    }
+                }
+            }
         }
     }
 }

@@ -18,7 +18,28 @@ pub(crate) fn forward(
     epilogue: Epilogue<'_>,
     out: &mut [f32],
 ) {
-    compute(shape, x, weight, epilogue, out, &|_, _| ());
+    forward_with(shape, x, &Weights::new(shape, weight), epilogue, out);
+}
+
+/// The same with weights that were packed before.
+pub(crate) fn forward_with(
+    shape: &ConvShape,
+    x: &[f32],
+    weights: &Weights,
+    epilogue: Epilogue<'_>,
+    out: &mut [f32],
+) {
+    compute(shape, x, weights, epilogue, out, &|_, _| ());
+}
+
+/// A depthwise convolution's weights as the forward pass reads them.
+pub(crate) struct Weights(Vec<f32>);
+
+impl Weights {
+    pub(crate) fn new(shape: &ConvShape, weight: &[f32]) -> Self {
+        let taps: Vec<usize> = (0..shape.kernel[0] * shape.kernel[1]).collect();
+        Self(pack_weight(weight, shape.channels_in, taps.len(), &taps))
+    }
 }
 
 /// The convolution alone, and its moments per channel, which each part takes of what it has just written.
@@ -34,14 +55,22 @@ pub(crate) fn forward_moments(
     let height = rows_per_item(rows, line * shape.kernel[0] * shape.kernel[1]);
     let mut partial = vec![0.0f64; 2 * channels * rows.div_ceil(height)];
     let shared = Shared::new(&mut partial);
-    compute(shape, x, weight, Epilogue::default(), out, &|part, out| {
-        // SAFETY: each part has its own sums, which outlive the loop.
-        let sums = unsafe {
-            std::slice::from_raw_parts_mut(shared.get().add(part * 2 * channels), 2 * channels)
-        };
-        let pattern = Pattern::new(channels, out.len(), "a part of the convolution");
-        part_moments(level, pattern, out, (0, out.len()), channels, sums);
-    });
+    let weights = Weights::new(shape, weight);
+    compute(
+        shape,
+        x,
+        &weights,
+        Epilogue::default(),
+        out,
+        &|part, out| {
+            // SAFETY: each part has its own sums, which outlive the loop.
+            let sums = unsafe {
+                std::slice::from_raw_parts_mut(shared.get().add(part * 2 * channels), 2 * channels)
+            };
+            let pattern = Pattern::new(channels, out.len(), "a part of the convolution");
+            part_moments(level, pattern, out, (0, out.len()), channels, sums);
+        },
+    );
     let mut combined = Combined::new(channels);
     for (part, sums) in partial.chunks_exact(2 * channels).enumerate() {
         let count = height.min(rows - part * height) * shape.out_width();
@@ -55,7 +84,7 @@ pub(crate) fn forward_moments(
 fn compute(
     shape: &ConvShape,
     x: &[f32],
-    weight: &[f32],
+    weights: &Weights,
     epilogue: Epilogue<'_>,
     out: &mut [f32],
     finished: &(dyn Fn(usize, &[f32]) + Sync),
@@ -63,7 +92,7 @@ fn compute(
     let level = Level::current();
     let (channels, out_height) = (shape.channels_in, shape.out_height());
     let line = shape.out_width() * channels;
-    let (correlation, rest) = correlation(level, shape, weight, epilogue);
+    let (correlation, rest) = correlation(level, shape, weights, epilogue);
     let input_line = shape.width * channels;
     let image_len = shape.height * input_line;
     let height = rows_per_item(
@@ -113,16 +142,15 @@ fn compute(
     });
 }
 
-type Rest<'a> = Option<(Option<&'a [f32]>, Activation)>;
+pub(super) type Rest<'a> = Option<(Option<&'a [f32]>, Activation)>;
 
 /// The correlation with as much of the epilogue as it does itself, and the rest of it.
-fn correlation<'a>(
+pub(super) fn correlation<'a>(
     level: Level,
     shape: &ConvShape,
-    weight: &[f32],
+    weights: &'a Weights,
     epilogue: Epilogue<'a>,
-) -> (Correlation, Rest<'a>) {
-    let taps: Vec<usize> = (0..shape.kernel[0] * shape.kernel[1]).collect();
+) -> (Correlation<'a>, Rest<'a>) {
     let line = |dim: usize, size: usize, outputs: usize| Line {
         size,
         outputs,
@@ -136,7 +164,7 @@ fn correlation<'a>(
         shape.channels_in,
         line(0, shape.height, shape.out_height()),
         line(1, shape.width, shape.out_width()),
-        pack_weight(weight, shape.channels_in, taps.len(), &taps),
+        weights.0.as_slice().into(),
     );
     if let Some(bias) = epilogue.bias {
         assert_eq!(bias.len(), shape.channels_out, "bias of {shape:?}");
@@ -146,6 +174,7 @@ fn correlation<'a>(
         (None, Activation::Identity) => {}
         (None, Activation::Relu) => correlation.clamp = [0.0, f32::INFINITY],
         (None, Activation::Relu6) => correlation.clamp = [0.0, 6.0],
+        (None, activation) => correlation.activation = Some(activation),
         (residual, activation) => return (correlation, Some((residual, activation))),
     }
     (correlation, None)

@@ -54,18 +54,20 @@ impl Tile {
     }
 }
 
-/// The tiles of a row: eights and sevens where they fill it, else a remainder in a tile with room to spare.
-pub(super) fn cut(line: &Line, wide: bool) -> Vec<Tile> {
+/// The tiles of a row, of `widest` outputs at most: fours, sevens, or eights and sevens where they fill it; a remainder in a tile with
+/// room to spare.
+pub(super) fn cut(line: &Line, widest: usize) -> Vec<Tile> {
     let outputs = line.outputs;
     let (mut first, mut tiles) = (0, Vec::new());
     let mut push = |count: usize, width: usize| {
         tiles.push(Tile::new(line, first, count, width));
         first += count;
     };
-    if !wide {
-        (0..outputs / 4).for_each(|_| push(4, 4));
-        if !outputs.is_multiple_of(4) {
-            push(outputs % 4, 4);
+    if widest < 8 {
+        (0..outputs / widest).for_each(|_| push(widest, widest));
+        match outputs % widest {
+            0 => {}
+            rest => push(rest, if rest <= 4 { 4 } else { 7 }),
         }
         return tiles;
     }
