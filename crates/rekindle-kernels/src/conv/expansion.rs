@@ -88,6 +88,12 @@ impl Producer for Expansion<'_> {
     }
 }
 
+/// Numbers in a cache line.
+const LINE: usize = 16;
+
+/// Numbers of a pixel from which its neighbours are prefetched: shorter ones the processor finds by itself.
+const DEEP: usize = 64;
+
 /// Some pixels, one after the other, times a panel.
 struct Pixels<'a> {
     x: &'a [f32],
@@ -137,27 +143,55 @@ impl Pixels<'_> {
         } = self;
         let pixels = x.len() / depth;
         assert!(x.len() == pixels * depth && panel.len() == depth * width);
+        // The sums start with the bias.
+        let mut bias = [s.zero(); C];
+        if !how.bias.is_null() {
+            for (c, bias) in bias.iter_mut().enumerate() {
+                let left = columns.saturating_sub(c * S::LANES).min(S::LANES);
+                // SAFETY: the bias has a number for each of the panel's columns.
+                *bias = unsafe { s.load_partial(how.bias.add(c * S::LANES), left) };
+            }
+        }
+        let how = Finish {
+            bias: std::ptr::null(),
+            ..how
+        };
         for first in (0..pixels).step_by(R) {
             let used = R.min(pixels - first);
+            let row = x[first * depth..].as_ptr();
             // Rows behind the last repeat it and are not stored.
-            let rows: [*const f32; R] =
-                std::array::from_fn(|r| x[(first + r.min(used - 1)) * depth..].as_ptr());
-            // The next tile comes from the second-level cache, where the processor's own prefetchers lose so many rows side by side.
-            let next = rows.map(|row| row.wrapping_add(R * depth));
-            let mut places = [0; R];
-            places[..used].fill_with(|| walk.step());
+            let rows: [*const f32; R] = if used == R {
+                std::array::from_fn(|r| row.wrapping_add(r * depth))
+            } else {
+                std::array::from_fn(|r| row.wrapping_add(r.min(used - 1) * depth))
+            };
+            if depth >= DEEP {
+                // The next tile comes from the second-level cache, and is asked for now.
+                let next = row.wrapping_add(R * depth);
+                for line in (0..R * depth).step_by(LINE) {
+                    s.prefetch(next.wrapping_add(line));
+                }
+            }
+            let side_by_side = if used == R {
+                walk.side_by_side(R)
+            } else {
+                None
+            };
+            let places: [usize; R] = match side_by_side {
+                Some(place) => std::array::from_fn(|r| place + r * width),
+                None => {
+                    let mut places = [0; R];
+                    places[..used].fill_with(|| walk.step());
+                    places
+                }
+            };
             assert!(places[used - 1] + columns <= out.len());
-            let mut sums = [[s.zero(); C]; R];
-            // SAFETY: each row has `depth` numbers, the panel `depth * width`; the places lie side by side in `out`.
+            let mut sums = [bias; R];
+            // SAFETY: each row has `depth` numbers, since `used` pixels of `x` are left, and the panel `depth * width`; the places lie in
+            // `out` one behind the other.
             unsafe {
-                rows_times_panel::<S, R, C>(
-                    s,
-                    &mut sums,
-                    &rows,
-                    depth,
-                    (panel.as_ptr(), width),
-                    Some(&next),
-                );
+                let b = (panel.as_ptr(), width);
+                rows_times_panel::<S, R, C>(s, &mut sums, &rows, depth, b, None);
                 finish::<S, R, C>(s, &sums, out.as_mut_ptr(), &places[..used], 0, columns, how);
             }
         }

@@ -149,37 +149,51 @@ pub(super) unsafe fn store<S: Simd, const R: usize, const C: usize>(
             *shift = unsafe { s.load_partial(bias.add(channel + c * S::LANES), left) };
         }
     }
-    for (sums, &place) in sums.iter().zip(places) {
-        for c in 0..C {
-            let at = place + channel + c * S::LANES;
-            let mut v = s.add(sums[c], shift[c]);
-            if whole {
-                if !residual.is_null() {
-                    // SAFETY: the residual has the output's shape.
-                    v = s.add(v, unsafe { s.load(residual.add(at)) });
-                }
-                // SAFETY: a whole register belongs to this tile.
-                let v = activation.vector(s, v);
-                // SAFETY: as above; a streamed place is aligned, which `stream` says.
-                unsafe {
-                    if stream {
-                        s.stream(out.add(at), v);
-                    } else {
-                        s.store(out.add(at), v);
+    macro_rules! store_row {
+        ($sums:expr, $place:expr) => {{
+            let (sums, place) = ($sums, $place);
+            for c in 0..C {
+                let at = place + channel + c * S::LANES;
+                let mut v = s.add(sums[c], shift[c]);
+                if whole {
+                    if !residual.is_null() {
+                        // SAFETY: the residual has the output's shape.
+                        v = s.add(v, unsafe { s.load(residual.add(at)) });
                     }
+                    // SAFETY: a whole register belongs to this tile.
+                    let v = activation.vector(s, v);
+                    // SAFETY: as above; a streamed place is aligned, which `stream` says.
+                    unsafe {
+                        if stream {
+                            s.stream(out.add(at), v);
+                        } else {
+                            s.store(out.add(at), v);
+                        }
+                    }
+                } else {
+                    let left = columns.saturating_sub(c * S::LANES).min(S::LANES);
+                    if left == 0 {
+                        break;
+                    }
+                    if !residual.is_null() {
+                        // SAFETY: the residual has the output's shape.
+                        v = s.add(v, unsafe { s.load_partial(residual.add(at), left) });
+                    }
+                    // SAFETY: `left` numbers belong to this tile.
+                    unsafe { s.store_partial(out.add(at), activation.vector(s, v), left) };
                 }
-            } else {
-                let left = columns.saturating_sub(c * S::LANES).min(S::LANES);
-                if left == 0 {
-                    break;
-                }
-                if !residual.is_null() {
-                    // SAFETY: the residual has the output's shape.
-                    v = s.add(v, unsafe { s.load_partial(residual.add(at), left) });
-                }
-                // SAFETY: `left` numbers belong to this tile.
-                unsafe { s.store_partial(out.add(at), activation.vector(s, v), left) };
             }
+        }};
+    }
+    // A whole tile apart: where the number of rows is known, the sums need not leave the registers.
+    if let Ok(places) = <&[usize; R]>::try_from(places) {
+        for r in 0..R {
+            store_row!(&sums[r], places[r]);
+        }
+    } else {
+        let copy = *sums;
+        for (sums, &place) in copy.iter().zip(places) {
+            store_row!(sums, place);
         }
     }
 }
@@ -212,14 +226,28 @@ pub(super) unsafe fn join_moments<S: Simd, const R: usize, const C: usize>(
         for c in 0..C {
             let at = to.add(c * S::LANES);
             let mut sum = s.zero();
-            for row in tile.iter().take(used) {
-                sum = s.add(sum, row[c]);
-            }
-            let mut mean = s.mul(sum, of_rows);
             let mut square = s.zero();
-            for row in tile.iter().take(used) {
-                let d = s.sub(row[c], mean);
-                square = s.mul_add(d, d, square);
+            let mut mean;
+            // A whole tile apart: where the number of rows is known, the sums need not leave the registers.
+            if used == R {
+                for row in tile {
+                    sum = s.add(sum, row[c]);
+                }
+                mean = s.mul(sum, of_rows);
+                for row in tile {
+                    let d = s.sub(row[c], mean);
+                    square = s.mul_add(d, d, square);
+                }
+            } else {
+                let copy = *tile;
+                for row in copy.iter().take(used) {
+                    sum = s.add(sum, row[c]);
+                }
+                mean = s.mul(sum, of_rows);
+                for row in copy.iter().take(used) {
+                    let d = s.sub(row[c], mean);
+                    square = s.mul_add(d, d, square);
+                }
             }
             if before > 0 {
                 let earlier = s.load(at);

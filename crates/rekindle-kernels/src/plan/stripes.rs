@@ -14,6 +14,9 @@ use crate::{Activation, ConvShape};
 /// Bytes of the stripes of a chain's maps, together.
 const STRIPE_BYTES: usize = 384 << 10;
 
+/// Channels of a panel, about.
+const PANEL: usize = 16;
+
 impl Plan {
     /// How many of these steps, from the first, are convolutions one behind the other whose maps between are not stored: nothing else
     /// reads them, and they are larger than the cache or an expansion's. At least 1.
@@ -134,18 +137,22 @@ impl Plan {
             .collect();
         let last = &layers[layers.len() - 1].shape;
         let (rows, row_len) = (last.out_height(), last.out_width() * last.channels_out);
-        // Rows per stripe: the maps between, of which rows are stored, fit in the cache together.
+        // Rows per stripe: what is stored of the maps between fits in the cache together. An expansion reads its input once per panel,
+        // so that this is to stay there too, beside the panel's map.
         let between: usize = layers
             .windows(2)
-            .filter(|pair| !pair[0].feeds_next)
-            .map(|pair| pair[1].shape.input_len() * 4)
+            .map(|pair| {
+                let (first, next) = (&pair[0].shape, &pair[1].shape);
+                if pair[0].feeds_next {
+                    4 * (first.input_len() + first.height * first.width * PANEL)
+                } else {
+                    4 * next.input_len()
+                }
+            })
             .sum();
-        if between == 0 {
-            let [first, next] = &layers[..] else {
-                unreachable!(
-                    "a map between is stored unless an expansion feeds it to the last layer"
-                )
-            };
+        if let ([first, next], true) = (&layers[..], between <= self.stripe_bytes)
+            && first.feeds_next
+        {
             let whole = |layer: &ChainLayer<'_>| ConvShape {
                 batch: images,
                 ..layer.shape

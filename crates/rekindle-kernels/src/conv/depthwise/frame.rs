@@ -80,6 +80,17 @@ pub(crate) struct Places {
 }
 
 impl Places {
+    /// Where the next `count` pixels start, if they lie in one row that goes on behind them.
+    #[inline(always)]
+    pub(crate) fn side_by_side(&mut self, count: usize) -> Option<usize> {
+        (self.left[1] > count).then(|| {
+            let place = self.place;
+            self.place += count * self.width;
+            self.left[1] -= count;
+            place
+        })
+    }
+
     /// Where the next pixel starts.
     #[inline(always)]
     pub(crate) fn step(&mut self) -> usize {
