@@ -119,6 +119,12 @@ fn compute(
     };
     let tile_bytes = tile_rows * gather.depth * gather.step[0] * gather.step[1] * number_bytes;
     let block = (LEFT_BYTES / tile_bytes).clamp(1, 64).min(tiles);
+    // A number of nearly equal blocks at which two or four threads finish together.
+    let blocks = match tiles.div_ceil(block) {
+        few @ 0..=2 => few,
+        more => more.next_multiple_of(4).min(tiles),
+    };
+    let block = tiles.div_ceil(blocks);
     let blocks = tiles.div_ceil(block);
     // Few rows: the panels are split too, but not into parts that are hardly worth waking a thread.
     let work = gather.points() * gather.depth * gather.segments.len() * panels.columns;
