@@ -47,6 +47,8 @@ pub struct DiskCache {
 struct Room {
     /// Bytes in the directory, when it was last looked at and written since.
     used: u64,
+    /// Bytes of entries that are being written, which a look at the directory does not find.
+    pending: u64,
     /// Bytes written since; none before the first look.
     since: Option<u64>,
     /// Nothing can be removed to make room.
@@ -167,6 +169,7 @@ impl DiskCache {
             fs::rename(&part, &path)
         };
         let written = write(&kept.image);
+        self.lock().pending -= on_disk(bytes);
         if written.is_err() {
             // What is left of a failed attempt would only take the space that is missing.
             let _ = fs::remove_file(&part);
@@ -178,7 +181,7 @@ impl DiskCache {
         written.map(|()| true)
     }
 
-    /// Whether there is room for so many bytes, which are then taken.
+    /// Whether there is room for so many bytes, which are then taken; they are pending until they are written or have failed.
     fn make_room(&self, bytes: u64) -> io::Result<bool> {
         let mut room = self.lock();
         let due = room
@@ -188,19 +191,23 @@ impl DiskCache {
             return Ok(false);
         }
         if due || room.used + bytes > self.budget_bytes {
-            let most = self.budget_bytes - bytes;
+            let Some(most) = self.budget_bytes.checked_sub(bytes + room.pending) else {
+                return Ok(false);
+            };
             // A little more than is needed now, so that the next picture need not look again.
             let goal = most - most / LOOK_EVERY;
             let Some(used) = evict(&self.directory, most, goal, self.started)? else {
                 return Ok(false);
             };
-            (room.used, room.since) = (used, Some(0));
+            (room.used, room.since) = (used + room.pending, Some(0));
             if used > most {
-                room.full = true;
+                // What is being written may be counted twice, so that this is certain only where nothing is.
+                room.full = room.pending == 0;
                 return Ok(false);
             }
         }
         room.used += bytes;
+        room.pending += bytes;
         room.since = room.since.map(|since| since + bytes);
         Ok(true)
     }
@@ -285,6 +292,22 @@ mod tests {
             cache.put(1, Form::Whole, &picture(9));
             assert_eq!(fs::read(&path).unwrap(), whole);
         }
+    }
+
+    #[test]
+    fn what_is_being_written_takes_room_too() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = cache(&folder, 2);
+        create_private(cache.directory()).unwrap();
+        // Two are being written, and the directory, which is looked at for each, has nothing yet.
+        assert!(cache.make_room(ENTRY).unwrap());
+        assert!(cache.make_room(ENTRY).unwrap());
+        cache.put(3, Form::Whole, &picture(3));
+        assert_eq!(cache_contents(cache.directory()).unwrap().entries, 0);
+        // One of them has failed.
+        cache.lock().pending -= ENTRY;
+        cache.put(4, Form::Whole, &picture(4));
+        assert_eq!(cache_contents(cache.directory()).unwrap().entries, 1);
     }
 
     #[test]
