@@ -16,6 +16,7 @@ mod pointwise;
 mod prepared;
 mod product;
 mod reference;
+mod stem;
 #[cfg(test)]
 mod tests;
 mod weight_gradient;
@@ -57,6 +58,7 @@ pub fn conv_forward(
     timed(shape, "forward", || match Algorithm::of(shape) {
         Algorithm::Depthwise => depthwise::forward(shape, x, weight, epilogue, out),
         Algorithm::Winograd => winograd::forward(shape, x, weight, epilogue, out),
+        Algorithm::Stem => stem::forward(shape, x, weight, epilogue, out),
         Algorithm::Dense => dense::forward(shape, x, weight, epilogue, out),
     });
 }
@@ -78,6 +80,9 @@ pub fn conv_forward_moments(
     match Algorithm::of(shape) {
         Algorithm::Depthwise => timed(shape, "forward", || {
             depthwise::forward_moments(shape, x, weight, out)
+        }),
+        Algorithm::Stem => timed(shape, "forward", || {
+            stem::forward_moments(shape, x, weight, out)
         }),
         Algorithm::Dense => timed(shape, "forward", || {
             dense::forward_moments(shape, x, weight, out)
@@ -130,7 +135,7 @@ pub fn conv_backward_input_adding(
             }
         }
         Algorithm::Winograd => winograd::backward_input(shape, dy, weight, adding, dx),
-        Algorithm::Dense => dense::backward_input(shape, dy, weight, adding, dx),
+        Algorithm::Stem | Algorithm::Dense => dense::backward_input(shape, dy, weight, adding, dx),
     });
 }
 
@@ -144,7 +149,7 @@ pub fn conv_backward_weight(shape: &ConvShape, x: &[f32], dy: &[f32], dw: &mut [
     timed(shape, "backward weight", || match Algorithm::of(shape) {
         Algorithm::Depthwise => depthwise::backward_weight(shape, x, dy, dw),
         Algorithm::Winograd => winograd::backward_weight(shape, x, dy, dw),
-        Algorithm::Dense => weight_gradient::backward_weight(shape, x, dy, dw),
+        Algorithm::Stem | Algorithm::Dense => weight_gradient::backward_weight(shape, x, dy, dw),
     });
 }
 
@@ -154,7 +159,7 @@ pub fn takes_gradient_in_parts(shape: &ConvShape) -> bool {
     match Algorithm::of(shape) {
         Algorithm::Depthwise => depthwise::takes_images(shape),
         Algorithm::Dense => pointwise::wins(shape),
-        Algorithm::Winograd => false,
+        Algorithm::Winograd | Algorithm::Stem => false,
     }
 }
 
@@ -203,6 +208,8 @@ pub fn conv_backward_from_parts(
 enum Algorithm {
     Depthwise,
     Winograd,
+    /// The forward pass of few channels; the backward one is that of dense ones.
+    Stem,
     Dense,
 }
 
@@ -213,6 +220,8 @@ impl Algorithm {
             Self::Depthwise
         } else if winograd::wins(shape) {
             Self::Winograd
+        } else if stem::applies(shape) {
+            Self::Stem
         } else {
             Self::Dense
         }

@@ -83,6 +83,13 @@ pub(super) struct ColumnMoments {
 }
 
 impl ColumnMoments {
+    /// The place of the moments of blocks of so many rows, each of `size` numbers.
+    pub(super) fn of_blocks(&mut self, rows: Vec<usize>, size: usize) -> &mut [f32] {
+        self.moments = Buffer::unspecified(rows.len() * size);
+        self.rows = rows;
+        &mut self.moments
+    }
+
     /// The moments of each of `columns` over all blocks.
     pub(super) fn combined(&self, columns: usize, width: usize) -> Moments {
         let mut combined = Combined::new(columns);
@@ -144,10 +151,9 @@ fn compute(
     let block_moments = panel_count * 2 * width;
     let moments = column_moments.map(|column_moments| {
         let last = gather.points() - (blocks - 1) * block * tile_rows;
-        column_moments.rows = vec![block * tile_rows; blocks];
-        column_moments.rows[blocks - 1] = last;
-        column_moments.moments = Buffer::unspecified(blocks * block_moments);
-        Shared::new(&mut column_moments.moments)
+        let mut rows = vec![block * tile_rows; blocks];
+        rows[blocks - 1] = last;
+        Shared::new(column_moments.of_blocks(rows, block_moments))
     });
     for_each(blocks * splits, |part| {
         let (part_block, split) = (part / splits, part % splits);
@@ -278,6 +284,7 @@ impl Multiply<'_> {
         // Of each tile: where its rows go, and where each segment of each row comes from.
         let mut places = vec![[0usize; R]; count];
         let mut all_rows = vec![[self.zeros.as_ptr(); R]; count * segments];
+        let offsets = gather.offsets();
         let mut walk = gather.points_from(self.tiles.start * R);
         let mut point = [0; 3];
         for (at, tile) in self.tiles.clone().enumerate() {
@@ -287,10 +294,18 @@ impl Multiply<'_> {
                     point = walk.step();
                 }
                 places[at][r] = gather.place(point);
-                for (segment, &offset) in gather.segments.iter().enumerate() {
+                let rows = &mut all_rows[at * segments..(at + 1) * segments];
+                // Without padding this is an addition for each, which short segments notice.
+                if let Some(offsets) = &offsets {
+                    let first = gather.first(point);
+                    for (rows, offset) in rows.iter_mut().zip(offsets) {
+                        rows[r] = self.source[first + offset..][..depth].as_ptr();
+                    }
+                    continue;
+                }
+                for (rows, &offset) in rows.iter_mut().zip(&gather.segments) {
                     if let Some(from) = gather.from(point, offset) {
-                        all_rows[at * segments + segment][r] =
-                            self.source[from..from + depth].as_ptr();
+                        rows[r] = self.source[from..from + depth].as_ptr();
                     }
                 }
             }

@@ -143,8 +143,8 @@ impl Panels {
         Self::pack(level, precision(shape), &layout, weight)
     }
 
-    /// The weights for the forward pass over joined rows: each row of the kernel is one segment.
-    pub(super) fn joined(level: Level, shape: &ConvShape, weight: &[f32]) -> Self {
+    /// The weights of a [stem](super::stem), in `f32`: each row of the kernel is one segment.
+    pub(super) fn by_rows(level: Level, shape: &ConvShape, weight: &[f32]) -> Self {
         let [kernel_height, kernel_width] = shape.kernel;
         let channels = shape.channels_in;
         let row = kernel_width * channels;
@@ -165,7 +165,7 @@ impl Panels {
             per_depth: 1,
             per_column: kernel_height * row,
         };
-        Self::pack(level, precision(shape), &layout, &ordered)
+        Self::pack(level, Precision::F32, &layout, &ordered)
     }
 
     /// The weights of one group for the gradient of the input, of the taps that `gather` names.

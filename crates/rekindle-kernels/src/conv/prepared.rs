@@ -2,7 +2,7 @@
 
 use super::expansion::{self, Expansion};
 use super::panels::Panels;
-use super::{Epilogue, check, dense, depthwise, timed, timed_pair, winograd};
+use super::{Algorithm, Epilogue, check, dense, depthwise, stem, timed, timed_pair, winograd};
 use crate::{ConvShape, Level};
 
 /// A convolution whose weights are prepared once and used for many images.
@@ -17,7 +17,7 @@ enum Form {
     Winograd(winograd::Weights),
     /// One set of panels per group.
     Dense(Vec<Panels>),
-    Joined(Panels),
+    Stem(Panels),
 }
 
 impl PreparedConv {
@@ -30,19 +30,15 @@ impl PreparedConv {
         shape.check();
         assert_eq!(weight.len(), shape.weight_len(), "weight of {shape:?}");
         let level = Level::current();
-        let form = if shape.is_depthwise() {
-            Form::Depthwise(depthwise::Weights::new(shape, weight))
-        } else if winograd::wins(shape) {
-            Form::Winograd(winograd::Weights::forward(level, shape, weight))
-        } else if dense::joins_rows(shape) {
-            Form::Joined(Panels::joined(level, shape, weight))
-        } else {
-            let groups = 0..shape.groups;
-            Form::Dense(
-                groups
-                    .map(|group| Panels::forward(level, shape, group, weight))
-                    .collect(),
-            )
+        let form = match Algorithm::of(shape) {
+            Algorithm::Depthwise => Form::Depthwise(depthwise::Weights::new(shape, weight)),
+            Algorithm::Winograd => Form::Winograd(winograd::Weights::forward(level, shape, weight)),
+            Algorithm::Stem => Form::Stem(stem::pack(shape, weight)),
+            Algorithm::Dense => {
+                let groups = 0..shape.groups;
+                let pack = |group| Panels::forward(level, shape, group, weight);
+                Form::Dense(groups.map(pack).collect())
+            }
         };
         Self {
             level,
@@ -53,18 +49,14 @@ impl PreparedConv {
 
     /// Whether the prepared form is the one that this shape asks for; the best form depends on the size of the images.
     pub fn fits(&self, shape: &ConvShape) -> bool {
-        let same = match self.form {
-            Form::Depthwise(_) => shape.is_depthwise(),
-            Form::Winograd(_) => winograd::wins(shape),
-            Form::Joined(ref panels) => {
-                !winograd::wins(shape) && dense::joins_rows(shape) && panels.fit(shape)
+        let same = match (&self.form, Algorithm::of(shape)) {
+            (Form::Depthwise(_), Algorithm::Depthwise)
+            | (Form::Winograd(_), Algorithm::Winograd)
+            | (Form::Stem(_), Algorithm::Stem) => true,
+            (Form::Dense(panels), Algorithm::Dense) => {
+                panels.iter().all(|panels| panels.fit(shape))
             }
-            Form::Dense(ref panels) => {
-                !shape.is_depthwise()
-                    && !winograd::wins(shape)
-                    && !dense::joins_rows(shape)
-                    && panels.iter().all(|panels| panels.fit(shape))
-            }
+            _ => false,
         };
         same && self.weight_len == shape.weight_len() && self.level == Level::current()
     }
@@ -83,7 +75,7 @@ impl PreparedConv {
         let same = match self.form {
             Form::Depthwise(_) => shape.is_depthwise(),
             Form::Winograd(_) => winograd::applies(shape),
-            Form::Joined(_) => dense::joins_rows(shape),
+            Form::Stem(_) => stem::applies(shape),
             Form::Dense(_) => !shape.is_depthwise(),
         };
         assert!(same, "weights prepared for another shape than {shape:?}");
@@ -92,7 +84,7 @@ impl PreparedConv {
             Form::Depthwise(weights) => depthwise::forward_with(shape, x, weights, epilogue, out),
             Form::Winograd(weights) => winograd::forward_with(shape, x, weights, epilogue, out),
             Form::Dense(panels) => dense::forward_with(shape, x, panels, epilogue, out),
-            Form::Joined(panels) => dense::forward_joined(shape, x, panels, epilogue, out),
+            Form::Stem(panels) => stem::forward_with(shape, x, panels, epilogue, out),
         });
     }
 

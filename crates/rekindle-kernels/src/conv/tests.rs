@@ -385,8 +385,9 @@ fn check_bf16(shape: &ConvShape, extras: bool) {
         activation: Activation::Relu,
     };
     // What is not computed in bf16 on purpose is compared as it is.
-    let factors = |precision: Precision, numbers: &[f32]| match precision {
-        Precision::Bf16 if Algorithm::of(shape) == Algorithm::Dense => rounded(numbers),
+    let algorithm = Algorithm::of(shape);
+    let factors = |precision: Precision, numbers: &[f32]| match (precision, algorithm) {
+        (Precision::Bf16, Algorithm::Dense | Algorithm::Stem) => rounded(numbers),
         _ => numbers.to_vec(),
     };
     let mut out = vec![f32::NAN; shape.output_len()];
@@ -406,12 +407,17 @@ fn check_bf16(shape: &ConvShape, extras: bool) {
         &factors(of_weight, &dy),
         &mut expected_weight,
     );
-    let [x, weight, dy] =
-        [x, weight, dy].map(|numbers| factors(panels::precision(shape), &numbers));
+    let of_input = panels::precision(shape);
+    let of_output = match algorithm {
+        Algorithm::Stem => Precision::F32,
+        _ => of_input,
+    };
     let mut expected = vec![0.0; shape.output_len()];
-    reference_forward(shape, &x, &weight, epilogue, &mut expected);
+    let [x, w] = [&x, &weight].map(|numbers| factors(of_output, numbers));
+    reference_forward(shape, &x, &w, epilogue, &mut expected);
     let mut expected_input = vec![0.0; shape.input_len()];
-    reference_backward_input(shape, &dy, &weight, &mut expected_input);
+    let [dy, w] = [&dy, &weight].map(|numbers| factors(of_input, numbers));
+    reference_backward_input(shape, &dy, &w, &mut expected_input);
     for (what, got, expected) in [
         ("output", &out, &expected),
         ("input", &dx, &expected_input),
