@@ -185,16 +185,29 @@ pub(super) unsafe fn store<S: Simd, const R: usize, const C: usize>(
             }
         }};
     }
-    // A whole tile apart: where the number of rows is known, the sums need not leave the registers.
-    if let Ok(places) = <&[usize; R]>::try_from(places) {
-        for r in 0..R {
-            store_row!(&sums[r], places[r]);
+    // The usual tile apart, in so few steps that they are all written out: then its sums never leave the registers.
+    if let (Ok(places), true, true) = (<&[usize; R]>::try_from(places), whole, residual.is_null()) {
+        macro_rules! store_all {
+            ($store:ident) => {
+                for (sums, place) in sums.iter().zip(places) {
+                    for c in 0..C {
+                        let v = activation.vector(s, s.add(sums[c], shift[c]));
+                        // SAFETY: a whole register belongs to this tile; a streamed place is aligned, which `stream` says.
+                        unsafe { s.$store(out.add(place + channel + c * S::LANES), v) };
+                    }
+                }
+            };
         }
-    } else {
-        let copy = *sums;
-        for (sums, &place) in copy.iter().zip(places) {
-            store_row!(sums, place);
+        if stream {
+            store_all!(stream);
+        } else {
+            store_all!(store);
         }
+        return;
+    }
+    let copy = *sums;
+    for (sums, &place) in copy.iter().zip(places) {
+        store_row!(sums, place);
     }
 }
 
