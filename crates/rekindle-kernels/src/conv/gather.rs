@@ -135,27 +135,6 @@ impl Gather {
         self.to_start + image * self.to[0] + row * self.to[1] + column * self.to[2]
     }
 
-    /// How far behind the [first](Self::first) of a point's numbers each segment starts, if no segment of any point falls into the
-    /// padding.
-    pub(super) fn offsets(&self) -> Option<Vec<usize>> {
-        let inside = |at: isize, points: usize, step: usize, size: usize| {
-            at >= 0 && (points - 1) * step + (at as usize) < size
-        };
-        let offset = |&[y, x]: &[isize; 2]| {
-            (inside(y, self.rows, self.step[0], self.height)
-                && inside(x, self.columns, self.step[1], self.width))
-            .then(|| (y as usize * self.width + x as usize) * self.pitch)
-        };
-        self.segments.iter().map(offset).collect()
-    }
-
-    /// Where a point's numbers start in the source, by its own pixel.
-    #[inline(always)]
-    pub(super) fn first(&self, [image, row, column]: [usize; 3]) -> usize {
-        let pixel = (image * self.height + row * self.step[0]) * self.width + column * self.step[1];
-        pixel * self.pitch + self.start
-    }
-
     /// Where a point's segment starts in the source; nothing where it falls into the padding.
     #[inline(always)]
     pub(super) fn from(

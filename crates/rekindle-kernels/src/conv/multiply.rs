@@ -284,7 +284,6 @@ impl Multiply<'_> {
         // Of each tile: where its rows go, and where each segment of each row comes from.
         let mut places = vec![[0usize; R]; count];
         let mut all_rows = vec![[self.zeros.as_ptr(); R]; count * segments];
-        let offsets = gather.offsets();
         let mut walk = gather.points_from(self.tiles.start * R);
         let mut point = [0; 3];
         for (at, tile) in self.tiles.clone().enumerate() {
@@ -295,14 +294,6 @@ impl Multiply<'_> {
                 }
                 places[at][r] = gather.place(point);
                 let rows = &mut all_rows[at * segments..(at + 1) * segments];
-                // Without padding this is an addition for each, which short segments notice.
-                if let Some(offsets) = &offsets {
-                    let first = gather.first(point);
-                    for (rows, offset) in rows.iter_mut().zip(offsets) {
-                        rows[r] = self.source[first + offset..][..depth].as_ptr();
-                    }
-                    continue;
-                }
                 for (rows, &offset) in rows.iter_mut().zip(&gather.segments) {
                     if let Some(from) = gather.from(point, offset) {
                         rows[r] = self.source[from..from + depth].as_ptr();
