@@ -7,8 +7,8 @@ use std::ops::Range;
 use super::Epilogue;
 use super::depthwise::{Frame, Places, Producer};
 use super::panels::Panels;
-use super::product::{Finish, finish, rows_times_panel};
-use crate::simd::{Kernel, Level, Simd, dispatch_at};
+use super::product::{Finish, InTiles, Tiled, bias_of, finish, rows_times_panel};
+use crate::simd::{Level, Simd, dispatch_at};
 use crate::{ConvShape, Precision};
 
 /// The 1x1 convolution: what makes the map.
@@ -74,7 +74,7 @@ impl Producer for Expansion<'_> {
         }
         dispatch_at(
             self.panels.level,
-            Pixels {
+            InTiles(Pixels {
                 x: &self.x[pixels.start * depth..end * depth],
                 depth,
                 panel: &self.panels.data[panel * depth * width..][..depth * width],
@@ -82,7 +82,7 @@ impl Producer for Expansion<'_> {
                 out: frame.data(),
                 columns,
                 finish,
-            },
+            }),
         );
         end
     }
@@ -105,21 +105,7 @@ struct Pixels<'a> {
     finish: Finish,
 }
 
-impl Kernel for Pixels<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<S: Simd>(self, s: S) {
-        match (S::ROWS, S::COLS) {
-            (14, 2) => self.tiles::<S, 14, 2>(s),
-            (6, 4) => self.tiles::<S, 6, 4>(s),
-            (6, 2) => self.tiles::<S, 6, 2>(s),
-            _ => unreachable!("other levels do not take this way"),
-        }
-    }
-}
-
-impl Pixels<'_> {
+impl Tiled for Pixels<'_> {
     #[inline(always)]
     fn tiles<S: Simd, const R: usize, const C: usize>(self, s: S) {
         // A last panel that fills one register at most is computed with one.
@@ -129,7 +115,9 @@ impl Pixels<'_> {
             self.of_width::<S, R, C>(s, C * S::LANES);
         }
     }
+}
 
+impl Pixels<'_> {
     #[inline(always)]
     fn of_width<S: Simd, const R: usize, const C: usize>(self, s: S, width: usize) {
         let Self {
@@ -144,14 +132,8 @@ impl Pixels<'_> {
         let pixels = x.len() / depth;
         assert!(x.len() == pixels * depth && panel.len() == depth * width);
         // The sums start with the bias.
-        let mut bias = [s.zero(); C];
-        if !how.bias.is_null() {
-            for (c, bias) in bias.iter_mut().enumerate() {
-                let left = columns.saturating_sub(c * S::LANES).min(S::LANES);
-                // SAFETY: the bias has a number for each of the panel's columns.
-                *bias = unsafe { s.load_partial(how.bias.add(c * S::LANES), left) };
-            }
-        }
+        // SAFETY: the bias has a number for each of the panel's columns.
+        let bias: [S::V; C] = unsafe { bias_of(s, how.bias, 0, columns) };
         let how = Finish {
             bias: std::ptr::null(),
             ..how

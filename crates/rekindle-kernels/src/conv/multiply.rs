@@ -7,14 +7,14 @@ use super::Epilogue;
 use super::bf16;
 use super::gather::Gather;
 use super::panels::Panels;
-use super::product::{Finish, finish, join_moments, rows_times_panel};
+use super::product::{Finish, InTiles, Tiled, finish, join_moments, rows_times_panel};
 use crate::Precision;
 use crate::buffer::{Buffer, streams};
 use crate::norm::{Combined, Moments};
 use crate::parallel::{Shared, for_each};
 #[cfg(target_arch = "x86_64")]
 use crate::simd::dispatch_pairs;
-use crate::simd::{Kernel, Simd, dispatch_at};
+use crate::simd::{Simd, dispatch_at};
 
 /// Tiles of rows in one part at most: their rows of the left factor stay in the second-level cache while the panels pass.
 const LEFT_BYTES: usize = 448 << 10;
@@ -178,7 +178,7 @@ fn compute(
         }
         dispatch_at(
             panels.level,
-            Multiply {
+            InTiles(Multiply {
                 gather,
                 source,
                 zeros: &zeros,
@@ -188,7 +188,7 @@ fn compute(
                 tiles,
                 columns: panel_range,
                 moments,
-            },
+            }),
         );
     });
 }
@@ -223,7 +223,7 @@ impl<'a> Alone<'a> {
         let (rows, width) = self.panels.level.tile();
         dispatch_at(
             self.panels.level,
-            Multiply {
+            InTiles(Multiply {
                 gather: self.gather,
                 source,
                 zeros: &self.zeros,
@@ -233,7 +233,7 @@ impl<'a> Alone<'a> {
                 tiles: 0..self.gather.points().div_ceil(rows),
                 columns: 0..self.panels.columns.div_ceil(width),
                 moments: None,
-            },
+            }),
         );
     }
 }
@@ -259,22 +259,7 @@ struct Multiply<'a> {
     moments: Option<Shared<f32>>,
 }
 
-impl Kernel for Multiply<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<S: Simd>(self, s: S) {
-        match (S::ROWS, S::COLS) {
-            (14, 2) => self.tiles::<S, 14, 2>(s),
-            (6, 4) => self.tiles::<S, 6, 4>(s),
-            (6, 2) => self.tiles::<S, 6, 2>(s),
-            (4, 1) => self.tiles::<S, 4, 1>(s),
-            _ => unreachable!("every instruction set's tile is listed"),
-        }
-    }
-}
-
-impl Multiply<'_> {
+impl Tiled for Multiply<'_> {
     #[inline(always)]
     fn tiles<S: Simd, const R: usize, const C: usize>(self, s: S) {
         let gather = self.gather;
@@ -344,7 +329,9 @@ impl Multiply<'_> {
             s.fence();
         }
     }
+}
 
+impl Multiply<'_> {
     #[inline(always)]
     #[expect(
         clippy::too_many_arguments,

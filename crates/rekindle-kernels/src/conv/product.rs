@@ -2,7 +2,54 @@
 
 use super::Epilogue;
 use crate::Activation;
-use crate::simd::Simd;
+use crate::simd::{Kernel, Simd};
+
+/// A kernel that is compiled for the tile of each instruction set: `R` rows of `C` registers.
+pub(super) struct InTiles<T>(pub T);
+
+/// What a kernel in tiles does.
+pub(super) trait Tiled {
+    /// Must be `#[inline(always)]`.
+    fn tiles<S: Simd, const R: usize, const C: usize>(self, s: S);
+}
+
+impl<T: Tiled> Kernel for InTiles<T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        match (S::ROWS, S::COLS) {
+            (14, 2) => self.0.tiles::<S, 14, 2>(s),
+            (6, 4) => self.0.tiles::<S, 6, 4>(s),
+            (6, 2) => self.0.tiles::<S, 6, 2>(s),
+            (4, 1) => self.0.tiles::<S, 4, 1>(s),
+            _ => unreachable!("every instruction set's tile is listed"),
+        }
+    }
+}
+
+/// What is added to each row of a tile: the bias of `columns` channels from `channel` on, zeros where it is null.
+///
+/// # Safety
+///
+/// The bias has a number for each of these channels, or is null.
+#[inline(always)]
+pub(super) unsafe fn bias_of<S: Simd, const C: usize>(
+    s: S,
+    bias: *const f32,
+    channel: usize,
+    columns: usize,
+) -> [S::V; C] {
+    let mut held = [s.zero(); C];
+    if !bias.is_null() {
+        for (c, held) in held.iter_mut().enumerate() {
+            let left = columns.saturating_sub(c * S::LANES).min(S::LANES);
+            // SAFETY: the caller's promise.
+            *held = unsafe { s.load_partial(bias.wrapping_add(channel + c * S::LANES), left) };
+        }
+    }
+    held
+}
 
 /// `sums[r][c] += a[r][k] * b[k][c]` over `k < depth`, with the rows of `a` anywhere and `b` packed `[depth][width]`, of which the
 /// first `C * LANES` columns are used.
@@ -141,14 +188,8 @@ pub(super) unsafe fn store<S: Simd, const R: usize, const C: usize>(
         stream,
     } = finish;
     let whole = columns == C * S::LANES;
-    let mut shift = [s.zero(); C];
-    if !bias.is_null() {
-        for (c, shift) in shift.iter_mut().enumerate() {
-            let left = columns.saturating_sub(c * S::LANES).min(S::LANES);
-            // SAFETY: `columns` numbers of the bias belong to this tile.
-            *shift = unsafe { s.load_partial(bias.add(channel + c * S::LANES), left) };
-        }
-    }
+    // SAFETY: `columns` numbers of the bias belong to this tile.
+    let shift: [S::V; C] = unsafe { bias_of(s, bias, channel, columns) };
     macro_rules! store_row {
         ($sums:expr, $place:expr) => {{
             let (sums, place) = ($sums, $place);

@@ -2,16 +2,16 @@
 //! that those of a kernel row, whose pixels lie side by side, are taken together. A part pads the rows that it reads into its cache, and
 //! within a row the factors are found by steps, without a list of places.
 //!
-//! In `f32` always: with so few numbers in a pixel, rounding them costs more than it gains.
+//! In `f32` in every precision, as Winograd's algorithm and the depthwise kernels are.
 
 use super::Epilogue;
 use super::multiply::ColumnMoments;
 use super::panels::Panels;
-use super::product::{Finish, finish, join_moments};
+use super::product::{Finish, InTiles, Tiled, bias_of, finish, join_moments};
 use crate::buffer::{Buffer, streams};
 use crate::norm::Moments;
 use crate::parallel::{Shared, for_each};
-use crate::simd::{Kernel, Level, Simd, dispatch_at};
+use crate::simd::{Level, Simd, dispatch_at};
 use crate::{ConvShape, Precision};
 
 /// Bytes of the padded rows of a part.
@@ -89,12 +89,10 @@ fn compute(
     let stream = streams(out) && shape.channels_out.is_multiple_of(16);
     let finish = Finish::new(epilogue, 0, stream);
     let block = panels.columns.div_ceil(width) * 2 * width;
+    // A block for each row, since the mean of a long one loses digits while it grows.
     let moments = moments.map(|moments| {
-        let counts = (0..shape.batch * stripes).map(|part| {
-            let first = part % stripes * at_once;
-            at_once.min(rows - first) * columns
-        });
-        Shared::new(moments.of_blocks(counts.collect(), block))
+        let counts = vec![columns; shape.batch * rows];
+        Shared::new(moments.of_blocks(counts, block))
     });
     let out = Shared::new(out);
     for_each(shape.batch * stripes, |part| {
@@ -107,7 +105,7 @@ fn compute(
         pad(shape, x, first * shape.stride[0], row, &mut padded);
         dispatch_at(
             panels.level,
-            Stripe {
+            InTiles(Stripe {
                 shape,
                 padded: &padded,
                 row,
@@ -118,9 +116,12 @@ fn compute(
                 out,
                 first: (image * rows + first) * columns * shape.channels_out,
                 finish,
-                // SAFETY: each part has its own block of moments.
-                moments: moments.map(|all| Shared::at(unsafe { all.get().add(part * block) })),
-            },
+                moments: moments.map(|all| {
+                    // SAFETY: each row of the result has a block.
+                    let first = unsafe { all.get().add((image * rows + first) * block) };
+                    (Shared::at(first), block)
+                }),
+            }),
         );
     });
 }
@@ -159,28 +160,13 @@ struct Stripe<'a> {
     /// Where the first row of the result starts.
     first: usize,
     finish: Finish,
-    /// The [`ColumnMoments`] of these rows, if wanted.
-    moments: Option<Shared<f32>>,
+    /// The [`ColumnMoments`] of these rows, if wanted, and the numbers of a block.
+    moments: Option<(Shared<f32>, usize)>,
 }
 
-impl Kernel for Stripe<'_> {
-    type Output = ();
-
+impl Tiled for Stripe<'_> {
     #[inline(always)]
-    fn run<S: Simd>(self, s: S) {
-        match (S::ROWS, S::COLS) {
-            (14, 2) => self.all::<S, 14, 2>(s),
-            (6, 4) => self.all::<S, 6, 4>(s),
-            (6, 2) => self.all::<S, 6, 2>(s),
-            (4, 1) => self.all::<S, 4, 1>(s),
-            _ => unreachable!("every instruction set's tile is listed"),
-        }
-    }
-}
-
-impl Stripe<'_> {
-    #[inline(always)]
-    fn all<S: Simd, const R: usize, const C: usize>(self, s: S) {
+    fn tiles<S: Simd, const R: usize, const C: usize>(self, s: S) {
         let width = C * S::LANES;
         for channel in (0..self.panels.columns).step_by(width) {
             // A last panel that fills one register at most is computed with one.
@@ -194,7 +180,9 @@ impl Stripe<'_> {
             s.fence();
         }
     }
+}
 
+impl Stripe<'_> {
     /// The results in one panel's channels.
     #[inline(always)]
     fn panel<S: Simd, const R: usize, const C: usize>(&self, s: S, channel: usize, width: usize) {
@@ -204,21 +192,13 @@ impl Stripe<'_> {
         let packed = &self.panels.data[channel / width * size..][..size];
         let columns = (self.panels.columns - channel).min(width);
         // The sums start with the bias.
-        let mut bias = [s.zero(); C];
-        if !self.finish.bias.is_null() {
-            for (c, bias) in bias.iter_mut().enumerate() {
-                let left = columns.saturating_sub(c * S::LANES).min(S::LANES);
-                // SAFETY: the bias has a number for each of the panel's columns.
-                *bias =
-                    unsafe { s.load_partial(self.finish.bias.add(channel + c * S::LANES), left) };
-            }
-        }
+        // SAFETY: the bias has a number for each of the panel's columns.
+        let bias: [S::V; C] = unsafe { bias_of(s, self.finish.bias, channel, columns) };
         let how = Finish {
             bias: std::ptr::null(),
             ..self.finish
         };
         let out_width = shape.out_width();
-        let mut before = 0;
         for y in 0..self.rows {
             for first in (0..out_width).step_by(R) {
                 let used = R.min(out_width - first);
@@ -247,13 +227,12 @@ impl Stripe<'_> {
                 }
                 // A copy, since what is indexed below has its place in memory.
                 let sums = held;
-                if let Some(all) = self.moments {
-                    // SAFETY: two rows of each panel; its tiles come in order.
+                if let Some((all, block)) = self.moments {
+                    // SAFETY: a block for each row, in it two rows of each panel; a row's tiles come in order.
                     unsafe {
-                        let to = all.get().add(2 * channel);
-                        join_moments::<S, R, C>(s, &sums, used, to, width, before);
+                        let to = all.get().add(y * block + 2 * channel);
+                        join_moments::<S, R, C>(s, &sums, used, to, width, first);
                     }
-                    before += used;
                 }
                 let place = self.first + (y * out_width + first) * shape.channels_out;
                 let places: [usize; R] = std::array::from_fn(|r| place + r * shape.channels_out);

@@ -428,6 +428,72 @@ fn check_bf16(shape: &ConvShape, extras: bool) {
     }
 }
 
+/// Shapes whose forward pass is that of a stem.
+fn stems() -> impl Strategy<Value = ConvShape> {
+    (shapes(), 1usize..8, 1usize..70, 2usize..8).prop_map(|(shape, channels, wide, kernel)| {
+        let padding = [kernel / 2, (kernel - 1) / 2];
+        ConvShape {
+            channels_in: channels,
+            channels_out: wide,
+            kernel: [shape.kernel[0], kernel],
+            padding: [shape.padding[0], padding],
+            dilation: [shape.dilation[0], 1],
+            groups: 1,
+            ..shape
+        }
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn stems_are_the_definition(
+        shape in stems(), extras: bool, activation in prop::sample::select(vec![Activation::Identity, Activation::HardSwish])
+    ) {
+        prop_assume!(Algorithm::of(&shape) == Algorithm::Stem);
+        check_forward(&shape, activation, extras);
+        check_bf16(&shape, extras);
+    }
+}
+
+#[test]
+fn a_stem_of_several_stripes_is_the_definition() {
+    // The last stripe of each image is shorter; the last tile of each row and the last panel are not whole.
+    for (size, channels, kernel, stride) in [([150, 230], [3, 20], 7, 2), ([97, 224], [1, 9], 3, 1)]
+    {
+        let shape = ConvShape::new(2, size, channels, kernel).with_stride(stride);
+        assert!(Algorithm::of(&shape) == Algorithm::Stem);
+        check_forward(&shape, Activation::Relu, true);
+    }
+}
+
+#[test]
+fn a_batch_too_large_for_the_caches_has_the_same_bytes_as_its_images() {
+    let shape = ConvShape::new(32, [224, 224], [3, 16], 3).with_stride(2);
+    let (x, weight, bias) = (
+        numbers(shape.input_len(), 1),
+        numbers(27 * 16, 2),
+        numbers(16, 3),
+    );
+    let epilogue = Epilogue {
+        bias: Some(&bias),
+        activation: Activation::Relu6,
+        ..Epilogue::default()
+    };
+    // From the pool of large pages, so that it is aligned and stored past the caches.
+    let mut out = crate::buffer::Buffer::unspecified(shape.output_len());
+    assert!(crate::buffer::streams(&out));
+    conv_forward(&shape, &x, &weight, epilogue, &mut out);
+    let alone = ConvShape { batch: 1, ..shape };
+    let mut image = vec![f32::NAN; alone.output_len()];
+    let images = x.chunks_exact(alone.input_len());
+    for (x, out) in images.zip(out.chunks_exact(alone.output_len())) {
+        conv_forward(&alone, x, &weight, epilogue, &mut image);
+        assert!(image == out);
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
