@@ -129,6 +129,18 @@ impl Gather {
         }
     }
 
+    /// Numbers from one point to the next in the source and in the destination, where these are the same all over: in a 1x1 convolution
+    /// of stride 1.
+    #[inline(always)]
+    pub(super) fn in_one_run(&self) -> Option<[usize; 2]> {
+        let pixel = self.to[2];
+        let run = self.segments == [[0, 0]]
+            && self.step == [1, 1]
+            && [self.height, self.width] == [self.rows, self.columns]
+            && self.to[..2] == [self.rows * self.columns * pixel, self.columns * pixel];
+        run.then_some([self.pitch, pixel])
+    }
+
     /// Where a point's result starts in the destination.
     #[inline(always)]
     pub(super) fn place(&self, [image, row, column]: [usize; 3]) -> usize {

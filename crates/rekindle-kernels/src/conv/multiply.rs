@@ -7,7 +7,7 @@ use super::Epilogue;
 use super::bf16;
 use super::gather::Gather;
 use super::panels::Panels;
-use super::product::{Finish, InTiles, Tiled, finish, join_moments, rows_times_panel};
+use super::product::{Finish, InTiles, Tiled, ask_for, finish, join_moments, rows_times_panel};
 use crate::Precision;
 use crate::buffer::{Buffer, streams};
 use crate::norm::{Combined, Moments};
@@ -269,19 +269,35 @@ impl Tiled for Multiply<'_> {
         // Of each tile: where its rows go, and where each segment of each row comes from.
         let mut places = vec![[0usize; R]; count];
         let mut all_rows = vec![[self.zeros.as_ptr(); R]; count * segments];
-        let mut walk = gather.points_from(self.tiles.start * R);
-        let mut point = [0; 3];
-        for (at, tile) in self.tiles.clone().enumerate() {
-            for r in 0..R {
-                // Rows behind the last repeat it and are not stored.
-                if tile * R + r < points {
-                    point = walk.step();
+        if let Some([pitch, pixel]) = gather.in_one_run() {
+            let last = points - 1;
+            assert!(gather.start + last * pitch + depth <= self.source.len());
+            for (at, tile) in self.tiles.clone().enumerate() {
+                for r in 0..R {
+                    // Rows behind the last repeat it and are not stored.
+                    let point = (tile * R + r).min(last);
+                    places[at][r] = gather.to_start + point * pixel;
+                    all_rows[at][r] = self
+                        .source
+                        .as_ptr()
+                        .wrapping_add(gather.start + point * pitch);
                 }
-                places[at][r] = gather.place(point);
-                let rows = &mut all_rows[at * segments..(at + 1) * segments];
-                for (rows, &offset) in rows.iter_mut().zip(&gather.segments) {
-                    if let Some(from) = gather.from(point, offset) {
-                        rows[r] = self.source[from..from + depth].as_ptr();
+            }
+        } else {
+            let mut walk = gather.points_from(self.tiles.start * R);
+            let mut point = [0; 3];
+            for (at, tile) in self.tiles.clone().enumerate() {
+                for r in 0..R {
+                    // Rows behind the last repeat it and are not stored.
+                    if tile * R + r < points {
+                        point = walk.step();
+                    }
+                    places[at][r] = gather.place(point);
+                    let rows = &mut all_rows[at * segments..(at + 1) * segments];
+                    for (rows, &offset) in rows.iter_mut().zip(&gather.segments) {
+                        if let Some(from) = gather.from(point, offset) {
+                            rows[r] = self.source[from..from + depth].as_ptr();
+                        }
                     }
                 }
             }
@@ -349,6 +365,7 @@ impl Multiply<'_> {
         before: usize,
     ) {
         let depth = self.gather.depth;
+        ask_for(s, self.out.get(), places, channel, columns, self.finish);
         let mut sums = [[s.zero(); C]; R];
         for (segment, rows) in rows.iter().enumerate() {
             let b = packed[segment * depth * width..][..depth * width].as_ptr();

@@ -73,13 +73,14 @@ pub(super) unsafe fn rows_times_panel<S: Simd, const R: usize, const C: usize>(
     let mut held = *sums;
     let rows = *rows;
     let mut b = b;
-    for line in (0..depth).step_by(LINE) {
+    let run = if next.is_some() { LINE } else { depth.max(1) };
+    for line in (0..depth).step_by(run) {
         if let Some(next) = next {
             for row in next {
                 s.prefetch(row.wrapping_add(line));
             }
         }
-        for k in line..(line + LINE).min(depth) {
+        for k in line..(line + run).min(depth) {
             let mut panel = [s.zero(); C];
             for (c, panel) in panel.iter_mut().enumerate() {
                 // SAFETY: inside the packed panel.
@@ -128,6 +129,31 @@ impl Finish {
                 .map_or(std::ptr::null(), |residual| residual.as_ptr()),
             activation: epilogue.activation,
             stream,
+        }
+    }
+}
+
+/// Asks for what [`store`] will read and write, so that it arrives while the sums are computed: the rows of a tile lie too far apart for
+/// the processor's own prefetchers. None of it need exist.
+#[inline(always)]
+pub(super) fn ask_for<S: Simd>(
+    s: S,
+    out: *const f32,
+    places: &[usize],
+    channel: usize,
+    columns: usize,
+    finish: Finish,
+) {
+    /// Numbers in a cache line.
+    const LINE: usize = 16;
+    for &place in places {
+        for column in (channel..channel + columns).step_by(LINE) {
+            if !finish.residual.is_null() {
+                s.prefetch(finish.residual.wrapping_add(place + column));
+            }
+            if !finish.stream {
+                s.prefetch(out.wrapping_add(place + column));
+            }
         }
     }
 }
@@ -190,66 +216,74 @@ pub(super) unsafe fn store<S: Simd, const R: usize, const C: usize>(
     let whole = columns == C * S::LANES;
     // SAFETY: `columns` numbers of the bias belong to this tile.
     let shift: [S::V; C] = unsafe { bias_of(s, bias, channel, columns) };
-    macro_rules! store_row {
-        ($sums:expr, $place:expr) => {{
-            let (sums, place) = ($sums, $place);
-            for c in 0..C {
-                let at = place + channel + c * S::LANES;
-                let mut v = s.add(sums[c], shift[c]);
-                if whole {
-                    if !residual.is_null() {
-                        // SAFETY: the residual has the output's shape.
-                        v = s.add(v, unsafe { s.load(residual.add(at)) });
-                    }
-                    // SAFETY: a whole register belongs to this tile.
-                    let v = activation.vector(s, v);
-                    // SAFETY: as above; a streamed place is aligned, which `stream` says.
-                    unsafe {
-                        if stream {
-                            s.stream(out.add(at), v);
-                        } else {
-                            s.store(out.add(at), v);
-                        }
-                    }
-                } else {
-                    let left = columns.saturating_sub(c * S::LANES).min(S::LANES);
-                    if left == 0 {
-                        break;
-                    }
-                    if !residual.is_null() {
-                        // SAFETY: the residual has the output's shape.
-                        v = s.add(v, unsafe { s.load_partial(residual.add(at), left) });
-                    }
-                    // SAFETY: `left` numbers belong to this tile.
-                    unsafe { s.store_partial(out.add(at), activation.vector(s, v), left) };
-                }
-            }
-        }};
-    }
     // The usual tile apart, in so few steps that they are all written out: then its sums never leave the registers.
-    if let (Ok(places), true, true) = (<&[usize; R]>::try_from(places), whole, residual.is_null()) {
+    if let (Ok(places), true) = (<&[usize; R]>::try_from(places), whole) {
         macro_rules! store_all {
-            ($store:ident) => {
+            ($store:ident, $adds:literal) => {
                 for (sums, place) in sums.iter().zip(places) {
                     for c in 0..C {
-                        let v = activation.vector(s, s.add(sums[c], shift[c]));
+                        let at = place + channel + c * S::LANES;
+                        let mut v = s.add(sums[c], shift[c]);
+                        if $adds {
+                            // SAFETY: the residual has the output's shape.
+                            v = s.add(v, unsafe { s.load(residual.add(at)) });
+                        }
+                        let v = activation.vector(s, v);
                         // SAFETY: a whole register belongs to this tile; a streamed place is aligned, which `stream` says.
-                        unsafe { s.$store(out.add(place + channel + c * S::LANES), v) };
+                        unsafe { s.$store(out.add(at), v) };
                     }
                 }
             };
         }
-        if stream {
-            store_all!(stream);
-        } else {
-            store_all!(store);
+        match (stream, residual.is_null()) {
+            (true, true) => store_all!(stream, false),
+            (true, false) => store_all!(stream, true),
+            (false, true) => store_all!(store, false),
+            (false, false) => store_all!(store, true),
         }
         return;
     }
-    let copy = *sums;
-    for (sums, &place) in copy.iter().zip(places) {
-        store_row!(sums, place);
+    let shifted = moved(s, sums, shift);
+    for (shifted, &place) in shifted.iter().zip(places) {
+        for (c, &v) in shifted.iter().enumerate() {
+            let at = place + channel + c * S::LANES;
+            let left = columns.saturating_sub(c * S::LANES).min(S::LANES);
+            if left == 0 {
+                break;
+            }
+            let mut v = v;
+            if !residual.is_null() {
+                // SAFETY: the residual has the output's shape.
+                v = s.add(v, unsafe { s.load_partial(residual.add(at), left) });
+            }
+            let v = activation.vector(s, v);
+            // SAFETY: `left` numbers belong to this tile; a streamed place is aligned, which `stream` says.
+            unsafe {
+                match (left == S::LANES, stream) {
+                    (true, true) => s.stream(out.add(at), v),
+                    (true, false) => s.store(out.add(at), v),
+                    (false, _) => s.store_partial(out.add(at), v, left),
+                }
+            }
+        }
     }
+}
+
+/// A tile in memory with something added to each row, to be walked row by row: a mere copy the compiler would join with the tile itself,
+/// whose sums would then be in memory everywhere.
+#[inline(always)]
+fn moved<S: Simd, const R: usize, const C: usize>(
+    s: S,
+    tile: &[[S::V; C]; R],
+    by: [S::V; C],
+) -> [[S::V; C]; R] {
+    let mut moved = [[s.zero(); C]; R];
+    for (moved, row) in moved.iter_mut().zip(tile) {
+        for c in 0..C {
+            moved[c] = s.add(row[c], by[c]);
+        }
+    }
+    moved
 }
 
 /// Joins a tile to the moments of its columns, two rows of `width` numbers at `to`: the mean of the `before` rows joined so far, and the
@@ -293,12 +327,12 @@ pub(super) unsafe fn join_moments<S: Simd, const R: usize, const C: usize>(
                     square = s.mul_add(d, d, square);
                 }
             } else {
-                let copy = *tile;
-                for row in copy.iter().take(used) {
+                let rows = moved(s, tile, [s.zero(); C]);
+                for row in rows.iter().take(used) {
                     sum = s.add(sum, row[c]);
                 }
                 mean = s.mul(sum, of_rows);
-                for row in copy.iter().take(used) {
+                for row in rows.iter().take(used) {
                     let d = s.sub(row[c], mean);
                     square = s.mul_add(d, d, square);
                 }

@@ -24,13 +24,21 @@ pub(super) struct Correlation<'a> {
     pub bias: Vec<f32>,
     /// A pixel outside the image.
     pub zeros: Vec<f32>,
-    /// The smallest and the largest result.
-    pub clamp: [f32; 2],
-    /// An activation that is more than clamping.
+    /// What is applied while the sums are in registers.
+    pub last: Last,
+    /// An activation that is applied to what was stored.
     pub activation: Option<Activation>,
     /// Tiles of a row of outputs, for the level.
     pub tiles: Vec<Tile>,
     pub level: Level,
+}
+
+/// What is cheap enough to be applied in registers.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Last {
+    /// The smallest and the largest result.
+    Clamp([f32; 2]),
+    HardSwish,
 }
 
 /// Where two rows of outputs go.
@@ -61,7 +69,7 @@ impl<'a> Correlation<'a> {
             weight,
             bias: vec![0.0; channels.next_multiple_of(GROUP)],
             zeros: vec![0.0; channels],
-            clamp: [f32::NEG_INFINITY, f32::INFINITY],
+            last: Last::Clamp([f32::NEG_INFINITY, f32::INFINITY]),
             activation: None,
             tiles: cut(&horizontal, if is_wide(level) { 8 } else { 7 }),
             level,
@@ -330,7 +338,7 @@ impl Place<'_> {
             let rows = if self.pair { 2 } else { 1 };
             for (i, sums) in sums.iter().enumerate().take(rows) {
                 let out = (block.out.wrapping_add(i * row), pixel);
-                store::<S, T, PARTIAL>(s, self.of.clamp, out, self.tile.count, block.lanes, sums);
+                store::<S, T, PARTIAL>(s, self.of.last, out, self.tile.count, block.lanes, sums);
             }
         }
     }
@@ -388,7 +396,7 @@ impl Place<'_> {
     }
 }
 
-/// Stores the first `count` outputs of a row of a tile from `out` on, `pixel` numbers from each to the next, clamped.
+/// Stores the first `count` outputs of a row of a tile from `out` on, `pixel` numbers from each to the next.
 ///
 /// # Safety
 ///
@@ -396,7 +404,7 @@ impl Place<'_> {
 #[inline(always)]
 pub(super) unsafe fn store<S: Simd, const T: usize, const PARTIAL: bool>(
     s: S,
-    clamp: [f32; 2],
+    last: Last,
     (out, pixel): (*mut f32, usize),
     count: usize,
     lanes: usize,
@@ -405,25 +413,36 @@ pub(super) unsafe fn store<S: Simd, const T: usize, const PARTIAL: bool>(
     // Where outputs go that do not exist: with a branch instead, the compiler would move their sums behind it, out of step with the
     // others.
     let mut spare = [0.0f32; GROUP];
-    let [low, high] = clamp.map(|limit| s.splat(limit));
-    unroll!(t < 8, {
-        if t < T {
-            let value = s.min(high, s.max(low, sums[t % T]));
-            let to = if t < count {
-                out.wrapping_add(t * pixel)
-            } else {
-                spare.as_mut_ptr()
-            };
-            // SAFETY: the output is one of those that the caller lets us write, or the spare place of a whole register.
-            unsafe {
-                if PARTIAL {
-                    s.store_partial(to, value, lanes);
-                } else {
-                    s.store(to, value);
+    macro_rules! store_all {
+        (|$sum:ident| $value:expr) => {{
+            unroll!(t < 8, {
+                if t < T {
+                    let $sum = sums[t % T];
+                    let value = $value;
+                    let to = if t < count {
+                        out.wrapping_add(t * pixel)
+                    } else {
+                        spare.as_mut_ptr()
+                    };
+                    // SAFETY: the output is one of those that the caller lets us write, or the spare place of a whole register.
+                    unsafe {
+                        if PARTIAL {
+                            s.store_partial(to, value, lanes);
+                        } else {
+                            s.store(to, value);
+                        }
+                    }
                 }
-            }
+            });
+        }};
+    }
+    match last {
+        Last::Clamp(limits) => {
+            let [low, high] = limits.map(|limit| s.splat(limit));
+            store_all!(|sum| s.min(high, s.max(low, sum)));
         }
-    });
+        Last::HardSwish => store_all!(|sum| Activation::HardSwish.vector(s, sum)),
+    }
 }
 
 /// Applies an activation to rows of outputs, which were just written.
@@ -449,8 +468,12 @@ impl Kernel for Activate {
                     // SAFETY: `lanes` channels of an output, which `rows_of` may write.
                     unsafe {
                         let out = out.add(channel);
-                        let value = self.activation.vector(s, s.load_partial(out, lanes));
-                        s.store_partial(out, value, lanes);
+                        if lanes == S::LANES {
+                            s.store(out, self.activation.vector(s, s.load(out)));
+                        } else {
+                            let value = self.activation.vector(s, s.load_partial(out, lanes));
+                            s.store_partial(out, value, lanes);
+                        }
                     }
                 }
             }

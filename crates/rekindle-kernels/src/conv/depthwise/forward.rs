@@ -1,7 +1,7 @@
 //! The forward pass: one correlation, then what is left of the epilogue while the rows are in the cache.
 
 use super::ahead::Ahead;
-use super::correlation::{Correlation, Target};
+use super::correlation::{Correlation, Last, Target};
 use super::tiles::Line;
 use super::{for_each_part, pack_weight, row_below, rows_per_item};
 use crate::channels::Pattern;
@@ -172,8 +172,9 @@ pub(super) fn correlation<'a>(
     }
     match (epilogue.residual, epilogue.activation) {
         (None, Activation::Identity) => {}
-        (None, Activation::Relu) => correlation.clamp = [0.0, f32::INFINITY],
-        (None, Activation::Relu6) => correlation.clamp = [0.0, 6.0],
+        (None, Activation::Relu) => correlation.last = Last::Clamp([0.0, f32::INFINITY]),
+        (None, Activation::Relu6) => correlation.last = Last::Clamp([0.0, 6.0]),
+        (None, Activation::HardSwish) => correlation.last = Last::HardSwish,
         (None, activation) => correlation.activation = Some(activation),
         (residual, activation) => return (correlation, Some((residual, activation))),
     }
@@ -203,7 +204,12 @@ impl Kernel for Finish<'_> {
                 if let Some(residual) = self.residual {
                     v = s.add(v, s.load_partial(residual.as_ptr().add(at), lanes));
                 }
-                s.store_partial(out.add(at), self.activation.vector(s, v), lanes);
+                let v = self.activation.vector(s, v);
+                if lanes == S::LANES {
+                    s.store(out.add(at), v);
+                } else {
+                    s.store_partial(out.add(at), v, lanes);
+                }
             }
         }
     }

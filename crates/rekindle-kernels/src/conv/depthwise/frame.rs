@@ -24,7 +24,7 @@ pub(crate) struct Frame {
 }
 
 impl Frame {
-    /// Zeros.
+    /// A frame of zeros; the pixels are unspecified.
     pub(super) fn new(shape: &ConvShape, images: usize, width: usize) -> Self {
         let [[top, bottom], [left, right]] = shape.padding;
         let row = (left + shape.width + right) * width;
@@ -32,8 +32,20 @@ impl Frame {
         // A last tile, and a second row where there is only one, read behind the last image.
         let behind =
             (shape.stride[0] + shape.kernel[0]) * row + LARGEST_TILE * shape.stride[1] * width;
+        let mut data = Buffer::unspecified(images * image + behind);
+        for image in data.chunks_exact_mut(image).take(images) {
+            for (y, row) in image.chunks_exact_mut(row).enumerate() {
+                if (top..top + shape.height).contains(&y) {
+                    row[..left * width].fill(0.0);
+                    row[(left + shape.width) * width..].fill(0.0);
+                } else {
+                    row.fill(0.0);
+                }
+            }
+        }
+        data[images * image..].fill(0.0);
         Self {
-            data: Buffer::zeros(images * image + behind),
+            data,
             width,
             row,
             image,
@@ -190,9 +202,9 @@ impl<const SIZE: usize, const STRIDE: usize> FromFrame<'_, SIZE, STRIDE> {
                 let store = |i: usize, sums: &[S::V; T]| {
                     let out = (out.wrapping_add(i * row), pixel);
                     if lanes == S::LANES {
-                        store::<S, T, false>(s, of.clamp, out, count, lanes, sums);
+                        store::<S, T, false>(s, of.last, out, count, lanes, sums);
                     } else {
-                        store::<S, T, true>(s, of.clamp, out, count, lanes, sums);
+                        store::<S, T, true>(s, of.last, out, count, lanes, sums);
                     }
                 };
                 if S::ROWS * S::COLS < 24 {

@@ -128,7 +128,7 @@ impl<const HEIGHT: usize, const WIDTH: usize, const STRIDE: usize>
             let rows = if self.pair { 2 } else { 1 };
             let store = |i: usize, sums: &[S::V; T]| {
                 let out = (out.wrapping_add(i * row), pixel);
-                store::<S, T, PARTIAL>(s, of.clamp, out, tile.count, lanes, sums);
+                store::<S, T, PARTIAL>(s, of.last, out, tile.count, lanes, sums);
             };
             if S::ROWS * S::COLS < 24 {
                 // Few registers: they hold one row of outputs, and the weights.
