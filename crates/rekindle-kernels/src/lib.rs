@@ -22,6 +22,7 @@
 
 pub mod activation;
 mod buffer;
+mod cache;
 mod channels;
 #[cfg(test)]
 mod check;

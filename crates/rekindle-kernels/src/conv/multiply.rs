@@ -10,13 +10,16 @@ use super::panels::Panels;
 use super::product::{Finish, InTiles, Tiled, ask_for, finish, join_moments, rows_times_panel};
 use crate::Precision;
 use crate::buffer::{Buffer, streams};
+use crate::cache::second_level;
 use crate::norm::{Combined, Moments};
 use crate::parallel::{Shared, for_each};
 #[cfg(target_arch = "x86_64")]
 use crate::simd::dispatch_pairs;
 use crate::simd::{Simd, dispatch_at};
 
-/// Tiles of rows in one part at most: their rows of the left factor stay in the second-level cache while the panels pass.
+/// Tiles of rows in one part at most: their rows of the left factor stay in the second-level cache while the panels pass. Here where
+/// each row is read once, in sixteenths of that cache; where several segments share pixels, and count them more than once, in bytes.
+const LEFT_SIXTEENTHS: usize = 7;
 const LEFT_BYTES: usize = 448 << 10;
 
 /// Parts of a product that keep the threads of a large machine busy.
@@ -125,7 +128,12 @@ fn compute(
         Precision::Bf16 => 2,
     };
     let tile_bytes = tile_rows * gather.depth * gather.step[0] * gather.step[1] * number_bytes;
-    let block = (LEFT_BYTES / tile_bytes).clamp(1, 64).min(tiles);
+    let left_bytes = if gather.segments.len() == 1 {
+        second_level() / 16 * LEFT_SIXTEENTHS
+    } else {
+        LEFT_BYTES
+    };
+    let block = (left_bytes / tile_bytes).clamp(1, 64).min(tiles);
     // A number of nearly equal blocks at which two or four threads finish together.
     let blocks = match tiles.div_ceil(block) {
         few @ 0..=2 => few,

@@ -7,13 +7,14 @@ use super::products::Products;
 use super::tiling::{Tiling, for_pieces};
 use super::weights::Weights;
 use super::{FREQUENCIES, SHARED_BYTES};
+use crate::cache::second_level;
 use crate::conv::Epilogue;
 use crate::conv::product::Finish;
 use crate::parallel::{Shared, for_each};
 use crate::simd::dispatch_at;
 
-/// Frequencies of one part, both sides.
-const PRIVATE_BYTES: usize = 640 << 10;
+/// Sixteenths of the second-level cache that the frequencies of one part fill, both sides.
+const PRIVATE_SIXTEENTHS: usize = 10;
 
 /// The whole algorithm: `out = epilogue(convolution of x)`.
 pub(super) fn convolve(
@@ -60,7 +61,8 @@ pub(super) fn convolve(
     let tile_bytes = FREQUENCIES * (from.channels + to.channels) * 4;
     let weight_bytes = weights.data.len() * 4;
     // Tiles whose frequencies fit in the second-level cache: then a part does all three steps for itself.
-    let own = (PRIVATE_BYTES / tile_bytes / rows * rows).min(tiles);
+    let private_bytes = second_level() / 16 * PRIVATE_SIXTEENTHS;
+    let own = (private_bytes / tile_bytes / rows * rows).min(tiles);
     if own > 0 && weight_bytes <= 4 << 20 && tiles.div_ceil(own) >= 8 {
         for_each(tiles.div_ceil(own), |part| {
             let range = part * own..((part + 1) * own).min(tiles);
