@@ -17,8 +17,9 @@ use crate::parallel::{Shared, for_each};
 use crate::simd::dispatch_pairs;
 use crate::simd::{Simd, dispatch_at};
 
-/// Tiles of rows in one part at most: their rows of the left factor stay in the second-level cache while the panels pass. Here where
-/// each row is read once, in sixteenths of that cache; where several segments share pixels, and count them more than once, in bytes.
+/// Tiles of rows in one part at most: their rows of the left factor stay in the second-level cache while the panels pass. In sixteenths
+/// of that cache where each row is read once; in bytes where several segments share pixels and count them more than once, and where the
+/// parts' moments are added up, whose last digits are not to depend on the machine.
 const LEFT_SIXTEENTHS: usize = 7;
 const LEFT_BYTES: usize = 448 << 10;
 
@@ -128,7 +129,7 @@ fn compute(
         Precision::Bf16 => 2,
     };
     let tile_bytes = tile_rows * gather.depth * gather.step[0] * gather.step[1] * number_bytes;
-    let left_bytes = if gather.segments.len() == 1 {
+    let left_bytes = if gather.segments.len() == 1 && column_moments.is_none() {
         second_level() / 16 * LEFT_SIXTEENTHS
     } else {
         LEFT_BYTES
