@@ -1,7 +1,7 @@
 //! The gradient of a dense convolution's weight: for each tap, the product of the input's pixels, transposed, with the output's
 //! gradients, summed over all pixels. Nothing is copied: the long dimension of the product runs over pixels in both factors.
 
-mod listed;
+mod runs;
 
 use std::ops::Range;
 
@@ -324,9 +324,9 @@ impl Kernel for Accumulate<'_> {
             (4, false) => self.visits::<S, 4>(s),
             (2, false) => self.visits::<S, 2>(s),
             (1, false) => self.visits::<S, 1>(s),
-            (4, true) => listed::accumulate::<S, 4>(self, s),
-            (2, true) => listed::accumulate::<S, 2>(self, s),
-            (1, true) => listed::accumulate::<S, 1>(self, s),
+            (4, true) => runs::accumulate::<S, 4>(self, s),
+            (2, true) => runs::accumulate::<S, 2>(self, s),
+            (1, true) => runs::accumulate::<S, 1>(self, s),
             _ => unreachable!("every instruction set's tile is listed"),
         }
     }
