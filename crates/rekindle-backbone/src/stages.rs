@@ -229,9 +229,11 @@ impl Backbone {
                 .enumerate()
                 .fold(FeatureMap::new(images), |x, (index, stage)| {
                     let x = stage.apply(x);
-                    if kept.contains(&index) {
-                        outputs.push(x.clone().into_images());
+                    if !kept.contains(&index) {
+                        return x;
                     }
+                    let [x, output] = x.twice();
+                    outputs.push(output.into_images());
                     x
                 });
         (features.into_images(), outputs)

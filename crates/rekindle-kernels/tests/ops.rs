@@ -4,11 +4,11 @@ use burn::tensor::module::{avg_pool2d, batch_norm_train, conv2d, max_pool2d};
 use burn::tensor::ops::{AvgPoolOptions, ConvOptions as BurnConvOptions, MaxPoolOptions};
 use burn::tensor::{Device, Distribution, Tensor};
 use proptest::prelude::*;
-use rekindle_kernels::Activation;
 use rekindle_kernels::ops::{
     Carries, Carry, ConvOptions, NormOptions, PoolOptions, accelerated, avg_pool, channels_first,
     channels_last, conv_act, conv_norm_act, gate, global_average, max_pool,
 };
+use rekindle_kernels::{Activation, reads_deferred};
 
 fn device() -> Device {
     Device::flex().autodiff()
@@ -207,7 +207,7 @@ proptest! {
         let kernel = |[x, weight, residual]: &[Tensor<4>; 3], vectors: &[Tensor<1>]| {
             let (gamma, beta) = (vectors[0].clone(), vectors[1].clone());
             let joined = case.residual.then(|| residual.clone());
-            let out = conv_norm_act(x.clone(), weight.clone(), gamma, beta, joined, options, norm, activation, Carries::default()).output;
+            let out = conv_norm_act(x.clone(), weight.clone(), gamma, beta, joined, options, norm, activation, Carries::default()).output.into_tensor();
             if case.residual { out } else { out + residual.clone() }
         };
         let burn = |[x, weight, residual]: &[Tensor<4>; 3], vectors: &[Tensor<1>]| {
@@ -350,6 +350,7 @@ fn residual_block(x: Tensor<4>, first: Tensor<4>, share: [bool; 2], groups: usiz
             carries,
         )
         .output
+        .into_tensor()
     };
     let carries = Carries { takes, gives: None };
     let inner = layer(x.clone(), first, None, options, carries);
@@ -412,4 +413,82 @@ fn a_gated_map_gets_the_gradients_of_the_gate_and_of_its_mean() {
         },
         |[x], _| x.clone() * x.clone().mean_dim(1).mean_dim(2),
     );
+}
+
+/// An expansion and the depthwise convolution behind it, whose normalisations are joined or not: the output and all gradients.
+fn expansion(joined: bool, stride: usize, activation: Activation) -> Vec<Vec<f32>> {
+    let numbers = |dims: [usize; 4], scale: f32| (ramp(dims) - 3.0).mul_scalar(scale);
+    let vector = |low: f32| {
+        let numbers = ramp([1, 1, 1, 96]).reshape([96]).mul_scalar(0.1);
+        numbers.add_scalar(low).require_grad()
+    };
+    // Other periods than the ramp's, so that no two pixels of an image are the same.
+    let x = (numbers([8, 48, 48, 8], 0.3) * numbers([1, 48, 48, 1], 0.11)).require_grad();
+    let expand = numbers([96, 8, 1, 1], 0.2).require_grad();
+    let depthwise = numbers([96, 1, 3, 3], 0.3).require_grad();
+    let [gamma, beta, gamma_2, beta_2] = [0.5, -0.3, 0.7, 0.1].map(vector);
+    let leaves = (x.clone(), expand.clone(), depthwise.clone());
+    let vectors = [gamma.clone(), beta.clone(), gamma_2.clone(), beta_2.clone()];
+    let norm = NormOptions { epsilon: 1e-3 };
+    let first = conv_norm_act(
+        x,
+        expand,
+        gamma,
+        beta,
+        None,
+        ConvOptions::default(),
+        norm,
+        activation,
+        Carries::default(),
+    );
+    let options = ConvOptions {
+        stride: [stride; 2],
+        padding: [[1; 2]; 2],
+        groups: 96,
+        ..ConvOptions::default()
+    };
+    let map = match joined {
+        true => first.output,
+        false => first.output.into_tensor().into(),
+    };
+    assert!(reads_deferred(&options.shape(map.dims(), depthwise.dims())));
+    let second = conv_norm_act(
+        map,
+        depthwise,
+        gamma_2,
+        beta_2,
+        None,
+        options,
+        norm,
+        activation,
+        Carries::default(),
+    );
+    let out = second.output.into_tensor();
+    let gradients = (out.clone() * ramp(out.dims())).sum().backward();
+    let values = |data: burn::tensor::TensorData| data.try_into_vec::<f32>().unwrap();
+    let mut all = vec![values(out.into_data()), values(first.mean.into_data())];
+    for leaf in [leaves.0, leaves.1, leaves.2] {
+        all.push(values(leaf.grad(&gradients).unwrap().into_data()));
+    }
+    for leaf in vectors {
+        all.push(values(leaf.grad(&gradients).unwrap().into_data()));
+    }
+    all
+}
+
+#[test]
+fn a_normalisation_left_to_the_next_operation_gives_the_same() {
+    for (stride, activation) in [(1, Activation::Relu6), (2, Activation::HardSwish)] {
+        let [joined, apart] = [true, false].map(|joined| expansion(joined, stride, activation));
+        assert_eq!(joined[0], apart[0], "the output");
+        for (i, (joined, apart)) in joined.iter().zip(&apart).enumerate() {
+            let scale = apart.iter().fold(1e-3f32, |a, b| a.max(b.abs()));
+            for (a, b) in joined.iter().zip(apart) {
+                assert!(
+                    (a - b).abs() <= 1e-5 * scale,
+                    "tensor {i}: {a}, not {b}, of at most {scale}"
+                );
+            }
+        }
+    }
 }

@@ -3,7 +3,7 @@
 use burn::module::{Flag, Module, Param, RunningState};
 use burn::tensor::module::{batch_norm, batch_norm_train};
 use burn::tensor::{Device, Tensor};
-use rekindle_kernels::ops::NormOptions;
+use rekindle_kernels::ops::{Map, NormOptions};
 
 use crate::{Named, StateVisitor};
 
@@ -87,6 +87,11 @@ impl BatchNorm {
 
     /// Whether `x` is normalised by its own statistics, not the running ones.
     pub(super) fn uses_batch_statistics(&self, x: &Tensor<4>) -> bool {
+        x.is_autodiff() && self.training.is_enabled()
+    }
+
+    /// The same for a map of the kernels.
+    pub(super) fn uses_batch_statistics_of(&self, x: &Map) -> bool {
         x.is_autodiff() && self.training.is_enabled()
     }
 

@@ -100,14 +100,14 @@ impl ConvNormAct {
             };
             return FeatureMap::channels_first(activation.forward(out));
         }
-        let tensor = x.into_tensor();
-        if norm.uses_batch_statistics(&tensor) && self.conv.bias.is_none() {
-            let options = self.conv.options(tensor.dims(), true);
+        let map = x.into_map();
+        if norm.uses_batch_statistics_of(&map) && self.conv.bias.is_none() {
+            let options = self.conv.options(map.dims(), true);
             let weight = self.conv.weight.val();
             let residual = residual.map(FeatureMap::into_tensor);
             let (gamma, beta) = (norm.gamma.val(), norm.beta.val());
             let result = conv_norm_act(
-                tensor,
+                map,
                 weight,
                 gamma,
                 beta,
@@ -121,6 +121,7 @@ impl ConvNormAct {
             norm.track(result.mean, result.variance, batch * height * width);
             return FeatureMap::channels_last(result.output);
         }
+        let tensor = map.into_tensor();
         // Constant statistics scale the weights instead of the result; gradients of scale and shift come with those of the weights.
         let (scale, shift) = norm.scale_and_shift_tracked(&tensor.device());
         let bias = match &self.conv.bias {

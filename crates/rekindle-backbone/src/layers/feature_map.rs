@@ -1,7 +1,7 @@
 //! Feature maps on their way through a network.
 
 use burn::tensor::Tensor;
-use rekindle_kernels::ops;
+use rekindle_kernels::ops::{self, Map};
 
 /// The order of a feature map's dimensions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,9 +15,8 @@ enum Order {
 /// Images or features in the order of dimensions that their backend computes in.
 ///
 /// The order is chosen once, where images enter a network: channels last where rekindle's kernels take over, channels first elsewhere.
-#[derive(Debug, Clone)]
 pub(crate) struct FeatureMap {
-    tensor: Tensor<4>,
+    map: Map,
     order: Order,
 }
 
@@ -33,14 +32,14 @@ impl FeatureMap {
 
     pub(super) fn channels_first(tensor: Tensor<4>) -> Self {
         Self {
-            tensor,
+            map: tensor.into(),
             order: Order::ChannelsFirst,
         }
     }
 
-    pub(super) fn channels_last(tensor: Tensor<4>) -> Self {
+    pub(super) fn channels_last(map: impl Into<Map>) -> Self {
         Self {
-            tensor,
+            map: map.into(),
             order: Order::ChannelsLast,
         }
     }
@@ -52,28 +51,44 @@ impl FeatureMap {
 
     /// The tensor in its own order.
     pub(super) fn into_tensor(self) -> Tensor<4> {
-        self.tensor
+        self.map.into_tensor()
+    }
+
+    /// The kernels' map, whose normalisation may be left to its reader.
+    pub(super) fn into_map(self) -> Map {
+        self.map
+    }
+
+    /// Two readers of the same numbers.
+    pub(crate) fn twice(self) -> [Self; 2] {
+        let order = self.order;
+        let tensor = self.into_tensor();
+        [tensor.clone(), tensor].map(|tensor| Self {
+            map: tensor.into(),
+            order,
+        })
     }
 
     /// The elementwise sum.
     pub(super) fn plus(self, other: Self) -> Self {
         debug_assert_eq!(self.order, other.order);
-        self.map(|tensor| tensor + other.tensor)
+        let other = other.into_tensor();
+        self.map(|tensor| tensor + other)
     }
 
     /// An elementwise function of it.
     pub(super) fn map(self, each: impl FnOnce(Tensor<4>) -> Tensor<4>) -> Self {
         Self {
-            tensor: each(self.tensor),
             order: self.order,
+            map: each(self.into_tensor()).into(),
         }
     }
 
     /// As `[batch, channels, height, width]`, without a copy.
     pub(crate) fn into_images(self) -> Tensor<4> {
         match self.order {
-            Order::ChannelsFirst => self.tensor,
-            Order::ChannelsLast => ops::channels_first(self.tensor),
+            Order::ChannelsFirst => self.into_tensor(),
+            Order::ChannelsLast => ops::channels_first(self.into_tensor()),
         }
     }
 }

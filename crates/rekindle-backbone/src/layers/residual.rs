@@ -94,7 +94,8 @@ impl Residual {
 
     fn apply(&self, x: FeatureMap) -> FeatureMap {
         let run = |units: &[Unit], x: FeatureMap| units.iter().fold(x, |x, unit| unit.apply(x));
-        let other = run(&self.shortcut, x.clone());
+        let [x, other] = x.twice();
+        let other = run(&self.shortcut, other);
         // The sum and what follows it belong to the last convolution's step.
         if let Some((Unit::Conv(last), before)) = self.body.split_last()
             && last.ends_linearly()

@@ -88,7 +88,8 @@ impl SqueezeExcite {
             self.expand.apply(reduced, None, self.gate).into_tensor()
         };
         if !x.is_channels_last() {
-            let gate = gate_of(Pool::new(PoolConfig::global_average()).apply(x.clone()));
+            let [x, squeezed] = x.twice();
+            let gate = gate_of(Pool::new(PoolConfig::global_average()).apply(squeezed));
             return FeatureMap::channels_first(x.into_tensor() * gate);
         }
         // The map is read twice; the gate hands its gradient to the mean.

@@ -26,7 +26,9 @@ pub use pointwise::PixelGradient;
 pub use prepared::PreparedConv;
 pub use reference::{reference_backward_input, reference_backward_weight, reference_forward};
 
-use crate::{Activation, ConvShape, Moments, elementwise::add_to, moments, profile};
+use crate::norm::Reading;
+use crate::{Activation, ConvShape, Deferred, Moments, elementwise::add_to, moments, profile};
+use depthwise::Source;
 
 /// What happens to a convolution's result before it is stored: `activation(result + bias + residual)`.
 #[derive(Debug, Clone, Copy, Default)]
@@ -79,7 +81,7 @@ pub fn conv_forward_moments(
     assert!(!out.is_empty(), "moments of nothing");
     match Algorithm::of(shape) {
         Algorithm::Depthwise => timed(shape, "forward", || {
-            depthwise::forward_moments(shape, x, weight, out)
+            depthwise::forward_moments(shape, Source::Stored(x), weight, out)
         }),
         Algorithm::Stem => timed(shape, "forward", || {
             stem::forward_moments(shape, x, weight, out)
@@ -92,6 +94,65 @@ pub fn conv_forward_moments(
             moments(out, shape.channels_out)
         }
     }
+}
+
+/// Whether the convolution can read a map whose normalisation was left to it, and is faster for it
+/// ([`conv_forward_moments_deferred`], [`conv_backward_deferred`]).
+pub fn reads_deferred(shape: &ConvShape) -> bool {
+    shape.is_depthwise() && depthwise::takes_images(shape)
+}
+
+/// As [`conv_forward_moments`] of a map whose normalisation is done here, row by row. For depthwise convolutions;
+/// [`reads_deferred`] says where it is the faster way.
+///
+/// # Panics
+///
+/// When a slice has another length than `shape` says, the output is empty, or the convolution is not depthwise.
+pub fn conv_forward_moments_deferred(
+    shape: &ConvShape,
+    x: &Deferred<'_>,
+    weight: &[f32],
+    out: &mut [f32],
+) -> Moments {
+    check(shape, x.y, weight.len(), &Epilogue::default(), out);
+    assert!(shape.is_depthwise(), "{shape:?} of a deferred map");
+    assert!(!out.is_empty(), "moments of nothing");
+    let reading = Reading::new(x);
+    timed(shape, "forward", || {
+        depthwise::forward_moments(shape, Source::Deferred(&reading), weight, out)
+    })
+}
+
+/// As [`conv_backward_from_parts`] behind [`conv_forward_moments_deferred`]: `dx` receives the gradient in front of the deferred
+/// map's activation, and the gradients of the map's beta and gamma are returned, in this order, if `dx` is given.
+///
+/// # Panics
+///
+/// When a slice has another length than `shape` says, or the convolution is not depthwise.
+pub fn conv_backward_deferred(
+    shape: &ConvShape,
+    x: &Deferred<'_>,
+    weight: &[f32],
+    gradient: &dyn PixelGradient,
+    dw: &mut [f32],
+    dx: Option<&mut [f32]>,
+) -> Option<(Vec<f32>, Vec<f32>)> {
+    shape.check();
+    assert!(shape.is_depthwise(), "{shape:?} of a deferred map");
+    assert_eq!(x.y.len(), shape.input_len(), "input of {shape:?}");
+    assert_eq!(weight.len(), shape.weight_len(), "weight of {shape:?}");
+    assert_eq!(dw.len(), shape.weight_len(), "weight of {shape:?}");
+    if let Some(dx) = &dx {
+        assert_eq!(
+            dx.len(),
+            shape.input_len(),
+            "gradient of the input of {shape:?}"
+        );
+    }
+    let reading = Reading::new(x);
+    timed(shape, BOTH, || {
+        depthwise::backward(shape, Source::Deferred(&reading), weight, gradient, dw, dx)
+    })
 }
 
 /// The gradient with respect to the input: `dx` of the shape of `x` from `dy` of the shape of the output.
@@ -196,7 +257,14 @@ pub fn conv_backward_from_parts(
             return pointwise::backward(shape, x, weight, gradient, other, dw, dx);
         }
         let mut dx = dx;
-        depthwise::backward(shape, x, weight, gradient, dw, dx.as_deref_mut());
+        depthwise::backward(
+            shape,
+            Source::Stored(x),
+            weight,
+            gradient,
+            dw,
+            dx.as_deref_mut(),
+        );
         if let Some((other, dx)) = other.zip(dx) {
             add_to(other, dx);
         }

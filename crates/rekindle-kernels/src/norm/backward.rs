@@ -113,7 +113,7 @@ impl<'a> NormActBackward<'a> {
         let sums = match masked {
             None => {
                 let masked = Shared::new(&mut []);
-                with_source!(self, &shift, source => pattern.sum(GradientSums::<_, false> { y, scale, mean, source, masked }))
+                with_source!(self, &shift, source => pattern.sum(GradientSums::<_, false> { y, scale, mean, source, masked, stream: false }))
             }
             Some(masked) => {
                 assert_eq!(
@@ -122,18 +122,29 @@ impl<'a> NormActBackward<'a> {
                     "masked gradient of the normalisation"
                 );
                 let masked = Shared::new(masked);
-                with_source!(self, &shift, source => pattern.sum(GradientSums::<_, true> { y, scale, mean, source, masked }))
+                with_source!(self, &shift, source => pattern.sum(GradientSums::<_, true> { y, scale, mean, source, masked, stream: false }))
             }
         };
-        let (d_shift, d_gamma) = sums.split_at(self.scale.len());
-        let d_gamma = d_gamma
-            .iter()
-            .zip(self.inv_std)
-            .map(|(sum, &inv_std)| (sum * f64::from(inv_std)) as f32);
-        (
-            d_shift.iter().map(|&sum| sum as f32).collect(),
-            d_gamma.collect(),
-        )
+        gamma_gradient(&sums, self.inv_std)
+    }
+
+    /// [`sums`](Self::sums) of some pixels, whose arrays these are, on this thread: `masked` receives `g`, and what the gradients of beta
+    /// and gamma are made of is added to `sums`. Scale, shift and mean are expanded to the pattern. With `stream`, `masked` is aligned,
+    /// and written past the caches.
+    pub(super) fn mask_part(
+        &self,
+        level: Level,
+        pattern: Pattern,
+        [scale, shift, mean]: [&[f32]; 3],
+        masked: Shared<f32>,
+        sums: &mut [f64],
+        stream: bool,
+    ) {
+        let y = self.y;
+        assert_eq!(self.gradient.len(), y.len(), "gradient of some pixels");
+        with_source!(self, shift, source => {
+            pattern.sum_part(level, GradientSums::<_, true> { y, scale, mean, source, masked, stream }, 0, y.len(), sums)
+        });
     }
 
     /// The gradient of `y`: `out = scale * (g - d_shift / count - xhat * d_gamma / count)`, with the results of [`sums`](Self::sums)
@@ -257,6 +268,19 @@ impl<'a> NormActBackward<'a> {
             }),
         }
     }
+}
+
+/// The gradients of beta and gamma from the sums of [`GradientSums`].
+pub(super) fn gamma_gradient(sums: &[f64], inv_std: &[f32]) -> (Vec<f32>, Vec<f32>) {
+    let (d_shift, d_gamma) = sums.split_at(inv_std.len());
+    let d_gamma = d_gamma
+        .iter()
+        .zip(inv_std)
+        .map(|(sum, &inv_std)| (sum * f64::from(inv_std)) as f32);
+    (
+        d_shift.iter().map(|&sum| sum as f32).collect(),
+        d_gamma.collect(),
+    )
 }
 
 /// The gradient of a normalisation's input, to be computed for some pixels at a time.

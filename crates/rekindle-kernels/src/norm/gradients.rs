@@ -14,11 +14,17 @@ pub(super) struct GradientSums<'a, G, const STORE: bool> {
     pub(super) mean: &'a [f32],
     pub(super) source: G,
     pub(super) masked: Shared<f32>,
+    pub(super) stream: bool,
 }
 
 impl<G: Source, const STORE: bool> Pass for GradientSums<'_, G, STORE> {
     const SUMS: usize = 2;
     const TOGETHER: bool = STORE;
+
+    #[inline(always)]
+    fn streams(&self) -> bool {
+        self.stream
+    }
 
     #[inline(always)]
     unsafe fn step<S: Simd, A: Access<S>, const R: usize>(&self, s: S, at: Registers<A>) {
@@ -32,7 +38,7 @@ impl<G: Source, const STORE: bool> Pass for GradientSums<'_, G, STORE> {
                 let y = at.load(s, r, self.y);
                 let g = self.source.gradient(s, at, r, y, scale, shift);
                 if STORE {
-                    at.store(s, r, self.masked, g);
+                    at.store_or_stream(s, r, self.masked, g, self.stream);
                 }
                 sum = s.add(sum, g);
                 product = s.mul_add(g, s.sub(y, mean), product);

@@ -5,6 +5,7 @@
 
 mod act_backward;
 mod backward;
+mod deferred;
 mod gradients;
 mod moments;
 mod normalize;
@@ -14,6 +15,8 @@ mod tests;
 
 pub use act_backward::{Derivative, act_backward};
 pub use backward::{InputGradientParts, NormActBackward};
+pub use deferred::Deferred;
+pub(crate) use deferred::Reading;
 pub(crate) use moments::{Combined, part_moments};
 pub use moments::{Moments, moments};
 pub use normalize::normalize_act;

@@ -6,7 +6,7 @@ use crate::Activation;
 use crate::buffer::streams;
 use crate::channels::{Access, Known, Pass, Pattern, Registers, with_known};
 use crate::parallel::Shared;
-use crate::simd::Simd;
+use crate::simd::{Level, Simd};
 
 /// `out = activation(y * scale + shift + residual)`, with one scale and shift per channel.
 ///
@@ -40,6 +40,21 @@ pub fn normalize_act(
             }));
         }
     }
+}
+
+/// The same without a residual for some pixels, `y` and `out`, on this thread; scale and shift are expanded to the pattern.
+pub(super) fn part(
+    level: Level,
+    pattern: Pattern,
+    activation: Activation,
+    (y, scale, shift): (&[f32], &[f32], &[f32]),
+    out: &mut [f32],
+) {
+    assert_eq!(out.len(), y.len(), "output of the normalisation");
+    let (len, out) = (y.len(), Shared::new(out));
+    with_known!(activation, K => pattern.map_part(level, Normalize::<K, false> {
+        y, scale, shift, residual: y, out, stream: false, activation: PhantomData
+    }, 0, len));
 }
 
 #[derive(Clone, Copy)]

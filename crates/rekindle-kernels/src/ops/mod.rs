@@ -10,8 +10,11 @@ mod conv_norm_act;
 #[cfg(feature = "flex")]
 mod flex;
 mod gate;
+mod map;
 mod plan;
 mod pool;
+#[cfg(feature = "flex")]
+mod tracked_norm;
 
 use burn::tensor::{Tensor, activation};
 
@@ -19,6 +22,7 @@ pub use carry::{Carries, Carry};
 pub use conv_act::conv_act;
 pub use conv_norm_act::{NormOptions, Normalized, conv_norm_act};
 pub use gate::gate;
+pub use map::Map;
 pub use plan::{Source, run_plan};
 pub use pool::{PoolOptions, avg_pool, global_average, max_pool};
 

@@ -23,7 +23,9 @@ pub(crate) fn backward_input(shape: &ConvShape, dy: &[f32], weight: &[f32], dx: 
             let count = (end - row).min(shape.height - y).min(2 * stride);
             let start = (row - part * height) * line;
             let dy = &dy[image * input.image_len..][..input.image_len];
-            input.band(dy, y, &mut dx[start..start + count * line]);
+            let dx = &mut dx[start..start + count * line];
+            let next = behind(dx);
+            input.write_band(dy, y, dx, next);
             row += count;
         }
     });
@@ -54,17 +56,35 @@ impl<'a> InputGradient<'a> {
         }
     }
 
-    /// The gradient of one image, on this thread.
-    pub(super) fn image(&self, dy: &[f32], dx: &mut [f32]) {
+    /// The gradient of an image's rows from `top`, a multiple of [`band`](Self::band), on, on this thread. `upcoming` is what will be
+    /// written next, if not the rows behind these.
+    pub(super) fn rows(&self, dy: &[f32], top: usize, dx: &mut [f32], upcoming: Option<&[f32]>) {
         let line = self.shape.width * self.shape.channels_in;
-        let height = 2 * self.shape.stride[0];
+        let height = self.band();
         for (band, dx) in dx.chunks_mut(height * line).enumerate() {
-            self.band(dy, band * height, dx);
+            let next = match upcoming {
+                Some(upcoming) => Ahead::new(&upcoming[band * height * line..], 0, dx.len()),
+                None => behind(dx),
+            };
+            self.write_band(dy, top + band * height, dx, next);
         }
     }
 
+    /// Rows that are computed together: two of each class.
+    pub(super) fn band(&self) -> usize {
+        2 * self.shape.stride[0]
+    }
+
+    /// Rows of an image's gradient that do not depend on the rows of the output's gradient from `row` on.
+    pub(super) fn rows_above(&self, row: usize) -> usize {
+        let shape = self.shape;
+        (row * shape.stride[0])
+            .saturating_sub(shape.padding[0][0])
+            .min(shape.height)
+    }
+
     /// Computes rows of the gradient from row `top`, at most two of each class.
-    fn band(&self, dy: &[f32], top: usize, dx: &mut [f32]) {
+    fn write_band(&self, dy: &[f32], top: usize, dx: &mut [f32], next: Ahead) {
         let Self { shape, classes, .. } = self;
         let (stride, channels) = (shape.stride[0], shape.channels_in);
         let (line, out_line) = (shape.width * channels, shape.out_width() * channels);
@@ -73,7 +93,7 @@ impl<'a> InputGradient<'a> {
         let below = ((top + rows + shape.padding[0][0]) / stride * out_line) as isize;
         let ahead = [
             Ahead::new(dy, below, rows.div_ceil(stride) * out_line),
-            Ahead::new(dx, dx.len() as isize, dx.len()),
+            next,
         ]
         .map(|piece| piece.if_large(shape));
         for first in 0..rows.min(stride) {
@@ -105,6 +125,11 @@ impl<'a> InputGradient<'a> {
             }
         }
     }
+}
+
+/// As much memory again behind some rows.
+fn behind(rows: &[f32]) -> Ahead {
+    Ahead::new(rows, rows.len() as isize, rows.len())
 }
 
 /// The correlation that gives the pixels whose row and column leave the remainders `at`.

@@ -3,6 +3,8 @@
 //! The rows of the output are cut into chunks and the channels into spans, both by the shape alone; each pair sums into its own part of
 //! a scratch buffer, and the chunks' parts are added in order, so the result does not depend on the number of threads.
 
+use std::ops::Range;
+
 use rayon::prelude::*;
 
 use super::ahead::{Ahead, Cursor};
@@ -32,6 +34,8 @@ pub(crate) fn backward_weight(shape: &ConvShape, x: &[f32], dy: &[f32], dw: &mut
                 shape,
                 whole: shape,
                 x,
+                upcoming: x,
+                lead: 0,
                 dy,
                 tiles: &tiles,
                 rows,
@@ -108,8 +112,14 @@ impl ByImages {
         self.plan.chunk_len()
     }
 
-    /// Adds an image to its sums, on this thread.
-    pub(super) fn add(&self, x: &[f32], dy: &[f32], sums: &mut [f32]) {
+    /// Adds some rows of an image's output to its sums, on this thread. `upcoming` is the image that the rows after these come from.
+    pub(super) fn add(
+        &self,
+        [x, upcoming]: [&[f32]; 2],
+        dy: &[f32],
+        rows: Range<usize>,
+        sums: &mut [f32],
+    ) {
         let plan = &self.plan;
         let spans = sums.chunks_mut(plan.span * plan.taps * GROUP);
         for (span, sums) in spans.enumerate() {
@@ -118,9 +128,11 @@ impl ByImages {
                 shape: &self.image,
                 whole: &self.shape,
                 x,
+                upcoming,
+                lead: rows.len() - 1,
                 dy,
                 tiles: &self.tiles,
-                rows: [0, plan.rows],
+                rows: [rows.start, rows.end],
                 channels: [from, (from + plan.span * GROUP).min(self.shape.channels_in)],
                 sums: sums.as_mut_ptr(),
             };
@@ -208,6 +220,9 @@ struct Job<'a> {
     /// With all images: its size says whether memory is asked for ahead.
     whole: &'a ConvShape,
     x: &'a [f32],
+    /// Where the rows that follow will be read, as `x`, and how many rows of the output ahead.
+    upcoming: &'a [f32],
+    lead: usize,
     dy: &'a [f32],
     tiles: &'a [Tile],
     /// Rows of the output of all images.
@@ -310,7 +325,8 @@ impl<const WIDTH: usize, const STRIDE: usize> Accumulate<'_, WIDTH, STRIDE> {
     fn ahead(&self, row: usize) -> [Ahead; 2] {
         let Job {
             shape,
-            x,
+            upcoming,
+            lead,
             dy,
             channels,
             whole,
@@ -321,9 +337,9 @@ impl<const WIDTH: usize, const STRIDE: usize> Accumulate<'_, WIDTH, STRIDE> {
             shape.out_width() * shape.channels_in,
         );
         let (image, y) = (row / shape.out_height(), row % shape.out_height());
-        let below = (image * shape.height) as isize + row_below(shape, y);
+        let below = (image * shape.height) as isize + row_below(shape, y + lead);
         [
-            Ahead::new(x, below * line as isize, shape.stride[0] * line)
+            Ahead::new(upcoming, below * line as isize, shape.stride[0] * line)
                 .channels(shape.channels_in, channels),
             Ahead::new(dy, ((row + 1) * out_line) as isize, out_line)
                 .channels(shape.channels_in, channels),

@@ -2,6 +2,7 @@
 
 use super::ahead::Ahead;
 use super::correlation::{Correlation, Last, Target};
+use super::images::{Images, Source};
 use super::tiles::Line;
 use super::{for_each_part, pack_weight, row_below, rows_per_item};
 use crate::channels::Pattern;
@@ -29,7 +30,7 @@ pub(crate) fn forward_with(
     epilogue: Epilogue<'_>,
     out: &mut [f32],
 ) {
-    compute(shape, x, weights, epilogue, out, &|_, _| ());
+    compute(shape, Source::Stored(x), weights, epilogue, out, &|_, _| ());
 }
 
 /// A depthwise convolution's weights as the forward pass reads them.
@@ -45,7 +46,7 @@ impl Weights {
 /// The convolution alone, and its moments per channel, which each part takes of what it has just written.
 pub(crate) fn forward_moments(
     shape: &ConvShape,
-    x: &[f32],
+    x: Source<'_>,
     weight: &[f32],
     out: &mut [f32],
 ) -> Moments {
@@ -83,7 +84,7 @@ pub(crate) fn forward_moments(
 /// The convolution; `finished` sees each part, by its index, when it is computed.
 fn compute(
     shape: &ConvShape,
-    x: &[f32],
+    x: Source<'_>,
     weights: &Weights,
     epilogue: Epilogue<'_>,
     out: &mut [f32],
@@ -100,6 +101,8 @@ fn compute(
         line * shape.kernel[0] * shape.kernel[1],
     );
     for_each_part(out, height * line, |part, out| {
+        let mut images = Images::new(level, shape, x);
+        let memory = images.memory();
         let (mut row, end) = (part * height, part * height + out.len() / line);
         while row < end {
             let (image, y) = (row / out_height, row % out_height);
@@ -110,7 +113,7 @@ fn compute(
             let ahead = [
                 // The rows below those that the last row of these outputs sees.
                 Ahead::new(
-                    &x[image * image_len..],
+                    &memory[image * image_len..],
                     row_below(shape, y + count - 1) * input_line as isize,
                     count * shape.stride[0] * input_line,
                 ),
@@ -124,7 +127,10 @@ fn compute(
                 ahead,
             };
             // SAFETY: `rows` is one row of outputs, or two if `pair`.
-            unsafe { correlation.rows(&x[image * image_len..][..image_len], y, pair, target) };
+            unsafe {
+                let image = images.seen_by(shape, image, y..y + count);
+                correlation.rows(image, y, pair, target);
+            };
             if let Some((residual, activation)) = rest {
                 let residual = residual.map(|residual| &residual[row * line..][..count * line]);
                 dispatch_at(

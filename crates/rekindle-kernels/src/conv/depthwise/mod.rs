@@ -15,6 +15,7 @@ mod backward_weight;
 mod correlation;
 mod forward;
 mod frame;
+mod images;
 mod produced;
 #[cfg(test)]
 mod tests;
@@ -26,6 +27,7 @@ pub(crate) use backward_input::backward_input;
 pub(crate) use backward_weight::backward_weight;
 pub(crate) use forward::{Weights, forward, forward_moments, forward_with};
 pub(crate) use frame::{Frame, Places};
+pub(crate) use images::Source;
 pub(crate) use produced::{Producer, forward_of, wins};
 
 use rayon::prelude::*;

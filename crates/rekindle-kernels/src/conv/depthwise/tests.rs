@@ -2,8 +2,12 @@ use proptest::prelude::*;
 
 use crate::conv::tests::InMemory;
 use crate::conv::{reference_backward_input, reference_backward_weight, reference_forward};
+use crate::norm::{NormActBackward, Reading, normalize_act};
 use crate::simd::{Level, with_level};
-use crate::{Activation, ConvShape, Epilogue};
+use crate::{Activation, ConvShape, Deferred, Epilogue};
+
+use super::Source;
+use super::backward::backward_in_bands;
 
 /// Numbers of both signs without a pattern that taps could cancel.
 fn numbers(len: usize, seed: u32) -> Vec<f32> {
@@ -74,10 +78,86 @@ fn check(shape: &ConvShape, with_bias: bool, with_residual: bool, activation: Ac
             let gradient = InMemory(&dy, shape.channels_out);
             let mut dx = vec![f32::NAN; x.len()];
             let mut dw = vec![f32::NAN; weight.len()];
-            super::backward(shape, &x, &weight, &gradient, &mut dw, Some(&mut dx));
-            assert_close("input by images", level, &dx, &expected[1]);
-            assert_close("weight by images", level, &dw, &expected[2]);
+            for band in [1, 4 << 10] {
+                let x = Source::Stored(&x);
+                backward_in_bands(band, shape, x, &weight, &gradient, &mut dw, Some(&mut dx));
+                assert_close("input by images", level, &dx, &expected[1]);
+                assert_close("weight by images", level, &dw, &expected[2]);
+            }
+            check_deferred(shape, &weight, &dy, activation);
         });
+    }
+}
+
+/// Compares a map whose normalisation is left to the convolution with one that is normalised before.
+fn check_deferred(shape: &ConvShape, weight: &[f32], dy: &[f32], activation: Activation) {
+    let (level, channels) = (Level::current(), shape.channels_in);
+    let y = numbers(shape.input_len(), 6);
+    let [scale, shift, mean, inv_std] = [7, 8, 9, 10].map(|seed| numbers(channels, seed));
+    let map = Deferred {
+        y: &y,
+        scale: &scale,
+        shift: &shift,
+        mean: &mean,
+        inv_std: &inv_std,
+        activation,
+    };
+    let reading = Reading::new(&map);
+    let mut x = vec![f32::NAN; y.len()];
+    normalize_act(&y, &scale, &shift, None, activation, &mut x);
+
+    let mut outs = [(); 2].map(|()| vec![f32::NAN; shape.output_len()]);
+    let sources = [Source::Stored(&x), Source::Deferred(&reading)];
+    let [plain, deferred] = &mut outs;
+    let moments = [(sources[0], plain), (sources[1], deferred)]
+        .map(|(source, out)| super::forward_moments(shape, source, weight, out));
+    assert!(outs[0] == outs[1], "{shape:?} at {level:?}");
+    assert_eq!(moments[0], moments[1], "{shape:?} at {level:?}");
+
+    let gradient = InMemory(dy, shape.channels_out);
+    let mut dx = vec![f32::NAN; x.len()];
+    let mut dw = vec![f32::NAN; weight.len()];
+    super::backward(shape, sources[0], weight, &gradient, &mut dw, Some(&mut dx));
+    let norm = NormActBackward {
+        y: &y,
+        scale: &scale,
+        shift: &shift,
+        mean: &mean,
+        inv_std: &inv_std,
+        residual: None,
+        output: None,
+        activation,
+        gradient: &dx,
+    };
+    let mut masked = vec![f32::NAN; x.len()];
+    let (d_beta, d_gamma) = norm.sums(Some(&mut masked));
+    for band in [1, 4 << 10] {
+        let mut masked_here = vec![f32::NAN; x.len()];
+        let mut dw_here = vec![f32::NAN; weight.len()];
+        let sums = backward_in_bands(
+            band,
+            shape,
+            sources[1],
+            weight,
+            &gradient,
+            &mut dw_here,
+            Some(&mut masked_here),
+        );
+        let (d_beta_here, d_gamma_here) = sums.expect("the gradient of the input was wanted");
+        assert!(dw == dw_here, "weight of {shape:?} at {level:?}");
+        assert!(masked == masked_here, "masked of {shape:?} at {level:?}");
+        assert_close("beta", level, &d_beta_here, &d_beta);
+        assert_close("gamma", level, &d_gamma_here, &d_gamma);
+        let none = backward_in_bands(
+            band,
+            shape,
+            sources[1],
+            weight,
+            &gradient,
+            &mut dw_here,
+            None,
+        );
+        assert!(none.is_none() && dw == dw_here);
     }
 }
 

@@ -1,0 +1,63 @@
+//! A feature map between two operations.
+
+use burn::tensor::Tensor;
+
+#[cfg(feature = "flex")]
+use super::tracked_norm::Unfinished;
+
+/// A feature map `[batch, height, width, channels]`: numbers, or a convolution's result whose normalisation is left to whoever reads it.
+pub struct Map(pub(super) Content);
+
+#[cfg_attr(
+    feature = "flex",
+    expect(clippy::large_enum_variant, reason = "few of them live at a time")
+)]
+pub(super) enum Content {
+    Tensor(Tensor<4>),
+    #[cfg(feature = "flex")]
+    Unfinished(Box<Unfinished>),
+}
+
+impl Map {
+    /// `[batch, height, width, channels]`.
+    pub fn dims(&self) -> [usize; 4] {
+        match &self.0 {
+            Content::Tensor(tensor) => tensor.dims(),
+            #[cfg(feature = "flex")]
+            Content::Unfinished(unfinished) => unfinished.dims(),
+        }
+    }
+
+    /// Whether operations on it are recorded for gradients.
+    pub fn is_autodiff(&self) -> bool {
+        match &self.0 {
+            Content::Tensor(tensor) => tensor.is_autodiff(),
+            #[cfg(feature = "flex")]
+            Content::Unfinished(_) => true,
+        }
+    }
+
+    /// The numbers, normalised.
+    pub fn into_tensor(self) -> Tensor<4> {
+        match self.0 {
+            Content::Tensor(tensor) => tensor,
+            #[cfg(feature = "flex")]
+            Content::Unfinished(unfinished) => unfinished.normalize(),
+        }
+    }
+
+    /// The numbers, if there is nothing left to do.
+    pub fn tensor(&self) -> Option<&Tensor<4>> {
+        match &self.0 {
+            Content::Tensor(tensor) => Some(tensor),
+            #[cfg(feature = "flex")]
+            Content::Unfinished(_) => None,
+        }
+    }
+}
+
+impl From<Tensor<4>> for Map {
+    fn from(tensor: Tensor<4>) -> Self {
+        Self(Content::Tensor(tensor))
+    }
+}
