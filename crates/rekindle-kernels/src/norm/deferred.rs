@@ -1,5 +1,5 @@
-//! A normalisation that is left to the operation that reads the map, which does it row by row in the caches: the normalised map is never
-//! stored, and neither is the gradient in front of its activation.
+//! A normalisation that is left to the operation that reads the map, which does it row by row in the caches: neither the normalised map
+//! is stored nor its gradient, only that in front of the activation.
 
 use super::NormActBackward;
 use super::backward::gamma_gradient;
