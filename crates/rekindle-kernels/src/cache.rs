@@ -16,15 +16,31 @@ pub(crate) fn second_level() -> usize {
     }
 }
 
-/// What the processor itself says (AMD64 Architecture Programmer's Manual, volume 3, appendix E: function 8000_0006h; Intel's has the
-/// same field).
+/// What the processor itself lists: Intel's function 4 and AMD's 8000_001Dh, one cache after the other in the same fields (Intel 64
+/// Software Developer's Manual, volume 2A, CPUID; AMD64 Architecture Programmer's Manual, volume 3, appendix E). Only where there is no
+/// such list, AMD's older function 8000_0006h, which virtual machines fill in with sizes of their own.
 #[cfg(target_arch = "x86_64")]
 fn reported() -> Option<usize> {
-    use std::arch::x86_64::__cpuid;
+    use std::arch::x86_64::{__cpuid, __cpuid_count};
 
-    const CACHES: u32 = 0x8000_0006;
-    let known = __cpuid(0x8000_0000).eax;
-    let kilobytes = (known >= CACHES).then(|| __cpuid(CACHES).ecx >> 16)?;
+    let has = |function: u32| __cpuid(function & 0x8000_0000).eax >= function;
+    // Where a function is absent or belongs to the other maker, its list is empty.
+    for list in [4, 0x8000_001D] {
+        let caches = (0..16)
+            .map(|index| __cpuid_count(list, index))
+            .take_while(|cache| has(list) && cache.eax & 0x1F != 0);
+        for cache in caches {
+            let (kind, level) = (cache.eax & 0x1F, cache.eax >> 5 & 0x7);
+            // Not one for instructions alone.
+            if level == 2 && kind != 2 {
+                let field =
+                    |low: u32, bits: u32| (cache.ebx >> low & ((1 << bits) - 1)) as usize + 1;
+                let (line, partitions, ways) = (field(0, 12), field(12, 10), field(22, 10));
+                return Some(line * partitions * ways * (cache.ecx as usize + 1));
+            }
+        }
+    }
+    let kilobytes = has(0x8000_0006).then(|| __cpuid(0x8000_0006).ecx >> 16)?;
     (kilobytes > 0).then_some(kilobytes as usize * 1024)
 }
 
