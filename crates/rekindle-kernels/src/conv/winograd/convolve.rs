@@ -38,6 +38,7 @@ pub(super) fn convolve(
                 x,
                 tiling: from,
                 tiles,
+                channels: 0..from.channels,
                 gradient: false,
                 out: v,
                 frequency,

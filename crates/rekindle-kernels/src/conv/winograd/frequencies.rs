@@ -27,13 +27,29 @@ impl Frequencies {
             distance,
         }
     }
+
+    /// To be written by several threads.
+    pub(super) fn shared(&mut self) -> SharedFrequencies {
+        SharedFrequencies {
+            data: Shared::new(&mut self.data),
+            distance: self.distance,
+        }
+    }
 }
 
-/// Transforms tiles of images to frequencies: 6x6 pixels by `B'`, or 4x4 pixels of a gradient by `A`.
+/// [`Frequencies`] that are being written.
+pub(super) struct SharedFrequencies {
+    pub(super) data: Shared<f32>,
+    pub(super) distance: usize,
+}
+
+/// Transforms tiles of images to frequencies, `[frequency][tile][channels]`: 6x6 pixels by `B'`, or 4x4 pixels of a gradient by `A`.
 pub(super) struct ToFrequencies<'a> {
     pub(super) x: &'a [f32],
     pub(super) tiling: Tiling,
     pub(super) tiles: Range<usize>,
+    /// Those of the images' channels that are transformed.
+    pub(super) channels: Range<usize>,
     pub(super) gradient: bool,
     pub(super) out: Shared<f32>,
     /// Distance of frequencies in `out`; the first tile's place is 0.
@@ -86,6 +102,7 @@ impl ToFrequencies<'_> {
             channels,
             ..
         } = self.tiling;
+        assert!(self.channels.end <= channels);
         for tile in self.tiles.clone() {
             let (image, y0, x0) = self.tiling.tile(tile);
             // Offsets of the tile's pixels, or none outside the image.
@@ -99,12 +116,13 @@ impl ToFrequencies<'_> {
                 }
             }
             let inside = places.iter().flatten().all(|&place| place != usize::MAX);
-            let out = (tile - self.first) * channels;
-            for channel in (0..channels).step_by(S::LANES) {
-                let left = (channels - channel).min(S::LANES);
+            let count = self.channels.len();
+            let out = (tile - self.first) * count;
+            for channel in (0..count).step_by(S::LANES) {
+                let left = (count - channel).min(S::LANES);
                 // SAFETY: pixels inside the image, channels below the count; the tile's rows of `out` belong to this part.
                 unsafe {
-                    let x = self.x.as_ptr().add(channel);
+                    let x = self.x.as_ptr().add(self.channels.start + channel);
                     let mut columns = [[s.zero(); N]; 6];
                     for dx in 0..N {
                         let mut d = [s.zero(); N];
