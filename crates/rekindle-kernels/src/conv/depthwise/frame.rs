@@ -193,20 +193,7 @@ impl<const SIZE: usize, const STRIDE: usize> FromFrame<'_, SIZE, STRIDE> {
             // SAFETY: the bias and the packed weight are padded to whole registers; the pixels are those of the assertion above.
             unsafe {
                 let bias = s.load(of.bias.as_ptr().add(channel + at));
-                let Target {
-                    out, pixel, row, ..
-                } = self.target;
-                let out = out.wrapping_add(first * pixel + at);
-                let lanes = S::LANES.min(end - channel - at);
                 let rows = if self.pair { 2 } else { 1 };
-                let store = |i: usize, sums: &[S::V; T]| {
-                    let out = (out.wrapping_add(i * row), pixel);
-                    if lanes == S::LANES {
-                        store::<S, T, false>(s, of.last, out, count, lanes, sums);
-                    } else {
-                        store::<S, T, true>(s, of.last, out, count, lanes, sums);
-                    }
-                };
                 if S::ROWS * S::COLS < 24 {
                     // Few registers: they hold one row of outputs, and the weights.
                     for i in 0..rows {
@@ -217,7 +204,7 @@ impl<const SIZE: usize, const STRIDE: usize> FromFrame<'_, SIZE, STRIDE> {
                                 s, image, weights, &mut sums,
                             );
                         }
-                        store(i, &sums[0]);
+                        self.store(s, i, at, (first, count), &sums[0]);
                     }
                 } else {
                     let mut sums = [[bias; T]; 2];
@@ -243,13 +230,43 @@ impl<const SIZE: usize, const STRIDE: usize> FromFrame<'_, SIZE, STRIDE> {
                             &mut sums,
                         );
                     }
-                    store(0, &sums[0]);
+                    self.store(s, 0, at, (first, count), &sums[0]);
                     if self.pair {
-                        store(1, &sums[1]);
+                        self.store(s, 1, at, (first, count), &sums[1]);
                     }
                 }
             }
             at += S::LANES;
+        }
+    }
+
+    /// Stores the `count` outputs from `first` of row `i`, for the panel's channels from `at` on.
+    ///
+    /// # Safety
+    ///
+    /// These outputs can be written.
+    #[inline(always)]
+    unsafe fn store<S: Simd, const T: usize>(
+        &self,
+        s: S,
+        i: usize,
+        at: usize,
+        (first, count): (usize, usize),
+        sums: &[S::V; T],
+    ) {
+        let Target {
+            out, pixel, row, ..
+        } = self.target;
+        let [channel, end] = self.channels;
+        let out = (out.wrapping_add(i * row + first * pixel + at), pixel);
+        let lanes = S::LANES.min(end - channel - at);
+        // SAFETY: the caller's promise; `lanes` channels of the panel are left.
+        unsafe {
+            if lanes == S::LANES {
+                store::<S, T, false>(s, self.of.last, out, count, lanes, sums);
+            } else {
+                store::<S, T, true>(s, self.of.last, out, count, lanes, sums);
+            }
         }
     }
 }

@@ -121,15 +121,7 @@ impl<const HEIGHT: usize, const WIDTH: usize, const STRIDE: usize>
         // SAFETY: the bias and the packed weight are padded to whole registers; the pixels are the caller's promise.
         unsafe {
             let bias = s.load(of.bias.as_ptr().add(at));
-            let Target {
-                out, pixel, row, ..
-            } = self.target;
-            let out = out.wrapping_add(tile.first * pixel + at);
             let rows = if self.pair { 2 } else { 1 };
-            let store = |i: usize, sums: &[S::V; T]| {
-                let out = (out.wrapping_add(i * row), pixel);
-                store::<S, T, PARTIAL>(s, of.last, out, tile.count, lanes, sums);
-            };
             if S::ROWS * S::COLS < 24 {
                 // Few registers: they hold one row of outputs, and the weights.
                 for i in 0..rows {
@@ -140,7 +132,7 @@ impl<const HEIGHT: usize, const WIDTH: usize, const STRIDE: usize>
                             s, places, weights, at, lanes, &mut sums,
                         );
                     }
-                    store(i, &sums[0]);
+                    self.store::<S, T, PARTIAL>(s, i, tile, (at, lanes), &sums[0]);
                 }
                 return;
             }
@@ -163,10 +155,34 @@ impl<const HEIGHT: usize, const WIDTH: usize, const STRIDE: usize>
                     s, &table[r], weights, at, lanes, &mut sums,
                 );
             }
-            store(0, &sums[0]);
+            self.store::<S, T, PARTIAL>(s, 0, tile, (at, lanes), &sums[0]);
             if self.pair {
-                store(1, &sums[1]);
+                self.store::<S, T, PARTIAL>(s, 1, tile, (at, lanes), &sums[1]);
             }
+        }
+    }
+
+    /// Stores row `i` of the tile's outputs, `lanes` channels from `at`.
+    ///
+    /// # Safety
+    ///
+    /// As for [`block`](Self::block).
+    #[inline(always)]
+    unsafe fn store<S: Simd, const T: usize, const PARTIAL: bool>(
+        &self,
+        s: S,
+        i: usize,
+        tile: &Tile,
+        (at, lanes): (usize, usize),
+        sums: &[S::V; T],
+    ) {
+        let Target {
+            out, pixel, row, ..
+        } = self.target;
+        let out = out.wrapping_add(i * row + tile.first * pixel + at);
+        // SAFETY: the same contract.
+        unsafe {
+            store::<S, T, PARTIAL>(s, self.of.last, (out, pixel), tile.count, lanes, sums);
         }
     }
 }
