@@ -9,6 +9,7 @@ use super::multiply::Alone;
 use super::panels::{Panels, precision, weight_gradient_precision};
 use super::weight_gradient::{Accumulate, Pixels, Tap, add_chunks, reorder, sums_len};
 use crate::buffer::{Buffer, streams};
+use crate::cache::second_level;
 use crate::parallel::{Shared, for_each};
 use crate::simd::{Level, dispatch_at};
 use crate::{ConvShape, Precision};
@@ -19,8 +20,8 @@ pub trait PixelGradient: Sync {
     fn compute(&self, level: Level, pixels: Range<usize>, out: &mut [f32]);
 }
 
-/// Bytes of a block's gradients: they stay in the second-level cache beside the input's pixels.
-const BLOCK_BYTES: usize = 96 << 10;
+/// Sixteenths of the second-level cache for a block's gradients: they stay there beside the input's pixels.
+const BLOCK_SIXTEENTHS: usize = 3;
 
 /// Parts of the pixels, each with sums of its own.
 const CHUNKS: usize = 16;
@@ -61,7 +62,8 @@ pub(super) fn backward(
     let pixels = shape.batch * shape.height * shape.width;
     let per_chunk = pixels.div_ceil(CHUNKS).next_multiple_of(rows);
     let chunks = pixels.div_ceil(per_chunk);
-    let block = (BLOCK_BYTES / (columns * size_of::<f32>()) / rows).max(1) * rows;
+    let block_bytes = second_level() / 16 * BLOCK_SIXTEENTHS;
+    let block = (block_bytes / (columns * size_of::<f32>()) / rows).max(1) * rows;
 
     let size = sums_len(level, 1, depth, columns);
     let mut sums = Buffer::unspecified(chunks * size);
