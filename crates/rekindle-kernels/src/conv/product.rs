@@ -71,6 +71,11 @@ pub(super) unsafe fn rows_times_panel<S: Simd, const R: usize, const C: usize>(
     /// Numbers in a cache line.
     const LINE: usize = 16;
     let mut held = *sums;
+    let pitch = if s.has_rows_at_pitch::<R, C>() && width == C * S::LANES {
+        equal_distance(rows)
+    } else {
+        None
+    };
     let rows = *rows;
     let mut b = b;
     let run = if next.is_some() { LINE } else { depth.max(1) };
@@ -79,6 +84,15 @@ pub(super) unsafe fn rows_times_panel<S: Simd, const R: usize, const C: usize>(
             for row in next {
                 s.prefetch(row.wrapping_add(line));
             }
+        }
+        if let Some(pitch) = pitch {
+            let count = run.min(depth - line);
+            // SAFETY: row r starts `r * pitch` numbers behind the first; `count` numbers are left of each and of the panel.
+            unsafe {
+                s.rows_at_pitch(&mut held, (rows[0].add(line), pitch), count, b);
+                b = b.add(count * width);
+            }
+            continue;
         }
         for k in line..(line + run).min(depth) {
             let mut panel = [s.zero(); C];
@@ -98,6 +112,17 @@ pub(super) unsafe fn rows_times_panel<S: Simd, const R: usize, const C: usize>(
         }
     }
     *sums = held;
+}
+
+/// The numbers from each row to the next, where they are as many for all.
+#[inline(always)]
+fn equal_distance<const R: usize>(rows: &[*const f32; R]) -> Option<usize> {
+    let distance = (rows[1] as usize).wrapping_sub(rows[0] as usize);
+    let mut equal = distance.is_multiple_of(size_of::<f32>());
+    for r in 2..R {
+        equal &= (rows[r] as usize).wrapping_sub(rows[r - 1] as usize) == distance;
+    }
+    equal.then_some(distance / size_of::<f32>())
 }
 
 /// What [`store`] adds and applies.

@@ -107,11 +107,171 @@ impl Simd for Avx512 {
         }
     }
     #[inline(always)]
+    fn has_rows_at_pitch<const R: usize, const C: usize>(self) -> bool {
+        R == Self::ROWS && C == Self::COLS
+    }
+    #[inline(always)]
+    unsafe fn rows_at_pitch<const R: usize, const C: usize>(
+        self,
+        sums: &mut [[__m512; C]; R],
+        (x, pitch): (*const f32, usize),
+        depth: usize,
+        b: *const f32,
+    ) {
+        assert!(self.has_rows_at_pitch::<R, C>());
+        // R and C are these numbers, which the compiler does not see.
+        let sums = std::ptr::from_mut(sums).cast::<[[__m512; 2]; 14]>();
+        unsafe { fourteen_rows(&mut *sums, (x, pitch), depth, b) }
+    }
+    #[inline(always)]
     fn prefetch(self, p: *const f32) {
         unsafe { _mm_prefetch::<_MM_HINT_T0>(p.cast()) }
     }
     #[inline(always)]
     fn sum(self, v: __m512) -> f32 {
         unsafe { _mm512_reduce_add_ps(v) }
+    }
+}
+
+/// Adds the products of one row's number `k` with the two registers at hand.
+macro_rules! row {
+    ($k:literal, $r:literal, $place:literal) => {
+        concat!(
+            "vbroadcastss {a}, dword ptr [",
+            $place,
+            " + 4*",
+            $k,
+            "]\n",
+            "vfmadd231ps {s",
+            $r,
+            "_0}, {a}, {b0}\n",
+            "vfmadd231ps {s",
+            $r,
+            "_1}, {a}, {b1}\n",
+        )
+    };
+}
+
+/// Adds the products of all rows' numbers `k`.
+macro_rules! step {
+    ($k:literal) => {
+        concat!(
+            "vmovups {b0}, [{b} + 128*",
+            $k,
+            "]\n",
+            "vmovups {b1}, [{b} + 128*",
+            $k,
+            " + 64]\n",
+            // What comes eight steps later: it lies in the second-level cache.
+            "prefetcht0 [{b} + 128*",
+            $k,
+            " + 1024]\n",
+            "prefetcht0 [{b} + 128*",
+            $k,
+            " + 1088]\n",
+            row!($k, 0, "{x}"),
+            row!($k, 1, "{x} + {p}"),
+            row!($k, 2, "{x} + 2*{p}"),
+            row!($k, 3, "{x} + {p3}"),
+            row!($k, 4, "{x} + 4*{p}"),
+            row!($k, 5, "{x} + {p5}"),
+            row!($k, 6, "{x} + 2*{p3}"),
+            row!($k, 7, "{x} + {p7}"),
+            row!($k, 8, "{x} + 8*{p}"),
+            row!($k, 9, "{x} + {p9}"),
+            row!($k, 10, "{x} + 2*{p5}"),
+            row!($k, 11, "{x} + {p11}"),
+            row!($k, 12, "{x} + 4*{p3}"),
+            row!($k, 13, "{x} + {p13}"),
+        )
+    };
+}
+
+/// The product of 14 rows, `pitch` numbers apart, with a panel of two registers, `[depth][32]`.
+///
+/// In assembly: compilers keep a pointer for each row, more than there are registers for, and spend up to a fifth of the instructions on
+/// fetching them. Where another thread has half of the core, instructions are what the loop waits for.
+///
+/// # Safety
+///
+/// `depth` numbers can be read at each row, `32 * depth` at `b`.
+#[inline]
+#[target_feature(enable = "avx512f,avx2,fma")]
+unsafe fn fourteen_rows(
+    sums: &mut [[__m512; 2]; 14],
+    (x, pitch): (*const f32, usize),
+    depth: usize,
+    b: *const f32,
+) {
+    let pitch = pitch * size_of::<f32>();
+    // SAFETY: the loop reads number `k` of each row and row `k` of the panel for each `k < depth`, four and then one at a time, and
+    // changes the registers that it names alone. Prefetched places need not exist.
+    unsafe {
+        std::arch::asm!(
+            "cmp {n}, 4",
+            "jb 3f",
+            "2:",
+            step!(0),
+            step!(1),
+            step!(2),
+            step!(3),
+            "add {x}, 16",
+            "add {b}, 512",
+            "sub {n}, 4",
+            "cmp {n}, 4",
+            "jae 2b",
+            "3:",
+            "test {n}, {n}",
+            "jz 5f",
+            "4:",
+            step!(0),
+            "add {x}, 4",
+            "add {b}, 128",
+            "dec {n}",
+            "jnz 4b",
+            "5:",
+            x = inout(reg) x => _,
+            b = inout(reg) b => _,
+            n = inout(reg) depth => _,
+            p = in(reg) pitch,
+            p3 = in(reg) pitch.wrapping_mul(3),
+            p5 = in(reg) pitch.wrapping_mul(5),
+            p7 = in(reg) pitch.wrapping_mul(7),
+            p9 = in(reg) pitch.wrapping_mul(9),
+            p11 = in(reg) pitch.wrapping_mul(11),
+            p13 = in(reg) pitch.wrapping_mul(13),
+            a = out(zmm_reg) _,
+            b0 = out(zmm_reg) _,
+            b1 = out(zmm_reg) _,
+            s0_0 = inout(zmm_reg) sums[0][0],
+            s0_1 = inout(zmm_reg) sums[0][1],
+            s1_0 = inout(zmm_reg) sums[1][0],
+            s1_1 = inout(zmm_reg) sums[1][1],
+            s2_0 = inout(zmm_reg) sums[2][0],
+            s2_1 = inout(zmm_reg) sums[2][1],
+            s3_0 = inout(zmm_reg) sums[3][0],
+            s3_1 = inout(zmm_reg) sums[3][1],
+            s4_0 = inout(zmm_reg) sums[4][0],
+            s4_1 = inout(zmm_reg) sums[4][1],
+            s5_0 = inout(zmm_reg) sums[5][0],
+            s5_1 = inout(zmm_reg) sums[5][1],
+            s6_0 = inout(zmm_reg) sums[6][0],
+            s6_1 = inout(zmm_reg) sums[6][1],
+            s7_0 = inout(zmm_reg) sums[7][0],
+            s7_1 = inout(zmm_reg) sums[7][1],
+            s8_0 = inout(zmm_reg) sums[8][0],
+            s8_1 = inout(zmm_reg) sums[8][1],
+            s9_0 = inout(zmm_reg) sums[9][0],
+            s9_1 = inout(zmm_reg) sums[9][1],
+            s10_0 = inout(zmm_reg) sums[10][0],
+            s10_1 = inout(zmm_reg) sums[10][1],
+            s11_0 = inout(zmm_reg) sums[11][0],
+            s11_1 = inout(zmm_reg) sums[11][1],
+            s12_0 = inout(zmm_reg) sums[12][0],
+            s12_1 = inout(zmm_reg) sums[12][1],
+            s13_0 = inout(zmm_reg) sums[13][0],
+            s13_1 = inout(zmm_reg) sums[13][1],
+            options(nostack, readonly),
+        );
     }
 }

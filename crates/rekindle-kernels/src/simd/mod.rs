@@ -83,6 +83,29 @@ pub(crate) trait Simd: Copy + Send + Sync + 'static {
     /// The sum of the lanes, in a fixed order.
     fn sum(self, v: Self::V) -> f32;
 
+    /// Whether there is a loop of its own for the product of `R` rows at equal distances with `C` registers
+    /// ([`rows_at_pitch`](Self::rows_at_pitch)).
+    #[inline(always)]
+    fn has_rows_at_pitch<const R: usize, const C: usize>(self) -> bool {
+        false
+    }
+
+    /// `sums[r][c] += x[r * pitch + k] * b[k][c]` over `k < depth`, with `b` packed `[depth][COLS * LANES]`, where there is such a loop.
+    ///
+    /// # Safety
+    ///
+    /// `depth` numbers can be read at each of the `R` rows, and `depth * COLS * LANES` at `b`.
+    #[inline(always)]
+    unsafe fn rows_at_pitch<const R: usize, const C: usize>(
+        self,
+        _sums: &mut [[Self::V; C]; R],
+        _rows: (*const f32, usize),
+        _depth: usize,
+        _b: *const f32,
+    ) {
+        unreachable!("there is no such loop")
+    }
+
     /// Asks for the cache line at `p`, which need not be readable: a hint.
     fn prefetch(self, p: *const f32);
 
