@@ -123,12 +123,16 @@ fn compute(
     let (tile_rows, width) = panels.level.tile();
     let tiles = gather.points().div_ceil(tile_rows);
     let panel_count = panels.columns.div_ceil(width);
-    // A segment overlaps with its neighbours, so that the pixels of a tile count once.
+    // A segment overlaps with its neighbours, so that the pixels of a tile count once, with those between its points.
     let number_bytes = match panels.precision {
         Precision::F32 => 4,
         Precision::Bf16 => 2,
     };
-    let tile_bytes = tile_rows * gather.depth * gather.step[0] * gather.step[1] * number_bytes;
+    let between = match gather.segments.len() {
+        1 => 1,
+        _ => gather.step[0] * gather.step[1],
+    };
+    let tile_bytes = tile_rows * gather.depth * between * number_bytes;
     let left_bytes = if gather.segments.len() == 1 && column_moments.is_none() {
         second_level() / 16 * LEFT_SIXTEENTHS
     } else {
