@@ -303,6 +303,8 @@ fn shapes_of_the_common_networks() {
         ConvShape::new(2, [14, 14], [64, 64], 3),
         ConvShape::new(1, [7, 7], [128, 96], 3),
         ConvShape::new(2, [13, 9], [32, 48], 3),
+        // More channels than Winograd's weight gradient takes in blocks.
+        ConvShape::new(4, [8, 8], [136, 200], 3),
         ConvShape::new(2, [15, 15], [64, 64], 3).with_stride(2),
         ConvShape::new(2, [33, 32], [3, 64], 7).with_stride(2),
         ConvShape::new(2, [33, 32], [3, 32], 3).with_stride(2),
@@ -310,6 +312,8 @@ fn shapes_of_the_common_networks() {
         pointwise(14, [24, 144]),
         pointwise(7, [160, 40]),
         pointwise(1, [64, 256]),
+        // Several blocks in each part of the backward pass, the last one smaller.
+        pointwise(50, [8, 400]),
         pointwise(8, [32, 48]).with_stride(2),
         ConvShape::new(2, [30, 30], [48, 48], 3).with_groups(48),
         ConvShape::new(2, [15, 15], [40, 40], 5)
@@ -325,6 +329,7 @@ fn shapes_of_the_common_networks() {
 fn any_number_of_threads_gives_the_same_bytes() {
     for shape in [
         ConvShape::new(2, [14, 14], [64, 64], 3),
+        ConvShape::new(4, [8, 8], [136, 200], 3),
         ConvShape::new(3, [15, 15], [33, 70], 3).with_stride(2),
         ConvShape::new(2, [32, 32], [3, 32], 3).with_stride(2),
         ConvShape::new(3, [20, 20], [70, 90], 1),

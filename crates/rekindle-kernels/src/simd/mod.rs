@@ -2,8 +2,8 @@
 //!
 //! A kernel is written once, generic over [`Simd`], as an [`Kernel`] whose `run` is `#[inline(always)]`; [`dispatch`] calls it inside a
 //! function compiled for the best instruction set that this processor has. The rule that makes this work: everything between `run` and
-//! the intrinsics is `#[inline(always)]`, so rayon splits the work outside and each part dispatches for itself; and no closure computes:
-//! one that the compiler does not inline is not compiled for the instructions of the function around it, and each of them becomes a
+//! the intrinsics is `#[inline(always)]`, so rayon splits the work outside and each part dispatches for itself. A closure cannot be: one
+//! that the compiler leaves as a function is not compiled for the instructions of the code around it, and each of them becomes a
 //! call. `.ci/run` looks for such calls.
 
 #[cfg(target_arch = "x86_64")]

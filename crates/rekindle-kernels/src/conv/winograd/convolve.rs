@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::frequencies::{Frequencies, FromFrequencies, ToFrequencies};
+use super::frequencies::{Frequencies, FromFrequencies, Images};
 use super::products::Products;
 use super::tiling::{Tiling, for_pieces};
 use super::weights::Weights;
@@ -31,20 +31,10 @@ pub(super) fn convolve(
     let tiles = batch * to.rows * to.columns;
     let finish = Finish::new(epilogue, 0, false);
     let out = Shared::new(out);
-    let forward = |v: Shared<f32>, frequency: usize, first: usize, tiles: Range<usize>| {
-        dispatch_at(
-            level,
-            ToFrequencies {
-                x,
-                tiling: from,
-                tiles,
-                channels: 0..from.channels,
-                gradient: false,
-                out: v,
-                frequency,
-                first,
-            },
-        );
+    let images = Images {
+        x,
+        tiling: from,
+        channels: 0..from.channels,
     };
     let back = |m: &Frequencies, first: usize, tiles: Range<usize>| {
         dispatch_at(
@@ -69,13 +59,11 @@ pub(super) fn convolve(
             let range = part * own..((part + 1) * own).min(tiles);
             let mut v = Frequencies::unspecified(range.len(), from.channels);
             let mut m = Frequencies::unspecified(range.len(), to.channels);
-            let shared = Shared::new(&mut v.data);
-            forward(shared, v.distance, range.start, range.clone());
+            images.transform(level, range.clone(), range.start, false, v.shared());
             let product = Products {
                 v: &v,
                 weights,
-                m: Shared::new(&mut m.data),
-                m_frequency: m.distance,
+                m: m.shared(),
                 tiles: range.len(),
                 frequencies: 0..FREQUENCIES,
             };
@@ -90,17 +78,16 @@ pub(super) fn convolve(
         let range = first..(first + together).min(tiles);
         let mut v = Frequencies::unspecified(range.len(), from.channels);
         let mut m = Frequencies::unspecified(range.len(), to.channels);
-        let (shared, v_frequency) = (Shared::new(&mut v.data), v.distance);
+        let shared = v.shared();
         for_pieces(range.clone(), |piece| {
-            forward(shared, v_frequency, first, piece)
+            images.transform(level, piece, first, false, shared)
         });
-        let (shared, m_frequency) = (Shared::new(&mut m.data), m.distance);
+        let shared = m.shared();
         for_each(FREQUENCIES, |frequency| {
             let product = Products {
                 v: &v,
                 weights,
                 m: shared,
-                m_frequency,
                 tiles: range.len(),
                 frequencies: frequency..frequency + 1,
             };

@@ -9,7 +9,7 @@ use crate::Activation;
 use crate::buffer::Buffer;
 use crate::conv::product::Finish;
 use crate::parallel::Shared;
-use crate::simd::{Kernel, Simd};
+use crate::simd::{Kernel, Level, Simd, dispatch_at};
 
 /// Transformed tiles, `[frequency][tile][channels]`.
 pub(super) struct Frequencies {
@@ -38,23 +38,48 @@ impl Frequencies {
 }
 
 /// [`Frequencies`] that are being written.
+#[derive(Clone, Copy)]
 pub(super) struct SharedFrequencies {
     pub(super) data: Shared<f32>,
     pub(super) distance: usize,
 }
 
-/// Transforms tiles of images to frequencies, `[frequency][tile][channels]`: 6x6 pixels by `B'`, or 4x4 pixels of a gradient by `A`.
-pub(super) struct ToFrequencies<'a> {
+/// Some channels of images in tiles.
+pub(super) struct Images<'a> {
     pub(super) x: &'a [f32],
     pub(super) tiling: Tiling,
-    pub(super) tiles: Range<usize>,
-    /// Those of the images' channels that are transformed.
     pub(super) channels: Range<usize>,
-    pub(super) gradient: bool,
-    pub(super) out: Shared<f32>,
-    /// Distance of frequencies in `out`; the first tile's place is 0.
-    pub(super) frequency: usize,
-    pub(super) first: usize,
+}
+
+impl Images<'_> {
+    /// Transforms some tiles, of which `first` has the first place in `out`; with `gradient`, those of a result's gradient.
+    pub(super) fn transform(
+        &self,
+        level: Level,
+        tiles: Range<usize>,
+        first: usize,
+        gradient: bool,
+        out: SharedFrequencies,
+    ) {
+        let kernel = ToFrequencies {
+            images: self,
+            tiles,
+            gradient,
+            out,
+            first,
+        };
+        dispatch_at(level, kernel);
+    }
+}
+
+/// Transforms tiles of images to frequencies, `[frequency][tile][channels]`: 6x6 pixels by `B'`, or 4x4 pixels of a gradient by `A`.
+struct ToFrequencies<'a> {
+    images: &'a Images<'a>,
+    tiles: Range<usize>,
+    gradient: bool,
+    out: SharedFrequencies,
+    /// The tile whose place in `out` is 0.
+    first: usize,
 }
 
 /// A transform by name: a function passed as a value would not be inlined into the code of its instruction set.
@@ -101,10 +126,11 @@ impl ToFrequencies<'_> {
             width,
             channels,
             ..
-        } = self.tiling;
-        assert!(self.channels.end <= channels);
+        } = self.images.tiling;
+        let of = &self.images.channels;
+        assert!(of.end <= channels);
         for tile in self.tiles.clone() {
-            let (image, y0, x0) = self.tiling.tile(tile);
+            let (image, y0, x0) = self.images.tiling.tile(tile);
             // Offsets of the tile's pixels, or none outside the image.
             let mut places = [[usize::MAX; N]; N];
             for (dy, places) in places.iter_mut().enumerate() {
@@ -116,13 +142,13 @@ impl ToFrequencies<'_> {
                 }
             }
             let inside = places.iter().flatten().all(|&place| place != usize::MAX);
-            let count = self.channels.len();
+            let count = of.len();
             let out = (tile - self.first) * count;
             for channel in (0..count).step_by(S::LANES) {
                 let left = (count - channel).min(S::LANES);
                 // SAFETY: pixels inside the image, channels below the count; the tile's rows of `out` belong to this part.
                 unsafe {
-                    let x = self.x.as_ptr().add(self.channels.start + channel);
+                    let x = self.images.x.as_ptr().add(of.start + channel);
                     let mut columns = [[s.zero(); N]; 6];
                     for dx in 0..N {
                         let mut d = [s.zero(); N];
@@ -139,10 +165,10 @@ impl ToFrequencies<'_> {
                             columns[y][dx] = t[y];
                         }
                     }
-                    let to = self.out.get().add(out + channel);
+                    let to = self.out.data.get().add(out + channel);
                     for (y, column) in columns.into_iter().enumerate() {
                         for (x, v) in T::apply(s, column).into_iter().enumerate() {
-                            let to = to.add((y * 6 + x) * self.frequency);
+                            let to = to.add((y * 6 + x) * self.out.distance);
                             if left == S::LANES {
                                 s.store(to, v);
                             } else {

@@ -2,19 +2,16 @@
 
 use std::ops::Range;
 
-use super::frequencies::Frequencies;
+use super::frequencies::{Frequencies, SharedFrequencies};
 use super::weights::Weights;
 use crate::conv::product::rows_times_panel;
-use crate::parallel::Shared;
 use crate::simd::{Kernel, Simd};
 
 /// Products of some frequencies: `m[f] = v[f] * u[f]`.
 pub(super) struct Products<'a> {
     pub(super) v: &'a Frequencies,
     pub(super) weights: &'a Weights,
-    pub(super) m: Shared<f32>,
-    /// Distance of frequencies in `m`.
-    pub(super) m_frequency: usize,
+    pub(super) m: SharedFrequencies,
     pub(super) tiles: usize,
     pub(super) frequencies: Range<usize>,
 }
@@ -78,8 +75,9 @@ impl Products<'_> {
             rows_times_panel::<S, R, C>(s, &mut sums, &rows, depth, panel, None);
             let m = self
                 .m
+                .data
                 .get()
-                .add(frequency * self.m_frequency + tile * columns + channel);
+                .add(frequency * self.m.distance + tile * columns + channel);
             for (r, sums) in sums.iter().enumerate() {
                 for (c, &sum) in sums.iter().enumerate() {
                     let to = m.add(r * columns + c * S::LANES);

@@ -4,7 +4,7 @@ mod blocks;
 
 use std::ops::Range;
 
-use super::frequencies::{Frequencies, SharedFrequencies, ToFrequencies};
+use super::frequencies::{Frequencies, Images};
 use super::tiling::{Tiling, for_pieces};
 use super::transforms::weight_gradient_transform;
 use super::{FREQUENCIES, SHARED_BYTES};
@@ -42,8 +42,8 @@ pub(in crate::conv) fn backward_weight(shape: &ConvShape, x: &[f32], dy: &[f32],
         let mut m = Frequencies::unspecified(range.len(), columns);
         let (shared_v, shared_m) = (v.shared(), m.shared());
         for_pieces(range.clone(), |tiles| {
-            input.transform(level, tiles.clone(), first, false, &shared_v);
-            gradient.transform(level, tiles, first, true, &shared_m);
+            input.transform(level, tiles.clone(), first, false, shared_v);
+            gradient.transform(level, tiles, first, true, shared_m);
         });
         let pixels = products(&v, &m, [depth, columns], range.len());
         accumulate_into(level, Precision::F32, &pixels, &mut sums);
@@ -66,39 +66,6 @@ pub(in crate::conv) fn backward_weight(shape: &ConvShape, x: &[f32], dy: &[f32],
         };
         dispatch_at(level, back);
     });
-}
-
-/// Some channels of images in tiles.
-struct Images<'a> {
-    x: &'a [f32],
-    tiling: Tiling,
-    channels: Range<usize>,
-}
-
-impl Images<'_> {
-    /// Transforms some tiles, of which `first` has the first place in `out`; with `gradient`, those of a result's gradient.
-    fn transform(
-        &self,
-        level: Level,
-        tiles: Range<usize>,
-        first: usize,
-        gradient: bool,
-        out: &SharedFrequencies,
-    ) {
-        dispatch_at(
-            level,
-            ToFrequencies {
-                x: self.x,
-                tiling: self.tiling,
-                tiles,
-                channels: self.channels.clone(),
-                gradient,
-                out: out.data,
-                frequency: out.distance,
-                first,
-            },
-        );
-    }
 }
 
 /// The products of all frequencies over the first `count` tiles of `v`, of `depth` channels, and `m`, of `columns`.

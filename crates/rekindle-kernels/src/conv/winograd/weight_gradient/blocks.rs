@@ -4,12 +4,12 @@
 
 use std::ops::Range;
 
-use super::{Back, FREQUENCIES, Images, products};
+use super::{Back, FREQUENCIES, products};
 use crate::ConvShape;
 use crate::buffer::Buffer;
 use crate::cache::second_level;
 use crate::conv::weight_gradient::{Accumulate, add_chunks, sums_len};
-use crate::conv::winograd::frequencies::Frequencies;
+use crate::conv::winograd::frequencies::{Frequencies, Images};
 use crate::conv::winograd::tiling::Tiling;
 use crate::parallel::{Shared, for_each};
 use crate::simd::{Level, dispatch_at};
@@ -45,8 +45,8 @@ struct Blocks {
 }
 
 impl Blocks {
-    fn new(level: Level, depth: usize, columns: usize, tiles: usize) -> Self {
-        let cache = second_level();
+    /// For a second-level cache of `cache` bytes.
+    fn new(cache: usize, level: Level, [depth, columns]: [usize; 2], tiles: usize) -> Self {
         let mut size = [BLOCK.min(depth), BLOCK.min(columns)];
         let bytes = |[rows, columns]: [usize; 2]| FREQUENCIES * rows * columns * size_of::<f32>();
         while bytes(size) > cache / 16 * SUMS_SIXTEENTHS && size[0] > 16 {
@@ -88,10 +88,15 @@ impl Blocks {
 
 /// The gradient of the weight.
 pub(super) fn backward_weight(shape: &ConvShape, x: &[f32], dy: &[f32], dw: &mut [f32]) {
+    backward_weight_in(second_level(), shape, x, dy, dw);
+}
+
+/// The same in blocks for a second-level cache of `cache` bytes; the numbers do not depend on it.
+fn backward_weight_in(cache: usize, shape: &ConvShape, x: &[f32], dy: &[f32], dw: &mut [f32]) {
     let level = Level::current();
     let [from, to] = Tiling::sides(shape);
     let tiles = shape.batch * to.rows * to.columns;
-    let blocks = Blocks::new(level, shape.channels_in, shape.channels_out, tiles);
+    let blocks = Blocks::new(cache, level, [shape.channels_in, shape.channels_out], tiles);
     let (count, len) = (blocks.count(), blocks.sums_len());
     let mut sums = Buffer::unspecified(blocks.chunks * count * len);
     let shared = Shared::new(&mut sums);
@@ -152,8 +157,8 @@ fn add_tiles(
     for first in tiles.clone().step_by(together) {
         let tiles = first..(first + together).min(tiles.end);
         let count = tiles.len();
-        input.transform(level, tiles.clone(), first, false, &v.shared());
-        gradient.transform(level, tiles, first, true, &m.shared());
+        input.transform(level, tiles.clone(), first, false, v.shared());
+        gradient.transform(level, tiles, first, true, m.shared());
         let part = Accumulate {
             pixels: &products(&v, &m, sides, count),
             sums,
@@ -164,5 +169,39 @@ fn add_tiles(
             rows: 0..sides[0],
         };
         dispatch_at(level, part);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::{at_each_level, numbers};
+    use crate::conv::reference_backward_weight;
+
+    #[test]
+    fn blocks_for_any_cache_give_the_same_bytes() {
+        // Blocks at the end of the rows and of the columns are smaller.
+        let shape = ConvShape::new(2, [13, 22], [100, 72], 3);
+        let [x, dy] = [shape.input_len(), shape.output_len()].map(|len| numbers(len, len as u64));
+        let mut expected = vec![0.0; shape.weight_len()];
+        reference_backward_weight(&shape, &x, &dy, &mut expected);
+        let scale = expected.iter().fold(0.0f32, |a, b| a.max(b.abs()));
+        at_each_level(|| {
+            let [all @ .., usual] = [256 << 10, 512 << 10, 4 << 20, 1 << 20].map(|cache| {
+                let mut dw = vec![f32::NAN; shape.weight_len()];
+                backward_weight_in(cache, &shape, &x, &dy, &mut dw);
+                dw
+            });
+            for dw in all {
+                assert!(dw == usual, "{:?}", Level::current());
+            }
+            for (a, b) in usual.iter().zip(&expected) {
+                assert!(
+                    (a - b).abs() <= 1e-4 * scale,
+                    "{:?}: {a}, {b}",
+                    Level::current()
+                );
+            }
+        });
     }
 }
