@@ -89,8 +89,8 @@ fn main() {
         let flop = 2.0 * shape.output_len() as f64 * (shape.weight_len() / channels_out) as f64;
         let epilogue = Epilogue {
             bias: Some(&bias),
-            residual: None,
             activation: Activation::Relu,
+            ..Epilogue::default()
         };
         for precision in [Precision::F32, Precision::Bf16] {
             if !precision.is_available() {

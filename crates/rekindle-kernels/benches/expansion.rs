@@ -70,8 +70,8 @@ fn main() {
         let out_in_one = &mut out_in_one[..next.output_len()];
         let epilogue = Epilogue {
             bias: Some(&bias),
-            residual: None,
             activation: Activation::Relu6,
+            ..Epilogue::default()
         };
         let map = std::cell::RefCell::new(map);
         let [expansion, depthwise, in_one] = times([

@@ -37,7 +37,8 @@ impl<'a> Expansion<'a> {
         panels: &'a Panels,
         epilogue: Epilogue<'a>,
     ) -> Self {
-        assert!(applies(shape, panels) && epilogue.residual.is_none());
+        assert!(applies(shape, panels));
+        assert!(epilogue.residual.is_none() && !epilogue.accumulate);
         assert_eq!(x.len(), shape.input_len(), "input of {shape:?}");
         Self {
             shape,
@@ -213,8 +214,8 @@ mod tests {
         fn epilogue(&self, i: usize) -> Epilogue<'_> {
             Epilogue {
                 bias: self.biases[i].as_deref(),
-                residual: None,
                 activation: self.activations[i],
+                ..Epilogue::default()
             }
         }
 

@@ -6,6 +6,7 @@
 mod bf16;
 #[cfg(target_arch = "x86_64")]
 mod bf16_weight_gradient;
+mod copies;
 mod dense;
 mod depthwise;
 mod expansion;
@@ -30,13 +31,17 @@ use crate::norm::Reading;
 use crate::{Activation, ConvShape, Deferred, Moments, elementwise::add_to, moments, profile};
 use depthwise::Source;
 
-/// What happens to a convolution's result before it is stored: `activation(result + bias + residual)`.
+/// What happens to a convolution's result before it is stored: `activation(result + bias + residual)`, the residual a map or what is
+/// there already.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Epilogue<'a> {
     /// Added per channel, `[channels_out]`.
     pub bias: Option<&'a [f32]>,
     /// Added per element, of the output's shape.
     pub residual: Option<&'a [f32]>,
+    /// Whether what the output's place holds is added, in place of a residual: one that nothing reads any more need not leave the caches.
+    /// Not for depthwise convolutions.
+    pub accumulate: bool,
     /// Applied last.
     pub activation: Activation,
 }
@@ -48,7 +53,7 @@ pub struct Epilogue<'a> {
 ///
 /// # Panics
 ///
-/// When a slice has another length than `shape` says.
+/// When a slice has another length than `shape` says, or the epilogue accumulates beside a residual or in a depthwise convolution.
 pub fn conv_forward(
     shape: &ConvShape,
     x: &[f32],
@@ -353,5 +358,9 @@ fn check(shape: &ConvShape, x: &[f32], weight: usize, epilogue: &Epilogue<'_>, o
     }
     if let Some(residual) = epilogue.residual {
         assert_eq!(residual.len(), shape.output_len(), "residual of {shape:?}");
+    }
+    if epilogue.accumulate {
+        assert!(!shape.is_depthwise(), "{shape:?} does not accumulate");
+        assert!(epilogue.residual.is_none(), "a residual of {shape:?}");
     }
 }

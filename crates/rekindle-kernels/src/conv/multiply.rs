@@ -5,6 +5,7 @@ use std::ops::Range;
 use super::Epilogue;
 #[cfg(target_arch = "x86_64")]
 use super::bf16;
+use super::copies;
 use super::gather::Gather;
 use super::panels::Panels;
 use super::product::{Finish, InTiles, Tiled, ask_for, finish, join_moments, rows_times_panel};
@@ -21,6 +22,8 @@ use crate::simd::{Simd, dispatch_at};
 /// of that cache where each row is read once; in bytes where several segments share pixels and count them more than once, and where the
 /// parts' moments are added up, whose last digits are not to depend on the machine.
 const LEFT_SIXTEENTHS: usize = 7;
+/// The same where the rows are copied: the originals pass through that cache beside them.
+const COPIED_SIXTEENTHS: usize = 5;
 const LEFT_BYTES: usize = 448 << 10;
 
 /// Parts of a product that keep the threads of a large machine busy.
@@ -133,8 +136,12 @@ fn compute(
         _ => gather.step[0] * gather.step[1],
     };
     let tile_bytes = tile_rows * gather.depth * between * number_bytes;
+    let sixteenths = match copies::compete(gather, tile_rows) {
+        true => COPIED_SIXTEENTHS,
+        false => LEFT_SIXTEENTHS,
+    };
     let left_bytes = if gather.segments.len() == 1 && column_moments.is_none() {
-        second_level() / 16 * LEFT_SIXTEENTHS
+        second_level() / 16 * sixteenths
     } else {
         LEFT_BYTES
     };
@@ -159,8 +166,8 @@ fn compute(
     let stream = streams(out)
         && gather.to.iter().all(|step| step.is_multiple_of(16))
         && gather.to_start.is_multiple_of(16);
-    let finish = Finish::new(epilogue, gather.to_start_channel(), stream);
     let shared = Shared::new(out);
+    let finish = Finish::onto(epilogue, shared, gather.to_start_channel(), stream);
     let block_moments = panel_count * 2 * width;
     let moments = column_moments.map(|column_moments| {
         let last = gather.points() - (blocks - 1) * block * tile_rows;
@@ -315,6 +322,17 @@ impl Tiled for Multiply<'_> {
                 }
             }
         }
+        let copied = self.columns.len() > 1 && copies::compete(gather, R);
+        let distance = copies::distance(depth);
+        // The pixels that several segments read are copied now, the rows of a single one tile by tile.
+        let mut copies = match (copied, segments) {
+            (false, _) | (_, 0) => Buffer::unspecified(0),
+            (true, 1) => Buffer::unspecified(count * R * distance),
+            (true, _) => {
+                let rows = all_rows.as_flattened_mut();
+                copies::spread(self.source, gather.pitch, depth, rows)
+            }
+        };
         let width = C * S::LANES;
         let panel_size = segments * depth * width;
         for (at, panel) in order(self.columns.clone(), panel_size, count) {
@@ -322,10 +340,21 @@ impl Tiled for Multiply<'_> {
             let channel = panel * width;
             let columns = (self.panels.columns - channel).min(width);
             let used = (points - (self.tiles.start + at) * R).min(R);
-            let (places, rows) = (
-                &places[at][..used],
-                &all_rows[at * segments..(at + 1) * segments],
-            );
+            let places = &places[at][..used];
+            let mut rows = &all_rows[at * segments..(at + 1) * segments];
+            let of_copies: [[*const f32; R]; 1];
+            if copied && segments == 1 {
+                let copies = &mut copies[at * R * distance..][..R * distance];
+                if panel == self.columns.start {
+                    for (row, to) in rows[0].iter().zip(copies.chunks_exact_mut(distance)) {
+                        // SAFETY: every row was taken from a slice of `depth` numbers.
+                        to[..depth]
+                            .copy_from_slice(unsafe { std::slice::from_raw_parts(*row, depth) });
+                    }
+                }
+                of_copies = [std::array::from_fn(|r| copies[r * distance..].as_ptr())];
+                rows = &of_copies;
+            }
             // Only the first panel finds the rows far away. Of several segments most pixels are there from the tile before.
             let ahead = segments == 1 && panel == self.columns.start && at + 1 < count;
             let next = ahead.then(|| &all_rows[at + 1]);

@@ -66,11 +66,16 @@ impl PreparedConv {
         matches!(self.form, Form::Winograd(_))
     }
 
+    /// Whether an epilogue may accumulate.
+    pub(crate) fn accumulates(&self) -> bool {
+        !matches!(self.form, Form::Depthwise(_))
+    }
+
     /// As [`conv_forward`](super::conv_forward).
     ///
     /// # Panics
     ///
-    /// When a slice has another length than `shape` says, or the shape is of another kind than the weights were prepared for.
+    /// As there, and when the shape is of another kind than the weights were prepared for.
     pub fn forward(&self, shape: &ConvShape, x: &[f32], epilogue: Epilogue<'_>, out: &mut [f32]) {
         let same = match self.form {
             Form::Depthwise(_) => shape.is_depthwise(),

@@ -2,6 +2,7 @@
 
 use super::Epilogue;
 use crate::Activation;
+use crate::parallel::Shared;
 use crate::simd::{Kernel, Simd};
 
 /// A kernel that is compiled for the tile of each instruction set: `R` rows of `C` registers.
@@ -130,7 +131,7 @@ fn equal_distance<const R: usize>(rows: &[*const f32; R]) -> Option<usize> {
 pub(super) struct Finish {
     /// One number per channel of the whole output, or null.
     pub bias: *const f32,
-    /// What lies at the same place as the output, or null.
+    /// What lies at the same place as the output, the output itself, or null.
     pub residual: *const f32,
     pub activation: Activation,
     /// Whether whole registers are written past the caches: their places are aligned, and the output is too large to be found there.
@@ -143,7 +144,7 @@ unsafe impl Send for Finish {}
 unsafe impl Sync for Finish {}
 
 impl Finish {
-    /// What an epilogue asks for, of an output that starts with the channel `first`.
+    /// What an epilogue that does not accumulate asks for, of an output that starts with the channel `first`.
     pub(super) fn new(epilogue: Epilogue<'_>, first: usize, stream: bool) -> Self {
         Self {
             bias: epilogue
@@ -154,6 +155,23 @@ impl Finish {
                 .map_or(std::ptr::null(), |residual| residual.as_ptr()),
             activation: epilogue.activation,
             stream,
+        }
+    }
+
+    /// The same of an output that is known already, so that the epilogue can accumulate.
+    pub(super) fn onto(
+        epilogue: Epilogue<'_>,
+        out: Shared<f32>,
+        first: usize,
+        stream: bool,
+    ) -> Self {
+        let finish = Self::new(epilogue, first, stream);
+        match epilogue.accumulate {
+            true => Self {
+                residual: out.get(),
+                ..finish
+            },
+            false => finish,
         }
     }
 }
@@ -171,6 +189,10 @@ pub(super) fn ask_for<S: Simd>(
 ) {
     /// Numbers in a cache line.
     const LINE: usize = 16;
+    // What is added to lies in the caches, where it was just written.
+    if finish.residual == out {
+        return;
+    }
     for &place in places {
         for column in (channel..channel + columns).step_by(LINE) {
             if !finish.residual.is_null() {

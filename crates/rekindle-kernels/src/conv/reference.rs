@@ -52,7 +52,11 @@ pub fn reference_forward(
         let bias = epilogue
             .bias
             .map_or(0.0, |bias| bias[i % shape.channels_out]);
-        let residual = epilogue.residual.map_or(0.0, |residual| residual[i]);
+        let residual = match epilogue.residual {
+            Some(residual) => residual[i],
+            None if epilogue.accumulate => *out,
+            None => 0.0,
+        };
         *out = epilogue
             .activation
             .apply((sum + f64::from(bias) + f64::from(residual)) as f32);

@@ -7,7 +7,7 @@
 use super::Epilogue;
 use super::multiply::ColumnMoments;
 use super::panels::Panels;
-use super::product::{Finish, InTiles, Tiled, bias_of, finish, join_moments};
+use super::product::{Finish, InTiles, Tiled, ask_for, bias_of, finish, join_moments};
 use crate::buffer::{Buffer, streams};
 use crate::norm::Moments;
 use crate::parallel::{Shared, for_each};
@@ -87,7 +87,6 @@ fn compute(
     let at_once = rows.div_ceil(stripes);
     let stripes = rows.div_ceil(at_once);
     let stream = streams(out) && shape.channels_out.is_multiple_of(16);
-    let finish = Finish::new(epilogue, 0, stream);
     let block = panels.columns.div_ceil(width) * 2 * width;
     // A block for each row, since the mean of a long one loses digits while it grows.
     let moments = moments.map(|moments| {
@@ -95,6 +94,7 @@ fn compute(
         Shared::new(moments.of_blocks(counts, block))
     });
     let out = Shared::new(out);
+    let finish = Finish::onto(epilogue, out, 0, stream);
     for_each(shape.batch * stripes, |part| {
         let (image, first) = (part / stripes, part % stripes * at_once);
         let count = at_once.min(rows - first);
@@ -204,10 +204,21 @@ impl Stripe<'_> {
                 let used = R.min(out_width - first);
                 let mut held = [bias; R];
                 let mut b = packed.as_ptr();
+                let place = self.first + (y * out_width + first) * shape.channels_out;
+                let places: [usize; R] = std::array::from_fn(|r| place + r * shape.channels_out);
+                ask_for(s, self.out.get(), &places[..used], channel, columns, how);
                 for ky in 0..kernel_rows {
                     let row = y * shape.stride[0] + ky * shape.dilation[0];
                     let from = &self.padded[row * self.row + first * step..];
                     let from = from[..(R - 1) * step + depth].as_ptr();
+                    if s.has_rows_at_pitch::<R, C>() && width == C * S::LANES {
+                        // SAFETY: inside the slice above, and the packed panel.
+                        unsafe {
+                            s.rows_at_pitch(&mut held, (from, step), depth, b);
+                            b = b.add(depth * width);
+                        }
+                        continue;
+                    }
                     for k in 0..depth {
                         let mut weights = [s.zero(); C];
                         for (c, weights) in weights.iter_mut().enumerate() {
@@ -234,8 +245,6 @@ impl Stripe<'_> {
                         join_moments::<S, R, C>(s, &sums, used, to, width, first);
                     }
                 }
-                let place = self.first + (y * out_width + first) * shape.channels_out;
-                let places: [usize; R] = std::array::from_fn(|r| place + r * shape.channels_out);
                 // SAFETY: the places of the first `used` results lie in the rows that are this part's alone, `columns` numbers wide from
                 // `channel`.
                 unsafe {

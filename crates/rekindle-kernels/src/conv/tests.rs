@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 
+use super::gather::Gather;
 use super::*;
 use crate::{Level, Precision, with_level};
 
@@ -121,6 +122,7 @@ fn check_forward(shape: &ConvShape, activation: Activation, extras: bool) {
         bias: extras.then_some(&bias),
         residual: extras.then_some(&residual),
         activation,
+        ..Epilogue::default()
     };
     let mut expected = vec![0.0; shape.output_len()];
     reference_forward(shape, &x, &weight, epilogue, &mut expected);
@@ -131,6 +133,22 @@ fn check_forward(shape: &ConvShape, activation: Activation, extras: bool) {
         });
         let worst = difference(&out, &expected);
         assert!(worst < 1e-4, "{level:?} {shape:?} {activation:?}: {worst}");
+        if extras && !shape.is_depthwise() {
+            let mut onto = residual.clone();
+            with_level(level, || {
+                conv_forward(shape, &x, &weight, accumulating(epilogue), &mut onto)
+            });
+            assert_eq!(onto, out, "{level:?} {shape:?} {activation:?}");
+        }
+    }
+}
+
+/// The same with the residual where the output will be.
+fn accumulating(epilogue: Epilogue<'_>) -> Epilogue<'_> {
+    Epilogue {
+        residual: None,
+        accumulate: epilogue.residual.is_some(),
+        ..epilogue
     }
 }
 
@@ -146,6 +164,7 @@ fn check_winograd(shape: &ConvShape, activation: Activation, extras: bool) {
         bias: extras.then_some(&bias),
         residual: extras.then_some(&residual),
         activation,
+        ..Epilogue::default()
     };
     let mut expected = vec![0.0; shape.output_len()];
     reference_forward(shape, &x, &weight, epilogue, &mut expected);
@@ -159,6 +178,9 @@ fn check_winograd(shape: &ConvShape, activation: Activation, extras: bool) {
         let mut dw = vec![f32::NAN; shape.weight_len()];
         with_level(level, || {
             winograd::forward(shape, &x, &weight, epilogue, &mut out);
+            let mut onto = residual.clone();
+            winograd::forward(shape, &x, &weight, accumulating(epilogue), &mut onto);
+            assert_eq!(onto, out, "{level:?} {shape:?} {activation:?}");
             winograd::backward_input(shape, &dy, &weight, Epilogue::default(), &mut dx);
             winograd::backward_weight(shape, &x, &dy, &mut dw);
         });
@@ -325,6 +347,31 @@ fn shapes_of_the_common_networks() {
     }
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    /// Channels by which the rows of a product lie in one set of the first-level cache, and are copied where that has too few places.
+    #[test]
+    fn rows_that_compete_are_the_definition(
+        batch in 1usize..3,
+        size in (3usize..9, 3usize..9),
+        kind in 0usize..4,
+        channels_out in 33usize..100,
+        extras: bool,
+    ) {
+        let image = [size.0, size.1];
+        let shape = match kind {
+            0 => ConvShape::new(batch, image, [1024, channels_out], 1),
+            1 => ConvShape::new(batch, image, [512, channels_out], 1).with_stride(2),
+            2 => ConvShape::new(batch, image, [512, channels_out], 3).with_stride(2),
+            _ => ConvShape::new(batch, image, [1024, 2 * channels_out], 3).with_groups(2),
+        };
+        let gather = Gather::forward(&shape, 0);
+        prop_assert!(copies::compete(&gather, 14) && !copies::compete(&gather, 8));
+        check_forward(&shape, Activation::Relu, extras);
+    }
+}
+
 #[test]
 fn any_number_of_threads_gives_the_same_bytes() {
     for shape in [
@@ -388,6 +435,7 @@ fn check_bf16(shape: &ConvShape, extras: bool) {
         bias: extras.then_some(&bias),
         residual: extras.then_some(&residual),
         activation: Activation::Relu,
+        ..Epilogue::default()
     };
     // What is not computed in bf16 on purpose is compared as it is.
     let algorithm = Algorithm::of(shape);
@@ -404,6 +452,11 @@ fn check_bf16(shape: &ConvShape, extras: bool) {
     let mut prepared = vec![f32::NAN; shape.output_len()];
     PreparedConv::new(shape, &weight).forward(shape, &x, epilogue, &mut prepared);
     assert_eq!(prepared, out, "{shape:?}");
+    if extras && !shape.is_depthwise() {
+        let mut onto = residual.clone();
+        conv_forward(shape, &x, &weight, accumulating(epilogue), &mut onto);
+        assert_eq!(onto, out, "{shape:?}");
+    }
     let of_weight = panels::weight_gradient_precision(shape);
     let mut expected_weight = vec![0.0; shape.weight_len()];
     reference_backward_weight(

@@ -80,6 +80,7 @@ mod plain {
         let epilogue = Epilogue {
             bias: bias.as_ref().map(Dense::slice),
             residual: residual.as_ref().map(Dense::slice),
+            accumulate: false,
             activation,
         };
         let mut out = Buffer::unspecified(shape.output_len());
@@ -220,6 +221,7 @@ mod tracked {
         let epilogue = Epilogue {
             bias: bias.as_ref().map(Dense::slice),
             residual: residual.as_ref().map(Dense::slice),
+            accumulate: false,
             activation: if from_output {
                 activation
             } else {

@@ -128,10 +128,20 @@ impl Plan {
                 let step = &self.steps[index];
                 let len = per_image(index + 1);
                 let kept = whole[index + 1];
-                let mut buffer = if kept.is_some() {
-                    None
-                } else {
-                    Some(Buffer::unspecified(range.len() * len))
+                // A residual that nothing reads behind this step is added to where it lies, in the caches.
+                let onto = step
+                    .adds_onto(prepared[index - first].as_deref())
+                    .filter(|value| {
+                        chain.len() == 1
+                            && kept.is_none()
+                            && value.0 > first
+                            && self.last_reader[value.0] == index
+                    })
+                    .and_then(|value| own[value.0 - 1 - first].take());
+                let onto_residual = onto.is_some();
+                let mut buffer = match kept {
+                    Some(_) => None,
+                    None => onto.or_else(|| Some(Buffer::unspecified(range.len() * len))),
                 };
                 let out: &mut [f32] = match (&mut buffer, kept) {
                     (Some(buffer), _) => buffer,
@@ -171,7 +181,8 @@ impl Plan {
                     } else {
                         let mut dims = shapes[step.input.0];
                         dims[0] = range.len();
-                        step.run(dims, prepared[index - first].as_deref(), read, out);
+                        let prepared = prepared[index - first].as_deref();
+                        step.run(dims, prepared, read, out, onto_residual);
                     }
                 }
                 own[index - first] = buffer;

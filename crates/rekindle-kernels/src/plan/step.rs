@@ -77,13 +77,24 @@ impl Step {
         }
     }
 
-    /// Computes its result for images of these dimensions.
+    /// The residual that it can add to where it lies: one that it does not also convolve.
+    pub(super) fn adds_onto(&self, prepared: Option<&PreparedConv>) -> Option<Value> {
+        match &self.layer {
+            Layer::Conv { residual, .. } if prepared?.accumulates() => {
+                residual.filter(|residual| *residual != self.input)
+            }
+            _ => None,
+        }
+    }
+
+    /// Computes its result for images of these dimensions; `out` holds the residual that it [adds onto](Self::adds_onto) if `onto`.
     pub(super) fn run<'a>(
         &self,
         dims: [usize; 4],
         prepared: Option<&PreparedConv>,
         read: impl Fn(Value) -> &'a [f32],
         out: &mut [f32],
+        onto: bool,
     ) {
         let x = read(self.input);
         match &self.layer {
@@ -98,7 +109,8 @@ impl Step {
                     prepared.expect("a convolution's weights are prepared before its segment runs");
                 let epilogue = Epilogue {
                     bias: conv.bias.as_deref(),
-                    residual: residual.map(read),
+                    residual: residual.filter(|_| !onto).map(read),
+                    accumulate: onto,
                     activation: *activation,
                 };
                 prepared.forward(&shape, x, epilogue, out);

@@ -205,6 +205,7 @@ impl ChainLayer<'_> {
             bias: self.bias,
             residual,
             activation: self.activation,
+            ..Epilogue::default()
         }
     }
 

@@ -78,8 +78,14 @@ fn network() -> Plan {
         Some(pooled),
         Activation::Relu,
     );
+    // Residuals that later steps read too, that the step itself convolves, and that it is the last to read.
+    let mixing = || conv([32, 32], 1, 1, 1, PlanPadding::Fixed(0));
+    let third = plan.conv(second, mixing(), Some(second), Activation::Relu);
+    let fourth = plan.conv(third, mixing(), Some(pooled), Activation::Relu);
+    let fifth = plan.conv(fourth, mixing(), Some(second), Activation::Relu);
+    let sixth = plan.conv(fifth, mixing(), Some(fifth), Activation::Relu);
     let halved = plan.average_pool(
-        second,
+        sixth,
         PlannedPool {
             kernel: 2,
             stride: 2,
@@ -109,10 +115,17 @@ fn step_by_step(plan: &Plan, images: &[f32], dims: [usize; 4]) -> Vec<Vec<f32>> 
                     bias: conv.bias.as_deref(),
                     residual: residual.map(|Value(index)| &values[index].0[..]),
                     activation: *activation,
+                    ..Epilogue::default()
                 };
                 reference_forward(&conv.shape(*dims), x, &conv.weight, epilogue, &mut out);
             }
-            _ => step.run(*dims, None, |Value(index)| &values[index].0, &mut out),
+            _ => step.run(
+                *dims,
+                None,
+                |Value(index)| &values[index].0,
+                &mut out,
+                false,
+            ),
         }
         values.push((out, out_dims));
     }

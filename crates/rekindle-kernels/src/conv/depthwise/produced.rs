@@ -60,7 +60,8 @@ pub(crate) fn forward_of(
     out: &mut [f32],
 ) {
     assert!(takes(shape), "{shape:?} of a map in parts");
-    assert!(epilogue.residual.is_none(), "a residual is not added here");
+    let residual = epilogue.residual.is_some() || epilogue.accumulate;
+    assert!(!residual, "a residual is not added here");
     let (channels, width) = (shape.channels_in, producer.width());
     assert!(width.is_multiple_of(GROUP));
     let (correlation, _) = correlation(Level::current(), shape, weights, epilogue);

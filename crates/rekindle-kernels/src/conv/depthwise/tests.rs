@@ -43,6 +43,7 @@ fn check(shape: &ConvShape, with_bias: bool, with_residual: bool, activation: Ac
         bias: with_bias.then_some(&bias),
         residual: with_residual.then_some(&residual),
         activation,
+        ..Epilogue::default()
     };
     // Kernels overwrite: what was there before must not matter.
     let run = |len: usize, pass: &dyn Fn(&mut [f32])| {

@@ -16,6 +16,9 @@ use crate::simd::dispatch_at;
 /// Sixteenths of the second-level cache that the frequencies of one part fill, both sides.
 const PRIVATE_SIXTEENTHS: usize = 10;
 
+/// Such parts that are worth more than steps of all tiles together, whose frequencies lie in the last-level cache.
+const LEAST_PARTS: usize = 4;
+
 /// The whole algorithm: `out = epilogue(convolution of x)`.
 pub(super) fn convolve(
     x: &[f32],
@@ -29,8 +32,8 @@ pub(super) fn convolve(
     let level = weights.level;
     let rows = level.tile().0;
     let tiles = batch * to.rows * to.columns;
-    let finish = Finish::new(epilogue, 0, false);
     let out = Shared::new(out);
+    let finish = Finish::onto(epilogue, out, 0, false);
     let images = Images {
         x,
         tiling: from,
@@ -54,7 +57,7 @@ pub(super) fn convolve(
     // Tiles whose frequencies fit in the second-level cache: then a part does all three steps for itself.
     let private_bytes = second_level() / 16 * PRIVATE_SIXTEENTHS;
     let own = (private_bytes / tile_bytes / rows * rows).min(tiles);
-    if own > 0 && weight_bytes <= 4 << 20 && tiles.div_ceil(own) >= 8 {
+    if own > 0 && weight_bytes <= 4 << 20 && tiles.div_ceil(own) >= LEAST_PARTS {
         for_each(tiles.div_ceil(own), |part| {
             let range = part * own..((part + 1) * own).min(tiles);
             let mut v = Frequencies::unspecified(range.len(), from.channels);
