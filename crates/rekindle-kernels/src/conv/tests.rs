@@ -350,6 +350,28 @@ fn shapes_of_the_common_networks() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
+    /// Of so many channels the weight gradient copies both factors, here from pixels that do not lie side by side.
+    #[test]
+    fn weight_gradients_of_many_channels_are_the_definition(
+        batch in 1usize..4,
+        size in (3usize..12, 3usize..12),
+        channels in (64usize..100, 400usize..500),
+    ) {
+        let image = [size.0, size.1];
+        let shape = ConvShape::new(batch, image, [channels.0, channels.1], 1).with_stride(2);
+        let x = numbers(shape.input_len(), 1);
+        let dy = numbers(shape.output_len(), 2);
+        let mut expected = vec![0.0; shape.weight_len()];
+        reference_backward_weight(&shape, &x, &dy, &mut expected);
+        for &level in Level::available() {
+            let mut dw = vec![f32::NAN; shape.weight_len()];
+            // Threads take panels each; one takes them in few parts.
+            crate::check::with_threads(1, || with_level(level, || conv_backward_weight(&shape, &x, &dy, &mut dw)));
+            let worst = difference(&dw, &expected);
+            prop_assert!(worst < 1e-4, "{level:?} {shape:?}: {worst}");
+        }
+    }
+
     /// Channels by which the rows of a product lie in one set of the first-level cache, and are copied where that has too few places.
     #[test]
     fn rows_that_compete_are_the_definition(

@@ -18,11 +18,11 @@ use crate::{ConvShape, Precision};
 /// Pixels of one visit: their gradients for one panel of channels stay in the first-level cache while the input's channels pass.
 pub(super) const PIXELS: usize = 128;
 
-/// Rows (input channels) of the tile at most.
+/// Rows (input channels) of the tile at most, where several taps share pixels; rows are cut into parts of whole such tiles.
 pub(super) const ROWS: usize = 8;
 
 /// Rows of an instruction set's tile, given those of its matrix product's: the accumulators stay in registers.
-pub(super) const fn tile_rows(rows: usize) -> usize {
+const fn tile_rows(rows: usize) -> usize {
     if rows < ROWS { rows } else { ROWS }
 }
 
@@ -246,8 +246,11 @@ struct Split {
 }
 
 impl Split {
-    /// Parts wanted, enough for the threads of a large machine to share.
-    const PARTS: usize = 16;
+    /// Chunks at most.
+    const CHUNKS: usize = 16;
+
+    /// Parts wanted for each thread, so that all finish together. Whatever their number, a sum is of one part, in the same order.
+    const PARTS: usize = 4;
 
     /// Numbers in the sums of all chunks at most.
     const SUMS: usize = 1 << 19;
@@ -255,23 +258,24 @@ impl Split {
     fn new(pixels: &Pixels<'_>, rows: usize, width: usize) -> Self {
         let panels = pixels.columns.div_ceil(width);
         let size = panels * width * pixels.depth * pixels.taps.len();
-        let chunks = (Self::SUMS / size).clamp(1, Self::PARTS).min(pixels.batch);
+        let chunks = (Self::SUMS / size).clamp(1, Self::CHUNKS).min(pixels.batch);
         let tap_parts = if pixels.separate_taps {
             pixels.taps.len()
         } else {
             1
         };
-        let left = Self::PARTS.div_ceil(chunks * tap_parts);
+        let left = (Self::PARTS * rayon::current_num_threads()).div_ceil(chunks * tap_parts);
         let tiles = pixels.depth.div_ceil(rows);
+        let cut = |panel_parts: usize| [panel_parts, left.div_ceil(panel_parts).min(tiles)];
         // Each cut of the panels reads the input again, each cut of the rows the gradients.
-        let (mut panel_parts, mut row_parts) = (1, 1);
-        while panel_parts * row_parts < left && (panel_parts < panels || row_parts < tiles) {
-            if panel_parts < panels && (panel_parts <= row_parts || row_parts >= tiles) {
-                panel_parts = (panel_parts * 2).min(panels);
-            } else {
-                row_parts = (row_parts * 2).min(tiles);
-            }
-        }
+        let reads = |[panel_parts, row_parts]: [usize; 2]| {
+            let few = panel_parts * row_parts < left;
+            (few, panel_parts * pixels.depth + row_parts * pixels.columns)
+        };
+        let [panel_parts, row_parts] = (1..=panels.min(left))
+            .map(cut)
+            .min_by_key(|&cut| reads(cut))
+            .unwrap_or([1, 1]);
         Self {
             chunks,
             tap_parts,

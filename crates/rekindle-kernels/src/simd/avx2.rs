@@ -108,6 +108,10 @@ impl Simd for Avx2 {
         unsafe { _mm_prefetch::<_MM_HINT_T0>(p.cast()) }
     }
     #[inline(always)]
+    fn prefetch_far(self, p: *const f32) {
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(p.cast()) }
+    }
+    #[inline(always)]
     fn sum(self, v: __m256) -> f32 {
         let mut lanes = [0.0f32; 8];
         unsafe { _mm256_storeu_ps(lanes.as_mut_ptr(), v) };

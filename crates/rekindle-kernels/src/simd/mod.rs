@@ -109,6 +109,11 @@ pub(crate) trait Simd: Copy + Send + Sync + 'static {
     /// Asks for the cache line at `p`, which need not be readable: a hint.
     fn prefetch(self, p: *const f32);
 
+    /// The same into the second-level cache, for what is read too late to stay in the first.
+    fn prefetch_far(self, p: *const f32) {
+        self.prefetch(p);
+    }
+
     fn zero(self) -> Self::V {
         self.splat(0.0)
     }

@@ -3,13 +3,16 @@
 
 use std::ops::Range;
 
-use super::{Accumulate, PIXELS, Pixels, ROWS, Tap, tile_rows};
+use super::{Accumulate, PIXELS, Pixels, Tap};
 use crate::buffer::Buffer;
 use crate::simd::Simd;
 
 /// Rows of the product from which the gradients of a panel are copied side by side: they are then read so often that it matters where in
 /// the first-level cache they lie, and in how many pages.
 const OFTEN: usize = 64;
+
+/// Panels for which the numbers of a tile's rows are copied side by side, where the rows are many too: each panel reads them again.
+const PANELS: usize = 3;
 
 /// Numbers in a cache line.
 const LINE: usize = 16;
@@ -100,10 +103,10 @@ impl Ahead<'_> {
             let x_start = run.x.wrapping_add(self.in_run * pixels.x_steps[2]);
             let dy_start = run.dy.wrapping_add(self.in_run * pixels.dy_steps[2]);
             for at in x.clone().step_by(LINE) {
-                s.prefetch(x_start.wrapping_add(at));
+                s.prefetch_far(x_start.wrapping_add(at));
             }
             for at in dy.clone().step_by(LINE) {
-                s.prefetch(dy_start.wrapping_add(at));
+                s.prefetch_far(dy_start.wrapping_add(at));
             }
             self.asked += 1;
             self.in_run += 1;
@@ -127,12 +130,19 @@ struct Walk {
 #[inline(always)]
 pub(super) fn accumulate<S: Simd, const C: usize>(part: Accumulate<'_>, s: S) {
     let width = C * S::LANES;
-    let at_once = if part.rows.len() >= OFTEN {
-        PIXELS / 2
-    } else {
-        PIXELS
+    let wide = tiles(&part.rows, S::ROWS);
+    let packs = part.rows.len() >= OFTEN && part.panels.len() >= PANELS;
+    let mut held = Held {
+        // One register holds a narrow panel's columns: more rows then keep the arithmetic busy.
+        narrow: tiles(&part.rows, if S::ROWS == 6 { 12 } else { S::ROWS }),
+        gradients: Buffer::unspecified(PIXELS * width),
+        rows: Buffer::unspecified(if packs {
+            wide.len() * packed_tile::<S>(PIXELS)
+        } else {
+            0
+        }),
+        wide,
     };
-    let mut copies = Buffer::unspecified(at_once * width);
     let (mut now, mut next) = (Runs::new(), Runs::new());
     for index in part.taps.clone() {
         let tap = &part.pixels.taps[index];
@@ -145,28 +155,58 @@ pub(super) fn accumulate<S: Simd, const C: usize>(part: Accumulate<'_>, s: S) {
             column: tap.columns.start,
             images: part.images.end,
         };
-        now.fill(part.pixels, tap, &mut walk, at_once);
+        now.fill(part.pixels, tap, &mut walk, PIXELS);
         while now.count > 0 {
-            next.fill(part.pixels, tap, &mut walk, at_once);
+            next.fill(part.pixels, tap, &mut walk, PIXELS);
             let first = index * part.pixels.depth * width;
-            visit::<S, C>(s, &part, first, [&now, &next], &mut copies);
+            visit::<S, C>(s, &part, first, [&now, &next], &mut held);
             std::mem::swap(&mut now, &mut next);
         }
     }
 }
 
+/// What a part keeps from visit to visit.
+struct Held {
+    /// The rows of each tile of a panel, and of one that fills one register at most.
+    wide: Vec<Range<usize>>,
+    narrow: Vec<Range<usize>>,
+    /// Room for a panel's gradients of each pixel.
+    gradients: Buffer,
+    /// Room for each wide tile's numbers of each pixel; empty where they are not copied.
+    rows: Buffer,
+}
+
+/// Rows in tiles of at most so many, as even as can be: the sums of a small tile wait for each other. A tile has an even number of rows,
+/// or one.
+fn tiles(rows: &Range<usize>, most: usize) -> Vec<Range<usize>> {
+    let mut tiles = Vec::with_capacity(rows.len().div_ceil(most) + 2);
+    let mut start = rows.start;
+    while start < rows.end {
+        let left = rows.end - start;
+        let share = left.div_ceil(left.div_ceil(most));
+        let count = match share {
+            1 => 1,
+            even if even.is_multiple_of(2) => even,
+            odd if odd < left => odd + 1,
+            odd => odd - 1,
+        };
+        tiles.push(start..start + count);
+        start += count;
+    }
+    tiles
+}
+
 /// Adds the products of the pixels `now`, and asks for those that come `next`. `first` is where the tap's sums start in those of a panel.
-/// `copies` has room for a panel's columns of each pixel.
 #[inline(always)]
 fn visit<S: Simd, const C: usize>(
     s: S,
     part: &Accumulate<'_>,
     first: usize,
     [now, next]: [&Runs; 2],
-    copies: &mut [f32],
+    held: &mut Held,
 ) {
     let (width, pixels) = (C * S::LANES, part.pixels);
-    let tiles = part.rows.len().div_ceil(tile_rows(S::ROWS)) * part.panels.len();
+    let all = held.wide.len() * part.panels.len();
     let gradients = part.panels.start * width..(part.panels.end * width).min(pixels.columns);
     let mut ahead = Ahead {
         runs: next,
@@ -175,52 +215,120 @@ fn visit<S: Simd, const C: usize>(
         in_run: 0,
     };
     let mut met = 0;
+    let packed = !held.rows.is_empty();
+    let packed_tile = packed_tile::<S>(now.count);
+    if packed {
+        pack_rows(s, now, pixels.x_steps[2], &held.wide, &mut held.rows);
+    }
     for panel in part.panels.clone() {
         let channel = panel * width;
         let columns = (pixels.columns - channel).min(width);
         let fills = columns == width || (C == 2 && columns == S::LANES);
         let copied = !fills || part.rows.len() >= OFTEN;
         if copied {
+            let copies = &mut held.gradients;
             pack::<S, C>(s, now, pixels.dy_steps[2], channel, columns, copies);
         }
         let start = part.start + panel * pixels.taps.len() * pixels.depth * width + first;
-        let mut row = part.rows.start;
-        while row < part.rows.end {
+        let narrow = C == 2 && columns <= S::LANES;
+        let tiles = if narrow { &held.narrow } else { &held.wide };
+        for (at, rows) in tiles.iter().enumerate() {
             // The share of the next pixels that belongs to this tile.
             met += 1;
-            let until = (next.count * met / tiles).min(next.count);
+            let until = (next.count * met / all).min(next.count);
             ahead.ask(s, pixels, until, &part.rows, &gradients);
-            let left = part.rows.end - row;
+            let packed =
+                (packed && !narrow).then(|| held.rows[at * packed_tile..][..packed_tile].as_ptr());
             let tile = Tile {
                 runs: &now.runs,
-                x_step: pixels.x_steps[2],
+                x_step: match packed {
+                    Some(_) => packed_row::<S>(),
+                    None => pixels.x_steps[2],
+                },
+                packed,
                 dy_step: if copied { width } else { pixels.dy_steps[2] },
-                copies: copied.then_some(&*copies),
-                row,
+                copies: copied.then_some(&*held.gradients),
+                row: rows.start,
                 channel,
                 width,
                 // SAFETY: this part owns these rows of this chunk, tap and panel.
-                sums: unsafe { part.sums.get().add(start + row * width) },
+                sums: unsafe { part.sums.get().add(start + rows.start * width) },
             };
-            // One register holds the last panel's columns: more rows then keep the arithmetic busy.
-            row += if C == 2 && columns <= S::LANES {
-                match (left, tile_rows(S::ROWS)) {
-                    (1, _) => tile.add::<S, 1, 1>(s),
-                    (2..4, _) => tile.add::<S, 2, 1>(s),
-                    (16.., ROWS) => tile.add::<S, 16, 1>(s),
-                    (12.., 6) => tile.add::<S, 12, 1>(s),
-                    (8.., _) => tile.add::<S, 8, 1>(s),
-                    _ => tile.add::<S, 4, 1>(s),
+            if narrow {
+                match rows.len() {
+                    1 => tile.add::<S, 1, 1>(s),
+                    2 => tile.add::<S, 2, 1>(s),
+                    4 => tile.add::<S, 4, 1>(s),
+                    6 => tile.add::<S, 6, 1>(s),
+                    8 => tile.add::<S, 8, 1>(s),
+                    10 => tile.add::<S, 10, 1>(s),
+                    12 => tile.add::<S, 12, 1>(s),
+                    14 => tile.add::<S, 14, 1>(s),
+                    _ => unreachable!("a tile has one row or an even number up to 14"),
                 }
             } else {
-                match (left, tile_rows(S::ROWS)) {
+                match (rows.len(), S::ROWS) {
                     (1, _) => tile.add::<S, 1, C>(s),
-                    (2..4, _) => tile.add::<S, 2, C>(s),
-                    (8.., ROWS) => tile.add::<S, ROWS, C>(s),
-                    (6.., 6) => tile.add::<S, 6, C>(s),
-                    _ => tile.add::<S, 4, C>(s),
+                    (2, _) => tile.add::<S, 2, C>(s),
+                    (4, _) => tile.add::<S, 4, C>(s),
+                    (6, 6..) => tile.add::<S, 6, C>(s),
+                    (8, 14) => tile.add::<S, 8, C>(s),
+                    (10, 14) => tile.add::<S, 10, C>(s),
+                    (12, 14) => tile.add::<S, 12, C>(s),
+                    (14, 14) => tile.add::<S, 14, C>(s),
+                    _ => unreachable!("a tile has one row or an even number up to the level's"),
                 }
-            };
+            }
+        }
+    }
+}
+
+/// Numbers from one pixel's numbers in a tile's copies to the next one's: whole registers.
+const fn packed_row<S: Simd>() -> usize {
+    S::ROWS.next_multiple_of(S::LANES)
+}
+
+/// Numbers from the copies of one tile to those of the next, of so many pixels: not a power of two, so that those of a pixel do not
+/// compete for a set of the first-level cache while they are written.
+fn packed_tile<S: Simd>(pixels: usize) -> usize {
+    pixels * packed_row::<S>() + LINE
+}
+
+/// The numbers of each tile side by side, pixel by pixel. What follows a tile's own numbers up to whole registers is never used.
+#[inline(always)]
+fn pack_rows<S: Simd>(
+    s: S,
+    pixels: &Runs,
+    step: usize,
+    tiles: &[Range<usize>],
+    packed: &mut [f32],
+) {
+    let tile = packed_tile::<S>(pixels.count);
+    assert!(packed.len() >= tiles.len() * tile);
+    let end = tiles.last().map_or(0, |rows| rows.end);
+    let mut at = packed.as_mut_ptr();
+    for run in &pixels.runs {
+        let mut x = run.x;
+        for _ in 0..run.count {
+            let mut to = at;
+            for rows in tiles {
+                for lane in (0..S::ROWS).step_by(S::LANES) {
+                    let left = (end - rows.start).saturating_sub(lane);
+                    let from = x.wrapping_add(rows.start + lane);
+                    // SAFETY: `left` numbers of the pixel follow; the copies have whole registers for each pixel and tile.
+                    unsafe {
+                        let v = if left >= S::LANES {
+                            s.load(from)
+                        } else {
+                            s.load_partial(from, left)
+                        };
+                        s.store(to.wrapping_add(lane), v);
+                    }
+                }
+                to = to.wrapping_add(tile);
+            }
+            at = at.wrapping_add(packed_row::<S>());
+            x = x.wrapping_add(step);
         }
     }
 }
@@ -262,7 +370,10 @@ fn pack<S: Simd, const C: usize>(
 /// Some rows of the product and one panel of columns.
 struct Tile<'a> {
     runs: &'a [Run],
+    /// From a pixel's numbers to the next one's, in the copies if there are any.
     x_step: usize,
+    /// The copies of the tile's rows.
+    packed: Option<*const f32>,
     /// From a pixel's gradients to the next one's, in the copies if there are any.
     dy_step: usize,
     /// The panel's gradients of all pixels.
@@ -274,9 +385,9 @@ struct Tile<'a> {
 }
 
 impl Tile<'_> {
-    /// Adds the products of `R` rows with the panel's first `C` registers; returns `R`.
+    /// Adds the products of `R` rows with the panel's first `C` registers.
     #[inline(always)]
-    fn add<S: Simd, const R: usize, const C: usize>(&self, s: S) -> usize {
+    fn add<S: Simd, const R: usize, const C: usize>(&self, s: S) {
         let mut held = [[s.zero(); C]; R];
         // SAFETY: `sums` has R rows of `width` numbers, at least C registers.
         unsafe {
@@ -286,9 +397,10 @@ impl Tile<'_> {
                 }
             }
         }
+        let mut packed = self.packed;
         let mut copies = self.copies.map_or(std::ptr::null(), <[f32]>::as_ptr);
         for run in self.runs {
-            let mut x = run.x.wrapping_add(self.row);
+            let mut x = packed.unwrap_or_else(|| run.x.wrapping_add(self.row));
             let mut dy = if self.copies.is_some() {
                 copies
             } else {
@@ -313,6 +425,7 @@ impl Tile<'_> {
                 dy = dy.wrapping_add(self.dy_step);
             }
             copies = dy;
+            packed = packed.map(|_| x);
         }
         // SAFETY: as above.
         unsafe {
@@ -322,6 +435,5 @@ impl Tile<'_> {
                 }
             }
         }
-        R
     }
 }
