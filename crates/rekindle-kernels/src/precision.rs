@@ -22,11 +22,7 @@ impl Precision {
         match self {
             Self::F32 => true,
             #[cfg(target_arch = "x86_64")]
-            Self::Bf16 => {
-                crate::Level::current() == crate::Level::Avx512
-                    && is_x86_feature_detected!("avx512bf16")
-                    && is_x86_feature_detected!("avx512bw")
-            }
+            Self::Bf16 => crate::simd::has_pairs(),
             #[cfg(not(target_arch = "x86_64"))]
             Self::Bf16 => false,
         }
@@ -42,13 +38,22 @@ impl Precision {
         }
     }
 
+    /// Places, as large as an `f32` each, of so many numbers along the depth of a product.
+    pub(crate) fn places(self, numbers: usize) -> usize {
+        match self {
+            Self::F32 => numbers,
+            Self::Bf16 => numbers.div_ceil(2),
+        }
+    }
+
     /// Sets [`current`](Self::current).
     pub fn set_current(precision: Self) {
         BF16.store(precision == Self::Bf16, Ordering::Relaxed);
     }
 }
 
-/// The nearest `bf16`, ties to even, as its bits.
+/// The nearest `bf16`, ties to even, as its bits: what the instructions do.
+#[cfg(test)]
 pub(crate) fn rounded(x: f32) -> u16 {
     let bits = x.to_bits();
     if x.is_nan() {
@@ -59,9 +64,11 @@ pub(crate) fn rounded(x: f32) -> u16 {
     ((bits + 0x7fff + odd) >> 16) as u16
 }
 
-/// Two neighbours along the depth, as the products take them; the bits are carried in a float.
-pub(crate) fn pair(first: f32, second: f32) -> f32 {
-    f32::from_bits(u32::from(rounded(first)) | u32::from(rounded(second)) << 16)
+/// The numbers that products in `bf16` multiply.
+#[cfg(test)]
+pub(crate) fn all_rounded(numbers: &[f32]) -> Vec<f32> {
+    let back = |x: &f32| f32::from_bits(u32::from(rounded(*x)) << 16);
+    numbers.iter().map(back).collect()
 }
 
 #[cfg(test)]

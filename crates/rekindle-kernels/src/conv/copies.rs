@@ -1,7 +1,8 @@
-//! Copies of a product's rows whose places compete with each other for the first-level cache.
+//! Copies of a product's rows: those whose places compete with each other for the first-level cache, and those whose numbers are rounded.
 
 use super::gather::Gather;
 use crate::buffer::Buffer;
+use crate::simd::Simd;
 
 /// Bytes after which places share a set of the first-level cache: 64 sets of a line each.
 const SETS_BYTES: usize = 4096;
@@ -19,36 +20,46 @@ pub(super) fn compete(gather: &Gather, rows: usize) -> bool {
     rows > WAYS && distance.is_multiple_of(SETS_BYTES)
 }
 
-/// Numbers from one copy of `depth` numbers to the next: a distance at which they do not compete.
+/// Places from one copy of `depth` places to the next: a distance at which they do not compete.
 pub(super) fn distance(depth: usize) -> usize {
     depth.next_multiple_of(2 * LINE) + LINE
 }
 
 /// Copies of all pixels between the first and the last of these rows of `source`, `depth` numbers of each, which lie `pitch` apart; the
 /// rows are then those of the copies. Rows elsewhere stay.
-pub(super) fn spread(
+#[inline(always)]
+pub(super) fn spread<S: Simd>(
+    s: S,
     source: &[f32],
     pitch: usize,
     depth: usize,
     rows: &mut [*const f32],
 ) -> Buffer {
-    let base = source.as_ptr();
-    let place = |row: *const f32| {
-        let place = row.addr().wrapping_sub(base.addr()) / size_of::<f32>();
-        (place < source.len()).then_some(place)
-    };
-    let places = || rows.iter().filter_map(|&row| place(row));
-    let (Some(first), Some(last)) = (places().min(), places().max()) else {
+    let base = source.as_ptr().addr();
+    let end = base + size_of_val(source);
+    let (mut first, mut last) = (end, base);
+    for row in &*rows {
+        let at = row.addr();
+        if (base..end).contains(&at) {
+            (first, last) = (first.min(at), last.max(at));
+        }
+    }
+    if first > last {
         return Buffer::unspecified(0);
-    };
-    let distance = distance(depth);
-    let mut copies = Buffer::unspecified(((last - first) / pitch + 1) * distance);
+    }
+    let first = (first - base) / size_of::<f32>();
+    let pixels = ((last - base) / size_of::<f32>() - first) / pitch + 1;
+    let places = depth.div_ceil(S::DEPTH);
+    let distance = distance(places);
+    let mut copies = Buffer::unspecified(pixels * distance);
     for (pixel, to) in copies.chunks_exact_mut(distance).enumerate() {
-        to[..depth].copy_from_slice(&source[first + pixel * pitch..][..depth]);
+        s.copy_factor(&source[first + pixel * pitch..][..depth], to);
     }
     for row in rows {
-        if let Some(place) = place(*row) {
-            *row = copies[(place - first) / pitch * distance..][..depth].as_ptr();
+        let at = row.addr();
+        if (base..end).contains(&at) {
+            let pixel = ((at - base) / size_of::<f32>() - first) / pitch;
+            *row = copies[pixel * distance..][..places].as_ptr();
         }
     }
     copies

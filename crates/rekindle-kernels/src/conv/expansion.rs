@@ -8,13 +8,17 @@ use super::Epilogue;
 use super::depthwise::{Frame, Places, Producer};
 use super::panels::Panels;
 use super::product::{Finish, InTiles, Tiled, bias_of, finish, rows_times_panel};
-use crate::simd::{Level, Simd, dispatch_at};
+use crate::buffer::Buffer;
+use crate::parallel::{Shared, for_each};
+use crate::simd::{Kernel, Level, Simd, dispatch_in, dispatch_pairs};
 use crate::{ConvShape, Precision};
 
 /// The 1x1 convolution: what makes the map.
 pub(super) struct Expansion<'a> {
     shape: &'a ConvShape,
     x: &'a [f32],
+    /// The pixels of `x` in places, where they are rounded.
+    rounded: Option<Buffer>,
     panels: &'a Panels,
     finish: Finish,
 }
@@ -25,7 +29,6 @@ pub(super) fn applies(shape: &ConvShape, panels: &Panels) -> bool {
         && shape.stride == [1, 1]
         && shape.padding == [[0; 2]; 2]
         && shape.groups == 1
-        && panels.precision == Precision::F32
         && panels.level != Level::Portable
 }
 
@@ -43,8 +46,55 @@ impl<'a> Expansion<'a> {
         Self {
             shape,
             x,
+            rounded: (panels.precision == Precision::Bf16).then(|| rounded(x, shape.channels_in)),
             panels,
             finish: Finish::new(epilogue, 0, false),
+        }
+    }
+}
+
+/// Pixels that are rounded as one part of the work.
+const ROUNDED_PIXELS: usize = 1 << 10;
+
+/// The pixels of `x`, of `depth` numbers, in places of two numbers.
+fn rounded(x: &[f32], depth: usize) -> Buffer {
+    let places = depth.div_ceil(2);
+    let pixels = x.len() / depth;
+    let mut rounded = Buffer::unspecified(pixels * places);
+    let to = Shared::new(&mut rounded);
+    for_each(pixels.div_ceil(ROUNDED_PIXELS), |part| {
+        let first = part * ROUNDED_PIXELS;
+        let count = ROUNDED_PIXELS.min(pixels - first);
+        // SAFETY: each part has its own pixels.
+        let to =
+            unsafe { std::slice::from_raw_parts_mut(to.get().add(first * places), count * places) };
+        dispatch_pairs(Round {
+            x: &x[first * depth..][..count * depth],
+            depth,
+            to,
+        });
+    });
+    rounded
+}
+
+/// Copies pixels to places.
+struct Round<'a> {
+    x: &'a [f32],
+    depth: usize,
+    to: &'a mut [f32],
+}
+
+impl Kernel for Round<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        if self.depth.is_multiple_of(S::DEPTH) {
+            return s.copy_factor(self.x, self.to);
+        }
+        let to = self.to.chunks_exact_mut(self.depth.div_ceil(S::DEPTH));
+        for (x, to) in self.x.chunks_exact(self.depth).zip(to) {
+            s.copy_factor(x, to);
         }
     }
 }
@@ -62,7 +112,9 @@ impl Producer for Expansion<'_> {
         first: usize,
         frame: &mut Frame,
     ) -> usize {
-        let (depth, width) = (self.shape.channels_in, self.width());
+        let width = self.width();
+        let depth = self.panels.precision.places(self.shape.channels_in);
+        let x = self.rounded.as_deref().unwrap_or(self.x);
         let channel = panel * width;
         let columns = (self.shape.channels_out - channel).min(width);
         // Whole tiles, so that only the last is computed in vain.
@@ -73,10 +125,11 @@ impl Producer for Expansion<'_> {
             // SAFETY: the bias has a number for each of the channels.
             finish.bias = unsafe { finish.bias.add(channel) };
         }
-        dispatch_at(
+        dispatch_in(
             self.panels.level,
+            self.panels.precision,
             InTiles(Pixels {
-                x: &self.x[pixels.start * depth..end * depth],
+                x: &x[pixels.start * depth..end * depth],
                 depth,
                 panel: &self.panels.data[panel * depth * width..][..depth * width],
                 places: frame.places_from(pixels.start - first),
@@ -98,6 +151,7 @@ const DEEP: usize = 64;
 /// Some pixels, one after the other, times a panel.
 struct Pixels<'a> {
     x: &'a [f32],
+    /// Places of a pixel.
     depth: usize,
     panel: &'a [f32],
     places: Places,
@@ -170,7 +224,7 @@ impl Pixels<'_> {
             };
             assert!(places[used - 1] + columns <= out.len());
             let mut sums = [bias; R];
-            // SAFETY: each row has `depth` numbers, since `used` pixels of `x` are left, and the panel `depth * width`; the places lie in
+            // SAFETY: each row has `depth` places, since `used` pixels of `x` are left, and the panel `depth * width`; the places lie in
             // `out` one behind the other.
             unsafe {
                 let b = (panel.as_ptr(), width);
@@ -186,8 +240,10 @@ mod tests {
     use proptest::prelude::*;
 
     use crate::check::{ACTIVATIONS, at_each_level, numbers, with_threads};
+    use crate::conv::panels::precision;
     use crate::conv::{PreparedConv, reference_forward};
-    use crate::{Activation, ConvShape, Epilogue, Level};
+    use crate::precision::all_rounded as rounded;
+    use crate::{Activation, ConvShape, Epilogue, Level, Precision};
 
     /// The layers of a pair with their numbers.
     struct Pair {
@@ -219,11 +275,15 @@ mod tests {
             }
         }
 
-        /// One after the other, by the definition.
+        /// One after the other, by the definition, of factors as they are or rounded.
         fn expected(&self) -> Vec<f32> {
             let [shape, next] = &self.shapes;
+            let [x, weight] = [&self.x, &self.weights[0]].map(|numbers| match precision(shape) {
+                Precision::F32 => numbers.clone(),
+                Precision::Bf16 => rounded(numbers),
+            });
             let mut map = vec![0.0; shape.output_len()];
-            reference_forward(shape, &self.x, &self.weights[0], self.epilogue(0), &mut map);
+            reference_forward(shape, &x, &weight, self.epilogue(0), &mut map);
             let mut out = vec![0.0; next.output_len()];
             reference_forward(next, &map, &self.weights[1], self.epilogue(1), &mut out);
             out
@@ -246,22 +306,27 @@ mod tests {
             out
         }
 
-        fn check(&self) {
+        fn check(&mut self) {
+            for precision in [Precision::F32, Precision::Bf16] {
+                self.shapes = self.shapes.map(|shape| shape.with_precision(precision));
+                at_each_level(|| self.check_here());
+            }
+        }
+
+        fn check_here(&self) {
+            if Level::current() == Level::Portable {
+                return;
+            }
             let expected = self.expected();
             let scale = expected.iter().fold(1.0f32, |a, b| a.max(b.abs()));
-            at_each_level(|| {
-                if Level::current() == Level::Portable {
-                    return;
-                }
-                for (i, (got, expected)) in self.in_one().iter().zip(&expected).enumerate() {
-                    assert!(
-                        (got - expected).abs() <= 1e-4 * scale,
-                        "{:?} at {:?}: {got} instead of {expected} at {i}",
-                        self.shapes,
-                        Level::current(),
-                    );
-                }
-            });
+            for (i, (got, expected)) in self.in_one().iter().zip(&expected).enumerate() {
+                assert!(
+                    (got - expected).abs() <= 1e-4 * scale,
+                    "{:?} at {:?}: {got} instead of {expected} at {i}",
+                    self.shapes,
+                    Level::current(),
+                );
+            }
         }
     }
 

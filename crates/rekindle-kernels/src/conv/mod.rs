@@ -2,9 +2,6 @@
 //!
 //! This module chooses the kernel; each file below owns one way to compute.
 
-#[cfg(target_arch = "x86_64")]
-mod bf16;
-#[cfg(target_arch = "x86_64")]
 mod bf16_weight_gradient;
 mod copies;
 mod dense;
@@ -28,7 +25,9 @@ pub use prepared::PreparedConv;
 pub use reference::{reference_backward_input, reference_backward_weight, reference_forward};
 
 use crate::norm::Reading;
-use crate::{Activation, ConvShape, Deferred, Moments, elementwise::add_to, moments, profile};
+use crate::{
+    Activation, ConvShape, Deferred, Moments, Precision, elementwise::add_to, moments, profile,
+};
 use depthwise::Source;
 
 /// What happens to a convolution's result before it is stored: `activation(result + bias + residual)`, the residual a map or what is
@@ -212,10 +211,14 @@ pub fn conv_backward_input_adding(
 /// When a slice has another length than `shape` says.
 pub fn conv_backward_weight(shape: &ConvShape, x: &[f32], dy: &[f32], dw: &mut [f32]) {
     check(shape, x, dw.len(), &Epilogue::default(), dy);
-    timed(shape, "backward weight", || match Algorithm::of(shape) {
-        Algorithm::Depthwise => depthwise::backward_weight(shape, x, dy, dw),
-        Algorithm::Winograd => winograd::backward_weight(shape, x, dy, dw),
-        Algorithm::Stem | Algorithm::Dense => weight_gradient::backward_weight(shape, x, dy, dw),
+    timed(shape, OF_WEIGHT, || {
+        match Algorithm::of_weight_gradient(shape) {
+            Algorithm::Depthwise => depthwise::backward_weight(shape, x, dy, dw),
+            Algorithm::Winograd => winograd::backward_weight(shape, x, dy, dw),
+            Algorithm::Stem | Algorithm::Dense => {
+                weight_gradient::backward_weight(shape, x, dy, dw)
+            }
+        }
     });
 }
 
@@ -230,7 +233,7 @@ pub fn takes_gradient_in_parts(shape: &ConvShape) -> bool {
 }
 
 /// The gradients of the weight and of the input, if wanted, from a gradient of the result that is never stored; `other` is added to that
-/// of the input. For depthwise convolutions and 1x1 ones of stride 1 in `f32`; [`takes_gradient_in_parts`] says where it is the faster way.
+/// of the input. For depthwise convolutions and 1x1 ones of stride 1; [`takes_gradient_in_parts`] says where it is the faster way.
 ///
 /// # Panics
 ///
@@ -299,14 +302,40 @@ impl Algorithm {
             Self::Dense
         }
     }
+
+    /// The same for the gradient of the weight.
+    fn of_weight_gradient(shape: &ConvShape) -> Self {
+        match Self::of(shape) {
+            Self::Winograd
+                if panels::weight_gradient_precision(shape) == Precision::Bf16
+                    && shape.channels_in * shape.channels_out >= BF16_TAP =>
+            {
+                Self::Dense
+            }
+            other => other,
+        }
+    }
 }
+
+/// Numbers of a 3x3 kernel's tap from which `bf16` is faster than Winograd's algorithm for the gradient of the weight (measured): the sums
+/// of its many frequencies are then too large for the caches.
+const BF16_TAP: usize = 1 << 16;
 
 /// The pass that computes the gradients of the weight and of the input.
 const BOTH: &str = "backward both";
 
+/// That of the weight alone.
+const OF_WEIGHT: &str = "backward weight";
+
 fn timed<R>(shape: &ConvShape, pass: &str, work: impl FnOnce() -> R) -> R {
     let passes = if pass == BOTH { 2.0 } else { 1.0 };
-    let name = || format!("conv {pass} {:?} {}", Algorithm::of(shape), sizes(shape));
+    let name = || {
+        let algorithm = match pass {
+            OF_WEIGHT => Algorithm::of_weight_gradient(shape),
+            _ => Algorithm::of(shape),
+        };
+        format!("conv {pass} {algorithm:?} {}", sizes(shape))
+    };
     profile::timed(name, passes * flop(shape), work)
 }
 

@@ -3,20 +3,15 @@
 use std::ops::Range;
 
 use super::Epilogue;
-#[cfg(target_arch = "x86_64")]
-use super::bf16;
 use super::copies;
 use super::gather::Gather;
 use super::panels::Panels;
 use super::product::{Finish, InTiles, Tiled, ask_for, finish, join_moments, rows_times_panel};
-use crate::Precision;
 use crate::buffer::{Buffer, streams};
 use crate::cache::second_level;
 use crate::norm::{Combined, Moments};
 use crate::parallel::{Shared, for_each};
-#[cfg(target_arch = "x86_64")]
-use crate::simd::dispatch_pairs;
-use crate::simd::{Simd, dispatch_at};
+use crate::simd::{Simd, dispatch_in};
 
 /// Tiles of rows in one part at most: their rows of the left factor stay in the second-level cache while the panels pass. In sixteenths
 /// of that cache where each row is read once; in bytes where several segments share pixels and count them more than once, and where the
@@ -126,16 +121,13 @@ fn compute(
     let (tile_rows, width) = panels.level.tile();
     let tiles = gather.points().div_ceil(tile_rows);
     let panel_count = panels.columns.div_ceil(width);
-    // A segment overlaps with its neighbours, so that the pixels of a tile count once, with those between its points.
-    let number_bytes = match panels.precision {
-        Precision::F32 => 4,
-        Precision::Bf16 => 2,
-    };
+    // A segment overlaps with its neighbours, so that the pixels of a tile count once, with those between its points; by the size of
+    // their numbers, which pass through the cache even where they are rounded.
     let between = match gather.segments.len() {
         1 => 1,
         _ => gather.step[0] * gather.step[1],
     };
-    let tile_bytes = tile_rows * gather.depth * between * number_bytes;
+    let tile_bytes = tile_rows * gather.depth * between * size_of::<f32>();
     let sixteenths = match copies::compete(gather, tile_rows) {
         true => COPIED_SIXTEENTHS,
         false => LEFT_SIXTEENTHS,
@@ -182,22 +174,9 @@ fn compute(
         let moments = moments.map(|all| Shared::at(of_block(all)));
         let tiles = part_block * block..((part_block + 1) * block).min(tiles);
         let panel_range = split * panels_at_once..((split + 1) * panels_at_once).min(panel_count);
-        #[cfg(target_arch = "x86_64")]
-        if panels.precision == Precision::Bf16 {
-            return dispatch_pairs(bf16::Multiply {
-                gather,
-                source,
-                panels: &panels.data,
-                columns: panels.columns,
-                out: shared,
-                finish,
-                tiles,
-                panel_range,
-                moments,
-            });
-        }
-        dispatch_at(
+        dispatch_in(
             panels.level,
+            panels.precision,
             InTiles(Multiply {
                 gather,
                 source,
@@ -213,7 +192,7 @@ fn compute(
     });
 }
 
-/// A product that one thread computes alone, as part of a larger loop; in `f32`.
+/// A product that one thread computes alone, as part of a larger loop.
 pub(super) struct Alone<'a> {
     gather: &'a Gather,
     panels: &'a Panels,
@@ -229,7 +208,6 @@ impl<'a> Alone<'a> {
         epilogue: Epilogue<'_>,
         stream: bool,
     ) -> Self {
-        debug_assert!(panels.precision == Precision::F32);
         Self {
             gather,
             panels,
@@ -241,8 +219,9 @@ impl<'a> Alone<'a> {
     /// Computes every point of the grid and stores it in `out`, of which no other thread touches those places meanwhile.
     pub(super) fn multiply(&self, source: &[f32], out: Shared<f32>) {
         let (rows, width) = self.panels.level.tile();
-        dispatch_at(
+        dispatch_in(
             self.panels.level,
+            self.panels.precision,
             InTiles(Multiply {
                 gather: self.gather,
                 source,
@@ -322,19 +301,20 @@ impl Tiled for Multiply<'_> {
                 }
             }
         }
-        let copied = self.columns.len() > 1 && copies::compete(gather, R);
-        let distance = copies::distance(depth);
+        let places_deep = depth.div_ceil(S::DEPTH);
+        let copied = S::DEPTH > 1 || self.columns.len() > 1 && copies::compete(gather, R);
+        let distance = copies::distance(places_deep);
         // The pixels that several segments read are copied now, the rows of a single one tile by tile.
         let mut copies = match (copied, segments) {
             (false, _) | (_, 0) => Buffer::unspecified(0),
             (true, 1) => Buffer::unspecified(count * R * distance),
             (true, _) => {
                 let rows = all_rows.as_flattened_mut();
-                copies::spread(self.source, gather.pitch, depth, rows)
+                copies::spread(s, self.source, gather.pitch, depth, rows)
             }
         };
         let width = C * S::LANES;
-        let panel_size = segments * depth * width;
+        let panel_size = segments * places_deep * width;
         for (at, panel) in order(self.columns.clone(), panel_size, count) {
             let packed = &self.panels.data[panel * panel_size..][..panel_size];
             let channel = panel * width;
@@ -348,8 +328,7 @@ impl Tiled for Multiply<'_> {
                 if panel == self.columns.start {
                     for (row, to) in rows[0].iter().zip(copies.chunks_exact_mut(distance)) {
                         // SAFETY: every row was taken from a slice of `depth` numbers.
-                        to[..depth]
-                            .copy_from_slice(unsafe { std::slice::from_raw_parts(*row, depth) });
+                        s.copy_factor(unsafe { std::slice::from_raw_parts(*row, depth) }, to);
                     }
                 }
                 of_copies = [std::array::from_fn(|r| copies[r * distance..].as_ptr())];
@@ -406,12 +385,12 @@ impl Multiply<'_> {
         (channel, columns): (usize, usize),
         before: usize,
     ) {
-        let depth = self.gather.depth;
+        let depth = self.gather.depth.div_ceil(S::DEPTH);
         ask_for(s, self.out.get(), places, channel, columns, self.finish);
         let mut sums = [[s.zero(); C]; R];
         for (segment, rows) in rows.iter().enumerate() {
             let b = packed[segment * depth * width..][..depth * width].as_ptr();
-            // SAFETY: every row was taken from a slice of `depth` numbers; the packed panel has `depth * width` from here.
+            // SAFETY: every row was taken from a slice of `depth` places; the packed panel has `depth * width` from here.
             unsafe { rows_times_panel::<S, R, C>(s, &mut sums, rows, depth, (b, width), next) };
         }
         if let Some(all) = self.moments {

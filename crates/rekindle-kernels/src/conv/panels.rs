@@ -2,15 +2,10 @@
 
 use std::ops::Range;
 
-#[cfg(target_arch = "x86_64")]
-use super::bf16;
 use super::gather::Gather;
 use crate::buffer::Buffer;
 use crate::parallel::{Shared, for_each};
-use crate::precision::pair;
-use crate::simd::Level;
-#[cfg(target_arch = "x86_64")]
-use crate::simd::dispatch_pairs;
+use crate::simd::{Kernel, Level, Simd, dispatch_pairs};
 use crate::{ConvShape, Precision};
 
 /// Right factors, packed for the tile of one instruction set: `[panel][segment][depth][tile columns]`, zeros behind the last column.
@@ -76,10 +71,7 @@ impl Panels {
         let segments = layout.starts.len();
         let width = level.tile().1;
         let panels = columns.div_ceil(width);
-        let packed_depth = match precision {
-            Precision::F32 => depth,
-            Precision::Bf16 => depth.div_ceil(2),
-        };
+        let packed_depth = precision.places(depth);
         let size = segments * packed_depth * width;
         let mut data = Buffer::unspecified(panels * size);
         let shared = Shared::new(&mut data);
@@ -108,7 +100,8 @@ impl Panels {
                             scratch[rows.len() * width..count * width].fill(0.0);
                             layout.gather(weight, segment, rows, columns, width, &mut scratch);
                             let to = &mut packed[first / 2 * width..][..count / 2 * width];
-                            pair_rows(&scratch[..count * width], width, to);
+                            let rows = &scratch[..count * width];
+                            dispatch_pairs(PairRows { rows, width, to });
                         }
                     }
                 }
@@ -191,35 +184,49 @@ impl Panels {
     }
 }
 
-/// Rounds each two rows to one of pairs.
-fn pair_rows(rows: &[f32], width: usize, to: &mut [f32]) {
-    #[cfg(target_arch = "x86_64")]
-    if width == bf16::WIDTH {
-        return dispatch_pairs(bf16::PairRows { rows, to });
-    }
-    for (rows, to) in rows.chunks_exact(2 * width).zip(to.chunks_exact_mut(width)) {
-        let (first, second) = rows.split_at(width);
-        for ((to, first), second) in to.iter_mut().zip(first).zip(second) {
-            *to = pair(*first, *second);
+/// Rounds each two rows of `width` numbers, whole registers of them, to one of pairs.
+struct PairRows<'a> {
+    rows: &'a [f32],
+    width: usize,
+    to: &'a mut [f32],
+}
+
+impl Kernel for PairRows<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let width = self.width;
+        assert!(width.is_multiple_of(S::LANES));
+        let rows = self.rows.chunks_exact(2 * width);
+        for (rows, to) in rows.zip(self.to.chunks_exact_mut(width)) {
+            for at in (0..width).step_by(S::LANES) {
+                // SAFETY: both rows and the place of the pairs have `width` numbers.
+                unsafe {
+                    let first = s.load(rows.as_ptr().add(at));
+                    let second = s.load(rows.as_ptr().add(width + at));
+                    s.store(to.as_mut_ptr().add(at), s.pair(first, second));
+                }
+            }
         }
     }
 }
 
 /// In which precision the products of a shape are computed: rounding the images' pixels costs more than it gains where they meet few
-/// weights.
+/// weights (measured).
 pub(super) fn precision(shape: &ConvShape) -> Precision {
     let taps = shape.kernel[0] * shape.kernel[1];
-    chosen(shape, shape.channels_in / shape.groups * taps)
+    chosen(shape, shape.channels_in / shape.groups * taps, 24)
 }
 
 /// The same for the gradient of the weight, which rounds the pixels anew for each tap.
 pub(super) fn weight_gradient_precision(shape: &ConvShape) -> Precision {
-    chosen(shape, shape.channels_in / shape.groups)
+    chosen(shape, shape.channels_in / shape.groups, 40)
 }
 
-fn chosen(shape: &ConvShape, depth: usize) -> Precision {
+fn chosen(shape: &ConvShape, depth: usize, least: usize) -> Precision {
     let columns = shape.channels_out / shape.groups;
-    if depth >= 16 && columns >= 24 && shape.precision.is_available() {
+    if depth >= least && columns >= least && shape.precision.is_available() {
         shape.precision
     } else {
         Precision::F32

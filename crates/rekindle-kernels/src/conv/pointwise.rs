@@ -6,13 +6,13 @@ use std::ops::Range;
 use super::Epilogue;
 use super::gather::Gather;
 use super::multiply::Alone;
-use super::panels::{Panels, precision, weight_gradient_precision};
+use super::panels::{Panels, weight_gradient_precision};
 use super::weight_gradient::{Accumulate, Pixels, Tap, add_chunks, reorder, sums_len};
+use crate::ConvShape;
 use crate::buffer::{Buffer, streams};
 use crate::cache::second_level;
 use crate::parallel::{Shared, for_each};
-use crate::simd::{Level, dispatch_at};
-use crate::{ConvShape, Precision};
+use crate::simd::Level;
 
 /// A gradient of a convolution's result that is computed where it is needed.
 pub trait PixelGradient: Sync {
@@ -42,8 +42,6 @@ pub(super) fn wins(shape: &ConvShape) -> bool {
 /// Whether the convolution can be computed this way.
 pub(super) fn applies(shape: &ConvShape) -> bool {
     shape.is_pointwise()
-        && precision(shape) == Precision::F32
-        && weight_gradient_precision(shape) == Precision::F32
 }
 
 /// The gradients of the weight and, where it is wanted, of the input, to which `other` is added.
@@ -56,7 +54,7 @@ pub(super) fn backward(
     dw: &mut [f32],
     dx: Option<&mut [f32]>,
 ) {
-    let level = Level::current();
+    let (level, precision) = (Level::current(), weight_gradient_precision(shape));
     let (rows, width) = level.tile();
     let (depth, columns) = (shape.channels_in, shape.channels_out);
     let pixels = shape.batch * shape.height * shape.width;
@@ -107,18 +105,16 @@ pub(super) fn backward(
                 }],
                 separate_taps: true,
             };
-            dispatch_at(
-                level,
-                Accumulate {
-                    pixels: &pixels,
-                    sums,
-                    start: 0,
-                    images: 0..1,
-                    taps: 0..1,
-                    panels: 0..columns.div_ceil(width),
-                    rows: 0..depth,
-                },
-            );
+            let part = Accumulate {
+                pixels: &pixels,
+                sums,
+                start: 0,
+                images: 0..1,
+                taps: 0..1,
+                panels: 0..columns.div_ceil(width),
+                rows: 0..depth,
+            };
+            part.run_in(level, precision);
             if let Some((gather, panels, stream, dx)) = &input {
                 let gather = Gather {
                     batch: 1,

@@ -52,14 +52,15 @@ pub(super) unsafe fn bias_of<S: Simd, const C: usize>(
     held
 }
 
-/// `sums[r][c] += a[r][k] * b[k][c]` over `k < depth`, with the rows of `a` anywhere and `b` packed `[depth][width]`, of which the
-/// first `C * LANES` columns are used.
+/// `sums[r][c] += a[r][k] * b[k][c]` over `k < depth`, the [dot](Simd::dot) of places, with the rows of `a` anywhere and `b` packed
+/// `[depth][width]`, of which the first `C * LANES` columns are used.
 ///
-/// The rows that come `next`, if any, are asked for meanwhile: the processor's own prefetchers lose so many rows side by side.
+/// The rows that come `next`, if any, numbers that are not in places yet, are asked for meanwhile: the processor's own prefetchers lose
+/// so many rows side by side.
 ///
 /// # Safety
 ///
-/// `depth` numbers can be read at each row, `depth * width` at `b`. The next rows need not exist.
+/// `depth` places can be read at each row, `depth * width` at `b`. The next rows need not exist.
 #[inline(always)]
 pub(super) unsafe fn rows_times_panel<S: Simd, const R: usize, const C: usize>(
     s: S,
@@ -83,7 +84,9 @@ pub(super) unsafe fn rows_times_panel<S: Simd, const R: usize, const C: usize>(
     for line in (0..depth).step_by(run) {
         if let Some(next) = next {
             for row in next {
-                s.prefetch(row.wrapping_add(line));
+                for ahead in 0..S::DEPTH {
+                    s.prefetch(row.wrapping_add(line * S::DEPTH + ahead * LINE));
+                }
             }
         }
         if let Some(pitch) = pitch {
@@ -105,7 +108,7 @@ pub(super) unsafe fn rows_times_panel<S: Simd, const R: usize, const C: usize>(
                 // SAFETY: k < depth.
                 let a = s.splat(unsafe { *row.add(k) });
                 for (held, panel) in held.iter_mut().zip(panel) {
-                    *held = s.mul_add(a, panel, *held);
+                    *held = s.dot(a, panel, *held);
                 }
             }
             // SAFETY: at most one past the panel's end.

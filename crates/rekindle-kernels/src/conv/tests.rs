@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::gather::Gather;
 use super::*;
+use crate::precision::all_rounded;
 use crate::{Level, Precision, with_level};
 
 /// Numbers in [-1, 1) from a simple generator.
@@ -350,23 +351,34 @@ fn shapes_of_the_common_networks() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
-    /// Of so many channels the weight gradient copies both factors, here from pixels that do not lie side by side.
+    /// Of so many channels the weight gradient copies both factors, here from pixels that do not lie side by side, and takes taps one by
+    /// one.
     #[test]
     fn weight_gradients_of_many_channels_are_the_definition(
         batch in 1usize..4,
         size in (3usize..12, 3usize..12),
-        channels in (64usize..100, 400usize..500),
+        channels in (64usize..100, 130usize..500),
+        kernel in prop::sample::select(vec![1, 3]),
+        precision in prop::sample::select(vec![Precision::F32, Precision::Bf16]),
     ) {
-        let image = [size.0, size.1];
-        let shape = ConvShape::new(batch, image, [channels.0, channels.1], 1).with_stride(2);
+        let shape = ConvShape::new(batch, [size.0, size.1], [channels.0, channels.1], kernel)
+            .with_stride(2)
+            .with_precision(precision);
         let x = numbers(shape.input_len(), 1);
         let dy = numbers(shape.output_len(), 2);
-        let mut expected = vec![0.0; shape.weight_len()];
-        reference_backward_weight(&shape, &x, &dy, &mut expected);
         for &level in Level::available() {
             let mut dw = vec![f32::NAN; shape.weight_len()];
-            // Threads take panels each; one takes them in few parts.
-            crate::check::with_threads(1, || with_level(level, || conv_backward_weight(&shape, &x, &dy, &mut dw)));
+            let mut expected = vec![0.0; shape.weight_len()];
+            with_level(level, || {
+                // Threads take panels each; one takes them in few parts.
+                crate::check::with_threads(1, || with_level(level, || conv_backward_weight(&shape, &x, &dy, &mut dw)));
+                match panels::weight_gradient_precision(&shape) {
+                    Precision::F32 => reference_backward_weight(&shape, &x, &dy, &mut expected),
+                    Precision::Bf16 => {
+                        reference_backward_weight(&shape, &all_rounded(&x), &all_rounded(&dy), &mut expected);
+                    }
+                }
+            });
             let worst = difference(&dw, &expected);
             prop_assert!(worst < 1e-4, "{level:?} {shape:?}: {worst}");
         }
@@ -437,12 +449,7 @@ fn any_number_of_threads_gives_the_same_bytes() {
     }
 }
 
-/// The reference with its factors rounded, which the products in `bf16` equal up to the order of their sums.
-fn rounded(numbers: &[f32]) -> Vec<f32> {
-    let back = |x: &f32| f32::from_bits(u32::from(crate::precision::rounded(*x)) << 16);
-    numbers.iter().map(back).collect()
-}
-
+/// Against the definition with its factors rounded, which the products in `bf16` equal up to the order of their sums.
 fn check_bf16(shape: &ConvShape, extras: bool) {
     if !Precision::Bf16.is_available() {
         return;
@@ -461,10 +468,11 @@ fn check_bf16(shape: &ConvShape, extras: bool) {
     };
     // What is not computed in bf16 on purpose is compared as it is.
     let algorithm = Algorithm::of(shape);
-    let factors = |precision: Precision, numbers: &[f32]| match (precision, algorithm) {
-        (Precision::Bf16, Algorithm::Dense | Algorithm::Stem) => rounded(numbers),
+    let factors_of = |algorithm, precision, numbers: &[f32]| match (precision, algorithm) {
+        (Precision::Bf16, Algorithm::Dense | Algorithm::Stem) => all_rounded(numbers),
         _ => numbers.to_vec(),
     };
+    let factors = |precision, numbers: &[f32]| factors_of(algorithm, precision, numbers);
     let mut out = vec![f32::NAN; shape.output_len()];
     let mut dx = vec![f32::NAN; shape.input_len()];
     let mut dw = vec![f32::NAN; shape.weight_len()];
@@ -481,23 +489,29 @@ fn check_bf16(shape: &ConvShape, extras: bool) {
     }
     let of_weight = panels::weight_gradient_precision(shape);
     let mut expected_weight = vec![0.0; shape.weight_len()];
-    reference_backward_weight(
-        shape,
-        &factors(of_weight, &x),
-        &factors(of_weight, &dy),
-        &mut expected_weight,
-    );
+    let [rounded_x, rounded_dy] = [&x, &dy]
+        .map(|numbers| factors_of(Algorithm::of_weight_gradient(shape), of_weight, numbers));
+    reference_backward_weight(shape, &rounded_x, &rounded_dy, &mut expected_weight);
     let of_input = panels::precision(shape);
     let of_output = match algorithm {
         Algorithm::Stem => Precision::F32,
         _ => of_input,
     };
     let mut expected = vec![0.0; shape.output_len()];
-    let [x, w] = [&x, &weight].map(|numbers| factors(of_output, numbers));
-    reference_forward(shape, &x, &w, epilogue, &mut expected);
+    let [rounded_x, w] = [&x, &weight].map(|numbers| factors(of_output, numbers));
+    reference_forward(shape, &rounded_x, &w, epilogue, &mut expected);
     let mut expected_input = vec![0.0; shape.input_len()];
-    let [dy, w] = [&dy, &weight].map(|numbers| factors(of_input, numbers));
-    reference_backward_input(shape, &dy, &w, &mut expected_input);
+    let [rounded_dy, w] = [&dy, &weight].map(|numbers| factors(of_input, numbers));
+    reference_backward_input(shape, &rounded_dy, &w, &mut expected_input);
+    if pointwise::applies(shape) {
+        let other = numbers(shape.input_len(), 6);
+        let (mut dx, dw) = by_parts(shape, &x, &weight, &dy, &other);
+        for (dx, other) in dx.iter_mut().zip(&other) {
+            *dx -= other;
+        }
+        let worst = difference(&dx, &expected_input).max(difference(&dw, &expected_weight));
+        assert!(worst < 1e-4, "by parts, {shape:?}: {worst}");
+    }
     for (what, got, expected) in [
         ("output", &out, &expected),
         ("input", &dx, &expected_input),
@@ -591,6 +605,16 @@ proptest! {
     ) {
         let shape = ConvShape::new(sizes.0, [sizes.1, sizes.2], [channels.0, channels.1], 1);
         check_bf16(&shape.with_stride(stride), extras);
+    }
+}
+
+#[test]
+fn a_weight_gradient_of_many_channels_in_bf16_is_that_of_rounded_factors() {
+    let shape = ConvShape::new(5, [7, 7], [260, 256], 3).with_precision(Precision::Bf16);
+    if Precision::Bf16.is_available() {
+        assert!(Algorithm::of(&shape) == Algorithm::Winograd);
+        assert!(Algorithm::of_weight_gradient(&shape) == Algorithm::Dense);
+        check_bf16(&shape, false);
     }
 }
 

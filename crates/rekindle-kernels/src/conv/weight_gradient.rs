@@ -1,29 +1,50 @@
 //! The gradient of a dense convolution's weight: for each tap, the product of the input's pixels, transposed, with the output's
-//! gradients, summed over all pixels. Nothing is copied: the long dimension of the product runs over pixels in both factors.
+//! gradients, summed over all pixels: the long dimension of the product runs over pixels in both factors.
 
 mod runs;
 
 use std::ops::Range;
 
-#[cfg(target_arch = "x86_64")]
 use super::bf16_weight_gradient::AccumulatePairs;
 use super::panels::weight_gradient_precision;
 use crate::buffer::Buffer;
 use crate::parallel::{Shared, for_each};
-#[cfg(target_arch = "x86_64")]
-use crate::simd::dispatch_pairs;
-use crate::simd::{Kernel, Level, Simd, dispatch_at};
+use crate::simd::{Kernel, Level, Simd, dispatch_at, dispatch_pairs};
 use crate::{ConvShape, Precision};
 
 /// Pixels of one visit: their gradients for one panel of channels stay in the first-level cache while the input's channels pass.
-pub(super) const PIXELS: usize = 128;
+const PIXELS: usize = 128;
 
 /// Rows (input channels) of the tile at most, where several taps share pixels; rows are cut into parts of whole such tiles.
-pub(super) const ROWS: usize = 8;
+const ROWS: usize = 8;
+
+/// Channels of the input and of the result from which the taps are better taken one by one (measured).
+const DEEP: usize = 64;
+const WIDE: usize = 128;
 
 /// Rows of an instruction set's tile, given those of its matrix product's: the accumulators stay in registers.
 const fn tile_rows(rows: usize) -> usize {
     if rows < ROWS { rows } else { ROWS }
+}
+
+/// Rows in tiles of at most so many, as even as can be: the sums of a small tile wait for each other. A tile has an even number of rows,
+/// or one.
+pub(super) fn tiles(rows: &Range<usize>, most: usize) -> Vec<Range<usize>> {
+    let mut tiles = Vec::with_capacity(rows.len().div_ceil(most) + 2);
+    let mut start = rows.start;
+    while start < rows.end {
+        let left = rows.end - start;
+        let share = left.div_ceil(left.div_ceil(most));
+        let count = match share {
+            1 => 1,
+            even if even.is_multiple_of(2) => even,
+            odd if odd < left => odd + 1,
+            odd => odd - 1,
+        };
+        tiles.push(start..start + count);
+        start += count;
+    }
+    tiles
 }
 
 /// Input and output of the product as grids of pixels.
@@ -41,7 +62,8 @@ pub(super) struct Pixels<'a> {
     pub columns: usize,
     /// One product for each.
     pub taps: Vec<Tap>,
-    /// Whether taps share no numbers, so that parts may take some each without reading anything twice.
+    /// Whether each tap is taken by itself, in parts of its own: taps share no numbers, or these meet so many others that it is better to
+    /// copy them for each tap.
     pub separate_taps: bool,
 }
 
@@ -106,7 +128,7 @@ impl<'a> Pixels<'a> {
             depth,
             columns,
             taps,
-            separate_taps: false,
+            separate_taps: depth >= DEEP && columns >= WIDE,
         }
     }
 }
@@ -175,7 +197,9 @@ pub(super) fn accumulate_into(
 ) {
     let (rows, width) = level.tile();
     let rows_of_tile = tile_rows(rows);
-    let split = Split::new(pixels, rows_of_tile, width);
+    // Pairs are made anew for each tap.
+    let by_taps = pixels.separate_taps || precision == Precision::Bf16;
+    let split = Split::new(pixels, by_taps, rows_of_tile, width);
     let size = sums.len();
     // The first chunk adds to the sums themselves; each part of the others begins with zeros.
     let mut others = Buffer::unspecified((split.chunks - 1) * size);
@@ -203,13 +227,7 @@ pub(super) fn accumulate_into(
             if chunk > 0 {
                 part.clear(width);
             }
-            #[cfg(target_arch = "x86_64")]
-            if precision == Precision::Bf16 {
-                return dispatch_pairs(AccumulatePairs(part));
-            }
-            #[cfg(not(target_arch = "x86_64"))]
-            let _ = precision;
-            dispatch_at(level, part);
+            part.run_in(level, precision);
         },
     );
     add_chunks(sums, &others);
@@ -255,15 +273,11 @@ impl Split {
     /// Numbers in the sums of all chunks at most.
     const SUMS: usize = 1 << 19;
 
-    fn new(pixels: &Pixels<'_>, rows: usize, width: usize) -> Self {
+    fn new(pixels: &Pixels<'_>, by_taps: bool, rows: usize, width: usize) -> Self {
         let panels = pixels.columns.div_ceil(width);
         let size = panels * width * pixels.depth * pixels.taps.len();
         let chunks = (Self::SUMS / size).clamp(1, Self::CHUNKS).min(pixels.batch);
-        let tap_parts = if pixels.separate_taps {
-            pixels.taps.len()
-        } else {
-            1
-        };
+        let tap_parts = if by_taps { pixels.taps.len() } else { 1 };
         let left = (Self::PARTS * rayon::current_num_threads()).div_ceil(chunks * tap_parts);
         let tiles = pixels.depth.div_ceil(rows);
         let cut = |panel_parts: usize| [panel_parts, left.div_ceil(panel_parts).min(tiles)];
@@ -299,6 +313,14 @@ pub(super) struct Accumulate<'a> {
 }
 
 impl Accumulate<'_> {
+    /// Adds the part's products, in a precision that the level has.
+    pub(super) fn run_in(self, level: Level, precision: Precision) {
+        match precision {
+            Precision::F32 => dispatch_at(level, self),
+            Precision::Bf16 => dispatch_pairs(AccumulatePairs(self)),
+        }
+    }
+
     /// Sets the part's sums to zero, with panels of `width` columns.
     fn clear(&self, width: usize) {
         for panel in self.panels.clone() {
@@ -322,7 +344,6 @@ impl Kernel for Accumulate<'_> {
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        // Taps that share no pixels are taken one by one.
         let alone = self.pixels.separate_taps || self.pixels.taps.len() == 1;
         match (S::COLS, alone) {
             (4, false) => self.visits::<S, 4>(s),

@@ -1,117 +1,122 @@
-//! 512-bit registers of pairs of `bf16`, which are multiplied into sums in `f32`.
+//! Factors of products as pairs of `bf16`, two numbers in the place of an `f32`, which are summed in `f32`.
 
 use std::arch::x86_64::*;
 
-use super::avx512::Avx512;
+use super::avx512::{Avx512, Factors, fourteen_rows, row, step};
+use super::{Kernel, Level};
 
-/// Proof that the processor has avx512bf16 and avx512bw beside what [`Avx512`] needs.
-#[derive(Clone, Copy)]
-pub(crate) struct Avx512Bf16(Avx512);
-
-/// Work that multiplies pairs.
-pub(crate) trait PairKernel {
-    /// Must be `#[inline(always)]`.
-    fn run(self, simd: Avx512Bf16);
+/// Whether pairs can be multiplied: the processor has avx512bf16 or, in tests, what emulating it takes.
+pub(crate) fn has_pairs() -> bool {
+    Level::current() == Level::Avx512
+        && is_x86_feature_detected!("avx512bw")
+        && (is_x86_feature_detected!("avx512bf16") || cfg!(test))
 }
 
-/// Runs a kernel.
+/// Runs a kernel whose products are of pairs.
 ///
 /// # Panics
 ///
 /// Where the processor lacks the instructions; [`Precision::is_available`](crate::Precision::is_available) tells.
-pub(crate) fn dispatch_pairs<K: PairKernel>(kernel: K) {
-    assert!(
-        crate::Precision::Bf16.is_available(),
-        "bf16 was chosen on a processor without it"
-    );
+pub(super) fn enter<K: Kernel>(kernel: K) -> K::Output {
+    assert!(has_pairs(), "bf16 was chosen on a processor without it");
+    #[cfg(test)]
+    if !is_x86_feature_detected!("avx512bf16") {
+        // SAFETY: just checked.
+        return unsafe { emulated::enter(kernel) };
+    }
     // SAFETY: just checked.
-    unsafe { enter(kernel) }
+    unsafe { enter_bf16(kernel) }
 }
 
 /// # Safety
 ///
 /// The processor has the named features.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bf16,avx2,fma")]
-unsafe fn enter<K: PairKernel>(kernel: K) {
-    kernel.run(Avx512Bf16(Avx512::assumed()))
+unsafe fn enter_bf16<K: Kernel>(kernel: K) -> K::Output {
+    kernel.run(Avx512::assumed(Pairs(())))
 }
 
-// SAFETY of every block below: a value of the type exists only inside `enter`, whose caller vouches for the instructions; pointers are
-// the callers' promise.
-#[allow(clippy::undocumented_unsafe_blocks)]
-impl Avx512Bf16 {
-    /// The registers of `f32`.
-    #[inline(always)]
-    pub(crate) fn plain(self) -> Avx512 {
-        self.0
-    }
+/// The instructions for pairs.
+trait Bf16: Copy + Send + Sync + 'static {
+    /// `sum + a.0 * b.0 + a.1 * b.1` in each place.
+    fn dot(self, a: __m512, b: __m512, sum: __m512) -> __m512;
 
-    /// Sixteen pairs.
+    /// The numbers of `first` and then those of `second`, rounded to nearest even.
+    fn rounded(self, first: __m512, second: __m512) -> __m512i;
+
+    /// [`Factors::fourteen_rows`].
+    ///
     /// # Safety
-    /// 64 bytes can be read at `p`.
+    ///
+    /// As there.
+    unsafe fn fourteen_rows(
+        self,
+        sums: &mut [[__m512; 2]; 14],
+        rows: (*const f32, usize),
+        depth: usize,
+        b: *const f32,
+    );
+}
+
+impl<B: Bf16> Factors for B {
+    const DEPTH: usize = 2;
+
     #[inline(always)]
-    pub(crate) unsafe fn load(self, p: *const u32) -> __m512i {
-        unsafe { _mm512_loadu_si512(p.cast()) }
+    fn dot(self, a: __m512, b: __m512, sum: __m512) -> __m512 {
+        Bf16::dot(self, a, b, sum)
     }
 
-    /// # Safety
-    /// 64 bytes can be written at `p`.
     #[inline(always)]
-    pub(crate) unsafe fn store(self, p: *mut u32, pairs: __m512i) {
-        unsafe { _mm512_storeu_si512(p.cast(), pairs) }
-    }
-
-    /// One pair in every place.
-    #[inline(always)]
-    pub(crate) fn splat(self, pair: u32) -> __m512i {
-        unsafe { _mm512_set1_epi32(pair.cast_signed()) }
-    }
-
-    /// `sums + a.0 * b.0 + a.1 * b.1` in each place.
-    #[inline(always)]
-    pub(crate) fn dot(self, a: __m512i, b: __m512i, sums: __m512) -> __m512 {
-        // Both types are 64 bytes without further meaning.
+    fn copy(self, from: &[f32], to: &mut [f32]) {
+        const AT_ONCE: usize = 32;
+        let to = &mut to[..from.len().div_ceil(2)];
+        let whole = from.len() / AT_ONCE;
+        let (source, to) = (from.as_ptr(), to.as_mut_ptr());
+        // SAFETY: the slices have so many numbers and places, two to a place; the processor has avx512f and avx512bw.
         unsafe {
-            let (a, b) = (
-                std::mem::transmute::<__m512i, __m512bh>(a),
-                std::mem::transmute::<__m512i, __m512bh>(b),
-            );
-            _mm512_dpbf16_ps(sums, a, b)
-        }
-    }
-
-    /// Pairs of the numbers in the same places, rounded.
-    #[inline(always)]
-    pub(crate) fn pair(self, first: __m512, second: __m512) -> __m512i {
-        unsafe {
-            let rounded =
-                std::mem::transmute::<__m512bh, __m512i>(_mm512_cvtne2ps_pbh(second, first));
-            let order = std::mem::transmute::<[u16; 32], __m512i>(const { interleaved() });
-            _mm512_permutexvar_epi16(order, rounded)
-        }
-    }
-
-    /// Rounds the numbers of `from` to `to`, one after the other.
-    #[inline(always)]
-    pub(crate) fn round(self, from: &[f32], to: &mut [u16]) {
-        assert_eq!(from.len(), to.len());
-        let mut at = 0;
-        while at < from.len() {
-            let left = (from.len() - at).min(32);
-            let mask = |n: usize| (((1u64 << n) - 1) & 0xffff) as u16;
-            let (low, high) = (left.min(16), left.saturating_sub(16));
-            // SAFETY: only `left` numbers of each are touched.
-            unsafe {
-                let from = from.as_ptr().add(at);
-                let first = _mm512_maskz_loadu_ps(mask(low), from);
-                let second = _mm512_maskz_loadu_ps(mask(high), from.wrapping_add(16));
-                let rounded =
-                    std::mem::transmute::<__m512bh, __m512i>(_mm512_cvtne2ps_pbh(second, first));
-                let all = ((1u64 << left) - 1) as u32;
-                _mm512_mask_storeu_epi16(to.as_mut_ptr().add(at).cast(), all, rounded);
+            for chunk in 0..whole {
+                let source = source.add(chunk * AT_ONCE);
+                let (first, second) = (_mm512_loadu_ps(source), _mm512_loadu_ps(source.add(16)));
+                let to = to.add(chunk * AT_ONCE / 2);
+                _mm512_storeu_si512(to.cast(), self.rounded(first, second));
             }
-            at += left;
+            let left = from.len() % AT_ONCE;
+            if left > 0 {
+                let source = source.add(whole * AT_ONCE);
+                let mask = |numbers: usize| ((1u32 << numbers) - 1) as u16;
+                let first = _mm512_maskz_loadu_ps(mask(left.min(16)), source);
+                let rest = mask(left.saturating_sub(16));
+                let second = _mm512_maskz_loadu_ps(rest, source.wrapping_add(16));
+                // The last pair of an odd number of them ends with a zero.
+                let to = to.add(whole * AT_ONCE / 2);
+                _mm512_mask_storeu_epi32(
+                    to.cast(),
+                    mask(left.div_ceil(2)),
+                    self.rounded(first, second),
+                );
+            }
         }
+    }
+
+    #[inline(always)]
+    fn pair(self, first: __m512, second: __m512) -> __m512 {
+        // SAFETY: the processor has avx512bw; both types are 64 bytes without further meaning.
+        unsafe {
+            let order = std::mem::transmute::<[u16; 32], __m512i>(const { interleaved() });
+            _mm512_castsi512_ps(_mm512_permutexvar_epi16(order, self.rounded(first, second)))
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn fourteen_rows(
+        self,
+        sums: &mut [[__m512; 2]; 14],
+        rows: (*const f32, usize),
+        depth: usize,
+        b: *const f32,
+    ) {
+        // SAFETY: the caller's promise.
+        unsafe { Bf16::fourteen_rows(self, sums, rows, depth, b) }
     }
 }
 
@@ -124,4 +129,109 @@ const fn interleaved() -> [u16; 32] {
         at += 1;
     }
     order
+}
+
+/// The processor's own instructions.
+#[derive(Clone, Copy)]
+struct Pairs(());
+
+// SAFETY of every block below: a value of the type exists only inside `enter_bf16`, whose caller vouches for the instructions.
+#[allow(clippy::undocumented_unsafe_blocks)]
+impl Bf16 for Pairs {
+    #[inline(always)]
+    fn dot(self, a: __m512, b: __m512, sum: __m512) -> __m512 {
+        // Both types are 64 bytes without further meaning.
+        unsafe {
+            let (a, b) = (
+                std::mem::transmute::<__m512, __m512bh>(a),
+                std::mem::transmute::<__m512, __m512bh>(b),
+            );
+            _mm512_dpbf16_ps(sum, a, b)
+        }
+    }
+
+    #[inline(always)]
+    fn rounded(self, first: __m512, second: __m512) -> __m512i {
+        // Both types are 64 bytes without further meaning.
+        unsafe { std::mem::transmute::<__m512bh, __m512i>(_mm512_cvtne2ps_pbh(second, first)) }
+    }
+
+    #[inline(always)]
+    unsafe fn fourteen_rows(
+        self,
+        sums: &mut [[__m512; 2]; 14],
+        rows: (*const f32, usize),
+        depth: usize,
+        b: *const f32,
+    ) {
+        unsafe { fourteen_rows_of_pairs(sums, rows, depth, b) }
+    }
+}
+
+fourteen_rows!(fourteen_rows_of_pairs, "vdpbf16ps");
+
+/// The same results from older instructions, slowly: so that the tests of products in pairs run on more machines.
+#[cfg(test)]
+mod emulated {
+    use super::*;
+    use crate::precision::rounded;
+
+    #[derive(Clone, Copy)]
+    struct Emulated(());
+
+    /// # Safety
+    ///
+    /// The processor has the named features.
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx2,fma")]
+    pub(super) unsafe fn enter<K: Kernel>(kernel: K) -> K::Output {
+        kernel.run(Avx512::assumed(Emulated(())))
+    }
+
+    // SAFETY of every block below: a value of the type exists only inside `enter`, whose caller vouches for the instructions; pointers
+    // are the callers' promise.
+    #[allow(clippy::undocumented_unsafe_blocks)]
+    impl Bf16 for Emulated {
+        #[inline(always)]
+        fn dot(self, a: __m512, b: __m512, sum: __m512) -> __m512 {
+            // A bf16 is the upper half of an f32. The second of each pair comes first, as in the instruction.
+            unsafe {
+                let (a, b) = (_mm512_castps_si512(a), _mm512_castps_si512(b));
+                let upper = _mm512_set1_epi32(0xffff_0000_u32.cast_signed());
+                let [a1, b1] = [_mm512_and_si512(a, upper), _mm512_and_si512(b, upper)];
+                let [a0, b0] = [_mm512_slli_epi32::<16>(a), _mm512_slli_epi32::<16>(b)];
+                let sum = _mm512_fmadd_ps(_mm512_castsi512_ps(a1), _mm512_castsi512_ps(b1), sum);
+                _mm512_fmadd_ps(_mm512_castsi512_ps(a0), _mm512_castsi512_ps(b0), sum)
+            }
+        }
+
+        #[inline(always)]
+        fn rounded(self, first: __m512, second: __m512) -> __m512i {
+            // All these types are 64 bytes without further meaning, or two of them.
+            unsafe {
+                let numbers = std::mem::transmute::<[__m512; 2], [f32; 32]>([first, second]);
+                std::mem::transmute::<[u16; 32], __m512i>(numbers.map(rounded))
+            }
+        }
+
+        #[inline(always)]
+        unsafe fn fourteen_rows(
+            self,
+            sums: &mut [[__m512; 2]; 14],
+            (x, pitch): (*const f32, usize),
+            depth: usize,
+            b: *const f32,
+        ) {
+            for k in 0..depth {
+                for (r, sums) in sums.iter_mut().enumerate() {
+                    for (c, sum) in sums.iter_mut().enumerate() {
+                        unsafe {
+                            let a = _mm512_set1_ps(*x.add(r * pitch + k));
+                            let b = _mm512_loadu_ps(b.add(32 * k + 16 * c));
+                            *sum = Bf16::dot(self, a, b, *sum);
+                        }
+                    }
+                }
+            }
+        }
+    }
 }

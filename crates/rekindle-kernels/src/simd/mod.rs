@@ -22,12 +22,12 @@ use std::sync::OnceLock;
 #[cfg(target_arch = "x86_64")]
 pub(crate) use avx2::Avx2;
 #[cfg(target_arch = "x86_64")]
-pub(crate) use avx512::Avx512;
-#[cfg(target_arch = "x86_64")]
-pub(crate) use avx512_bf16::{Avx512Bf16, PairKernel, dispatch_pairs};
+pub(crate) use avx512_bf16::has_pairs;
 #[cfg(target_arch = "aarch64")]
 pub(crate) use neon::Neon;
 pub(crate) use portable::Portable;
+
+use crate::Precision;
 
 /// An instruction set with its registers of `f32`.
 ///
@@ -40,6 +40,9 @@ pub(crate) trait Simd: Copy + Send + Sync + 'static {
     /// Rows and registers per row of the matrix product's tile: `ROWS * COLS` accumulators beside `COLS` operands and a broadcast.
     const ROWS: usize;
     const COLS: usize;
+
+    /// Numbers along the depth of a product that a place of its factors holds, a place being as large as an `f32`.
+    const DEPTH: usize = 1;
 
     fn splat(self, x: f32) -> Self::V;
     /// # Safety
@@ -68,6 +71,21 @@ pub(crate) trait Simd: Copy + Send + Sync + 'static {
     unsafe fn store_partial(self, p: *mut f32, v: Self::V, n: usize);
     /// `a * b + c`, rounded once where the hardware can.
     fn mul_add(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V;
+    /// `sum + a * b` for places of a product's factors.
+    #[inline(always)]
+    fn dot(self, a: Self::V, b: Self::V, sum: Self::V) -> Self::V {
+        self.mul_add(a, b, sum)
+    }
+    /// Copies numbers along the depth of a product to `to`, [`DEPTH`](Self::DEPTH) to a place, zeros behind the last.
+    #[inline(always)]
+    fn copy_factor(self, from: &[f32], to: &mut [f32]) {
+        to[..from.len()].copy_from_slice(from);
+    }
+    /// Places of two numbers each, where they hold so many: those of the same lane.
+    #[inline(always)]
+    fn pair(self, _first: Self::V, _second: Self::V) -> Self::V {
+        unreachable!("a place holds one number")
+    }
     fn add(self, a: Self::V, b: Self::V) -> Self::V;
     fn sub(self, a: Self::V, b: Self::V) -> Self::V;
     fn mul(self, a: Self::V, b: Self::V) -> Self::V;
@@ -90,11 +108,12 @@ pub(crate) trait Simd: Copy + Send + Sync + 'static {
         false
     }
 
-    /// `sums[r][c] += x[r * pitch + k] * b[k][c]` over `k < depth`, with `b` packed `[depth][COLS * LANES]`, where there is such a loop.
+    /// `sums[r][c] += x[r * pitch + k] * b[k][c]` over `k < depth`, with `b` packed `[depth][COLS * LANES]`, where there is such a loop:
+    /// the [`dot`](Self::dot) of places.
     ///
     /// # Safety
     ///
-    /// `depth` numbers can be read at each of the `R` rows, and `depth * COLS * LANES` at `b`.
+    /// `depth` places can be read at each of the `R` rows, and `depth * COLS * LANES` at `b`.
     #[inline(always)]
     unsafe fn rows_at_pitch<const R: usize, const C: usize>(
         self,
@@ -195,7 +214,7 @@ impl Level {
         }
         match self {
             #[cfg(target_arch = "x86_64")]
-            Self::Avx512 => of::<Avx512>(),
+            Self::Avx512 => of::<avx512::Avx512<avx512::Floats>>(),
             #[cfg(target_arch = "x86_64")]
             Self::Avx2 => of::<Avx2>(),
             #[cfg(target_arch = "aarch64")]
@@ -252,5 +271,30 @@ pub(crate) fn dispatch_specialised<K: Kernel>(level: Level, kernel: K) -> K::Out
         #[cfg(target_arch = "aarch64")]
         Level::Neon => kernel.run(Neon::new()),
         _ => unreachable!("{level:?} has no specialised kernels"),
+    }
+}
+
+/// Runs a kernel with its products in a precision, which must be available.
+#[inline]
+pub(crate) fn dispatch_in<K: Kernel>(level: Level, precision: Precision, kernel: K) -> K::Output {
+    match precision {
+        Precision::F32 => dispatch_at(level, kernel),
+        Precision::Bf16 => dispatch_pairs(kernel),
+    }
+}
+
+/// Runs a kernel whose products are of pairs of `bf16`.
+///
+/// # Panics
+///
+/// Where the processor lacks the instructions; [`Precision::is_available`] tells.
+#[inline]
+pub(crate) fn dispatch_pairs<K: Kernel>(kernel: K) -> K::Output {
+    #[cfg(target_arch = "x86_64")]
+    return avx512_bf16::enter(kernel);
+    #[cfg(not(target_arch = "x86_64"))]
+    {
+        let _ = kernel;
+        unreachable!("bf16 was chosen on a processor without it")
     }
 }

@@ -1,9 +1,9 @@
-//! The products of a tap that shares no pixels with others (a 1x1 kernel's, a Winograd frequency's): some pixels at a time, from
-//! whichever rows and images they come.
+//! The products of a tap that is taken by itself (a 1x1 kernel's, a Winograd frequency's, one of many channels): some pixels at a time,
+//! from whichever rows and images they come.
 
 use std::ops::Range;
 
-use super::{Accumulate, PIXELS, Pixels, Tap};
+use super::{Accumulate, PIXELS, Pixels, Tap, tiles};
 use crate::buffer::Buffer;
 use crate::simd::Simd;
 
@@ -174,26 +174,6 @@ struct Held {
     gradients: Buffer,
     /// Room for each wide tile's numbers of each pixel; empty where they are not copied.
     rows: Buffer,
-}
-
-/// Rows in tiles of at most so many, as even as can be: the sums of a small tile wait for each other. A tile has an even number of rows,
-/// or one.
-fn tiles(rows: &Range<usize>, most: usize) -> Vec<Range<usize>> {
-    let mut tiles = Vec::with_capacity(rows.len().div_ceil(most) + 2);
-    let mut start = rows.start;
-    while start < rows.end {
-        let left = rows.end - start;
-        let share = left.div_ceil(left.div_ceil(most));
-        let count = match share {
-            1 => 1,
-            even if even.is_multiple_of(2) => even,
-            odd if odd < left => odd + 1,
-            odd => odd - 1,
-        };
-        tiles.push(start..start + count);
-        start += count;
-    }
-    tiles
 }
 
 /// Adds the products of the pixels `now`, and asks for those that come `next`. `first` is where the tap's sums start in those of a panel.
