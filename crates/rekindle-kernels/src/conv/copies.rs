@@ -2,7 +2,8 @@
 
 use super::gather::Gather;
 use crate::buffer::Buffer;
-use crate::simd::Simd;
+use crate::parallel::{Shared, for_each};
+use crate::simd::{Kernel, Simd, dispatch_pairs};
 
 /// Bytes after which places share a set of the first-level cache: 64 sets of a line each.
 const SETS_BYTES: usize = 4096;
@@ -63,4 +64,50 @@ pub(super) fn spread<S: Simd>(
         }
     }
     copies
+}
+
+/// Pixels that are rounded as one part of the work.
+const ROUNDED_PIXELS: usize = 1 << 10;
+
+/// All pixels of `x`, of `depth` numbers, in places of two numbers.
+pub(super) fn rounded(x: &[f32], depth: usize) -> Buffer {
+    let places = depth.div_ceil(2);
+    let pixels = x.len() / depth;
+    let mut rounded = Buffer::unspecified(pixels * places);
+    let to = Shared::new(&mut rounded);
+    for_each(pixels.div_ceil(ROUNDED_PIXELS), |part| {
+        let first = part * ROUNDED_PIXELS;
+        let count = ROUNDED_PIXELS.min(pixels - first);
+        // SAFETY: each part has its own pixels.
+        let to =
+            unsafe { std::slice::from_raw_parts_mut(to.get().add(first * places), count * places) };
+        dispatch_pairs(Round {
+            x: &x[first * depth..][..count * depth],
+            depth,
+            to,
+        });
+    });
+    rounded
+}
+
+/// Copies pixels to places.
+struct Round<'a> {
+    x: &'a [f32],
+    depth: usize,
+    to: &'a mut [f32],
+}
+
+impl Kernel for Round<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        if self.depth.is_multiple_of(S::DEPTH) {
+            return s.copy_factor(self.x, self.to);
+        }
+        let to = self.to.chunks_exact_mut(self.depth.div_ceil(S::DEPTH));
+        for (x, to) in self.x.chunks_exact(self.depth).zip(to) {
+            s.copy_factor(x, to);
+        }
+    }
 }

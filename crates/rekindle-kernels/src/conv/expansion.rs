@@ -5,12 +5,12 @@
 use std::ops::Range;
 
 use super::Epilogue;
+use super::copies::rounded;
 use super::depthwise::{Frame, Places, Producer};
 use super::panels::Panels;
 use super::product::{Finish, InTiles, Tiled, bias_of, finish, rows_times_panel};
 use crate::buffer::Buffer;
-use crate::parallel::{Shared, for_each};
-use crate::simd::{Kernel, Level, Simd, dispatch_in, dispatch_pairs};
+use crate::simd::{Level, Simd, dispatch_in};
 use crate::{ConvShape, Precision};
 
 /// The 1x1 convolution: what makes the map.
@@ -49,52 +49,6 @@ impl<'a> Expansion<'a> {
             rounded: (panels.precision == Precision::Bf16).then(|| rounded(x, shape.channels_in)),
             panels,
             finish: Finish::new(epilogue, 0, false),
-        }
-    }
-}
-
-/// Pixels that are rounded as one part of the work.
-const ROUNDED_PIXELS: usize = 1 << 10;
-
-/// The pixels of `x`, of `depth` numbers, in places of two numbers.
-fn rounded(x: &[f32], depth: usize) -> Buffer {
-    let places = depth.div_ceil(2);
-    let pixels = x.len() / depth;
-    let mut rounded = Buffer::unspecified(pixels * places);
-    let to = Shared::new(&mut rounded);
-    for_each(pixels.div_ceil(ROUNDED_PIXELS), |part| {
-        let first = part * ROUNDED_PIXELS;
-        let count = ROUNDED_PIXELS.min(pixels - first);
-        // SAFETY: each part has its own pixels.
-        let to =
-            unsafe { std::slice::from_raw_parts_mut(to.get().add(first * places), count * places) };
-        dispatch_pairs(Round {
-            x: &x[first * depth..][..count * depth],
-            depth,
-            to,
-        });
-    });
-    rounded
-}
-
-/// Copies pixels to places.
-struct Round<'a> {
-    x: &'a [f32],
-    depth: usize,
-    to: &'a mut [f32],
-}
-
-impl Kernel for Round<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<S: Simd>(self, s: S) {
-        if self.depth.is_multiple_of(S::DEPTH) {
-            return s.copy_factor(self.x, self.to);
-        }
-        let to = self.to.chunks_exact_mut(self.depth.div_ceil(S::DEPTH));
-        for (x, to) in self.x.chunks_exact(self.depth).zip(to) {
-            s.copy_factor(x, to);
         }
     }
 }
@@ -380,13 +334,16 @@ mod tests {
 
     #[test]
     fn results_are_the_same_bytes_with_any_number_of_threads() {
-        let shapes = shapes(3, [14; 2], [112, 672], (5, 1, [[2, 2]; 2]));
-        let pair = Pair::new(shapes, [Activation::Relu6; 2], true);
-        if Level::detect() != Level::Portable {
-            assert_eq!(
-                with_threads(1, || pair.in_one()),
-                with_threads(4, || pair.in_one())
-            );
+        let shapes = shapes(7, [14; 2], [112, 672], (5, 1, [[2, 2]; 2]));
+        for precision in [Precision::F32, Precision::Bf16] {
+            let shapes = shapes.map(|shape| shape.with_precision(precision));
+            let pair = Pair::new(shapes, [Activation::Relu6; 2], true);
+            if Level::detect() != Level::Portable {
+                assert_eq!(
+                    with_threads(1, || pair.in_one()),
+                    with_threads(4, || pair.in_one())
+                );
+            }
         }
     }
 }

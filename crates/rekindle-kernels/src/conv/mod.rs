@@ -2,7 +2,6 @@
 //!
 //! This module chooses the kernel; each file below owns one way to compute.
 
-mod bf16_weight_gradient;
 mod copies;
 mod dense;
 mod depthwise;

@@ -1,16 +1,17 @@
 //! The gradient of a dense convolution's weight: for each tap, the product of the input's pixels, transposed, with the output's
 //! gradients, summed over all pixels: the long dimension of the product runs over pixels in both factors.
 
+mod pairs;
 mod runs;
 
 use std::ops::Range;
 
-use super::bf16_weight_gradient::AccumulatePairs;
 use super::panels::weight_gradient_precision;
 use crate::buffer::Buffer;
 use crate::parallel::{Shared, for_each};
 use crate::simd::{Kernel, Level, Simd, dispatch_at, dispatch_pairs};
 use crate::{ConvShape, Precision};
+use pairs::AccumulatePairs;
 
 /// Pixels of one visit: their gradients for one panel of channels stay in the first-level cache while the input's channels pass.
 const PIXELS: usize = 128;
@@ -29,7 +30,7 @@ const fn tile_rows(rows: usize) -> usize {
 
 /// Rows in tiles of at most so many, as even as can be: the sums of a small tile wait for each other. A tile has an even number of rows,
 /// or one.
-pub(super) fn tiles(rows: &Range<usize>, most: usize) -> Vec<Range<usize>> {
+fn tiles(rows: &Range<usize>, most: usize) -> Vec<Range<usize>> {
     let mut tiles = Vec::with_capacity(rows.len().div_ceil(most) + 2);
     let mut start = rows.start;
     while start < rows.end {

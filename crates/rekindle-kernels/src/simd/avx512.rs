@@ -2,7 +2,7 @@
 
 use std::arch::x86_64::*;
 
-use super::{Kernel, Simd};
+use super::{Kernel, Simd, avx512_bf16};
 
 /// Proof that the processor has avx512f, and what the factors of products take.
 #[derive(Clone, Copy)]
@@ -24,21 +24,21 @@ impl<F: Factors> Avx512<F> {
     }
 }
 
+/// Sums of a tile of 14 rows and two registers.
+pub(super) type Sums = [[__m512; 2]; 14];
+
 /// How the factors of products are held, and their products.
 ///
 /// A value exists only where the processor has the instructions.
 pub(crate) trait Factors: Copy + Send + Sync + 'static {
-    /// [`Simd::DEPTH`].
+    /// [`Simd::DEPTH`]: 1, or 2 and then the processor has avx512bw.
     const DEPTH: usize;
 
     /// [`Simd::dot`].
     fn dot(self, a: __m512, b: __m512, sum: __m512) -> __m512;
 
-    /// [`Simd::copy_factor`].
-    fn copy(self, from: &[f32], to: &mut [f32]);
-
-    /// [`Simd::pair`].
-    fn pair(self, first: __m512, second: __m512) -> __m512;
+    /// Where a place holds two numbers: those of `first` and then those of `second`, rounded to nearest even.
+    fn rounded(self, first: __m512, second: __m512) -> __m512i;
 
     /// The product of 14 rows, `pitch` places apart, with a panel of two registers, `[depth][32]`, added to `sums`.
     ///
@@ -47,7 +47,7 @@ pub(crate) trait Factors: Copy + Send + Sync + 'static {
     /// `depth` places can be read at each row, `32 * depth` at `b`.
     unsafe fn fourteen_rows(
         self,
-        sums: &mut [[__m512; 2]; 14],
+        sums: &mut Sums,
         rows: (*const f32, usize),
         depth: usize,
         b: *const f32,
@@ -68,19 +68,14 @@ impl Factors for Floats {
     }
 
     #[inline(always)]
-    fn copy(self, from: &[f32], to: &mut [f32]) {
-        to[..from.len()].copy_from_slice(from);
-    }
-
-    #[inline(always)]
-    fn pair(self, _first: __m512, _second: __m512) -> __m512 {
+    fn rounded(self, _first: __m512, _second: __m512) -> __m512i {
         unreachable!("a place holds one number")
     }
 
     #[inline(always)]
     unsafe fn fourteen_rows(
         self,
-        sums: &mut [[__m512; 2]; 14],
+        sums: &mut Sums,
         rows: (*const f32, usize),
         depth: usize,
         b: *const f32,
@@ -90,8 +85,9 @@ impl Factors for Floats {
     }
 }
 
+/// The first `n` lanes.
 #[inline(always)]
-fn mask(n: usize) -> __mmask16 {
+pub(super) fn mask(n: usize) -> __mmask16 {
     ((1u32 << n) - 1) as __mmask16
 }
 
@@ -187,7 +183,7 @@ impl<F: Factors> Simd for Avx512<F> {
     ) {
         assert!(self.has_rows_at_pitch::<R, C>());
         // R and C are these numbers, which the compiler does not see.
-        let sums = std::ptr::from_mut(sums).cast::<[[__m512; 2]; 14]>();
+        let sums = std::ptr::from_mut(sums).cast::<Sums>();
         unsafe { self.0.fourteen_rows(&mut *sums, (x, pitch), depth, b) }
     }
     #[inline(always)]
@@ -196,11 +192,14 @@ impl<F: Factors> Simd for Avx512<F> {
     }
     #[inline(always)]
     fn copy_factor(self, from: &[f32], to: &mut [f32]) {
-        self.0.copy(from, to);
+        match F::DEPTH {
+            1 => to[..from.len()].copy_from_slice(from),
+            _ => avx512_bf16::copy(self.0, from, to),
+        }
     }
     #[inline(always)]
     fn pair(self, first: __m512, second: __m512) -> __m512 {
-        self.0.pair(first, second)
+        avx512_bf16::pair(self.0, first, second)
     }
     #[inline(always)]
     fn prefetch(self, p: *const f32) {
@@ -285,7 +284,7 @@ macro_rules! fourteen_rows {
         #[inline]
         #[target_feature(enable = "avx512f,avx2,fma")]
         unsafe fn $name(
-            sums: &mut [[__m512; 2]; 14],
+            sums: &mut Sums,
             (x, pitch): (*const f32, usize),
             depth: usize,
             b: *const f32,

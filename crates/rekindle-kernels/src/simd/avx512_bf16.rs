@@ -2,7 +2,7 @@
 
 use std::arch::x86_64::*;
 
-use super::avx512::{Avx512, Factors, fourteen_rows, row, step};
+use super::avx512::{Avx512, Factors, Sums, fourteen_rows, mask, row, step};
 use super::{Kernel, Level};
 
 /// Whether pairs can be multiplied: the processor has avx512bf16 or, in tests, what emulating it takes.
@@ -36,87 +36,47 @@ unsafe fn enter_bf16<K: Kernel>(kernel: K) -> K::Output {
     kernel.run(Avx512::assumed(Pairs(())))
 }
 
-/// The instructions for pairs.
-trait Bf16: Copy + Send + Sync + 'static {
-    /// `sum + a.0 * b.0 + a.1 * b.1` in each place.
-    fn dot(self, a: __m512, b: __m512, sum: __m512) -> __m512;
-
-    /// The numbers of `first` and then those of `second`, rounded to nearest even.
-    fn rounded(self, first: __m512, second: __m512) -> __m512i;
-
-    /// [`Factors::fourteen_rows`].
-    ///
-    /// # Safety
-    ///
-    /// As there.
-    unsafe fn fourteen_rows(
-        self,
-        sums: &mut [[__m512; 2]; 14],
-        rows: (*const f32, usize),
-        depth: usize,
-        b: *const f32,
-    );
+/// [`Simd::copy_factor`](super::Simd::copy_factor) of pairs.
+#[inline(always)]
+pub(super) fn copy<F: Factors>(factors: F, from: &[f32], to: &mut [f32]) {
+    const AT_ONCE: usize = 32;
+    assert!(F::DEPTH == 2);
+    let to = &mut to[..from.len().div_ceil(2)];
+    let whole = from.len() / AT_ONCE;
+    let (source, to) = (from.as_ptr(), to.as_mut_ptr());
+    // SAFETY: the slices have so many numbers and places, two to a place; the processor has avx512f.
+    unsafe {
+        for chunk in 0..whole {
+            let source = source.add(chunk * AT_ONCE);
+            let (first, second) = (_mm512_loadu_ps(source), _mm512_loadu_ps(source.add(16)));
+            let to = to.add(chunk * AT_ONCE / 2);
+            _mm512_storeu_si512(to.cast(), factors.rounded(first, second));
+        }
+        let left = from.len() % AT_ONCE;
+        if left > 0 {
+            let source = source.add(whole * AT_ONCE);
+            let first = _mm512_maskz_loadu_ps(mask(left.min(16)), source);
+            let rest = mask(left.saturating_sub(16));
+            let second = _mm512_maskz_loadu_ps(rest, source.wrapping_add(16));
+            // The last pair of an odd number of them ends with a zero.
+            let to = to.add(whole * AT_ONCE / 2);
+            let pairs = mask(left.div_ceil(2));
+            _mm512_mask_storeu_epi32(to.cast(), pairs, factors.rounded(first, second));
+        }
+    }
 }
 
-impl<B: Bf16> Factors for B {
-    const DEPTH: usize = 2;
-
-    #[inline(always)]
-    fn dot(self, a: __m512, b: __m512, sum: __m512) -> __m512 {
-        Bf16::dot(self, a, b, sum)
-    }
-
-    #[inline(always)]
-    fn copy(self, from: &[f32], to: &mut [f32]) {
-        const AT_ONCE: usize = 32;
-        let to = &mut to[..from.len().div_ceil(2)];
-        let whole = from.len() / AT_ONCE;
-        let (source, to) = (from.as_ptr(), to.as_mut_ptr());
-        // SAFETY: the slices have so many numbers and places, two to a place; the processor has avx512f and avx512bw.
-        unsafe {
-            for chunk in 0..whole {
-                let source = source.add(chunk * AT_ONCE);
-                let (first, second) = (_mm512_loadu_ps(source), _mm512_loadu_ps(source.add(16)));
-                let to = to.add(chunk * AT_ONCE / 2);
-                _mm512_storeu_si512(to.cast(), self.rounded(first, second));
-            }
-            let left = from.len() % AT_ONCE;
-            if left > 0 {
-                let source = source.add(whole * AT_ONCE);
-                let mask = |numbers: usize| ((1u32 << numbers) - 1) as u16;
-                let first = _mm512_maskz_loadu_ps(mask(left.min(16)), source);
-                let rest = mask(left.saturating_sub(16));
-                let second = _mm512_maskz_loadu_ps(rest, source.wrapping_add(16));
-                // The last pair of an odd number of them ends with a zero.
-                let to = to.add(whole * AT_ONCE / 2);
-                _mm512_mask_storeu_epi32(
-                    to.cast(),
-                    mask(left.div_ceil(2)),
-                    self.rounded(first, second),
-                );
-            }
-        }
-    }
-
-    #[inline(always)]
-    fn pair(self, first: __m512, second: __m512) -> __m512 {
-        // SAFETY: the processor has avx512bw; both types are 64 bytes without further meaning.
-        unsafe {
-            let order = std::mem::transmute::<[u16; 32], __m512i>(const { interleaved() });
-            _mm512_castsi512_ps(_mm512_permutexvar_epi16(order, self.rounded(first, second)))
-        }
-    }
-
-    #[inline(always)]
-    unsafe fn fourteen_rows(
-        self,
-        sums: &mut [[__m512; 2]; 14],
-        rows: (*const f32, usize),
-        depth: usize,
-        b: *const f32,
-    ) {
-        // SAFETY: the caller's promise.
-        unsafe { Bf16::fourteen_rows(self, sums, rows, depth, b) }
+/// [`Simd::pair`](super::Simd::pair).
+#[inline(always)]
+pub(super) fn pair<F: Factors>(factors: F, first: __m512, second: __m512) -> __m512 {
+    assert!(F::DEPTH == 2);
+    // SAFETY: the processor has avx512bw; both types are 64 bytes without further meaning.
+    unsafe {
+        let order = std::mem::transmute::<[u16; 32], __m512i>(const { interleaved() });
+        _mm512_castsi512_ps(_mm512_permutexvar_epi16(
+            order,
+            factors.rounded(first, second),
+        ))
     }
 }
 
@@ -137,7 +97,9 @@ struct Pairs(());
 
 // SAFETY of every block below: a value of the type exists only inside `enter_bf16`, whose caller vouches for the instructions.
 #[allow(clippy::undocumented_unsafe_blocks)]
-impl Bf16 for Pairs {
+impl Factors for Pairs {
+    const DEPTH: usize = 2;
+
     #[inline(always)]
     fn dot(self, a: __m512, b: __m512, sum: __m512) -> __m512 {
         // Both types are 64 bytes without further meaning.
@@ -159,7 +121,7 @@ impl Bf16 for Pairs {
     #[inline(always)]
     unsafe fn fourteen_rows(
         self,
-        sums: &mut [[__m512; 2]; 14],
+        sums: &mut Sums,
         rows: (*const f32, usize),
         depth: usize,
         b: *const f32,
@@ -190,7 +152,9 @@ mod emulated {
     // SAFETY of every block below: a value of the type exists only inside `enter`, whose caller vouches for the instructions; pointers
     // are the callers' promise.
     #[allow(clippy::undocumented_unsafe_blocks)]
-    impl Bf16 for Emulated {
+    impl Factors for Emulated {
+        const DEPTH: usize = 2;
+
         #[inline(always)]
         fn dot(self, a: __m512, b: __m512, sum: __m512) -> __m512 {
             // A bf16 is the upper half of an f32. The second of each pair comes first, as in the instruction.
@@ -216,7 +180,7 @@ mod emulated {
         #[inline(always)]
         unsafe fn fourteen_rows(
             self,
-            sums: &mut [[__m512; 2]; 14],
+            sums: &mut Sums,
             (x, pitch): (*const f32, usize),
             depth: usize,
             b: *const f32,
@@ -227,7 +191,7 @@ mod emulated {
                         unsafe {
                             let a = _mm512_set1_ps(*x.add(r * pitch + k));
                             let b = _mm512_loadu_ps(b.add(32 * k + 16 * c));
-                            *sum = Bf16::dot(self, a, b, *sum);
+                            *sum = self.dot(a, b, *sum);
                         }
                     }
                 }

@@ -1,9 +1,8 @@
-//! The gradient of a dense convolution's weight from factors rounded to `bf16`: the product runs over pixels, so that neighbouring
-//! pixels of one channel make a pair. Both factors are paired in scratch, some pixels at a time.
+//! The products of a tap from factors rounded to `bf16`: they run over pixels, so that neighbouring pixels of one channel make a pair. Both factors are paired in scratch, some pixels at a time.
 
 use std::ops::Range;
 
-use super::weight_gradient::{Accumulate, Pixels, tiles};
+use super::{Accumulate, Pixels, tiles};
 use crate::buffer::Buffer;
 use crate::simd::{Kernel, Simd};
 
