@@ -1,6 +1,6 @@
 //! Where the time of a training step goes: forward and backward through a backbone, by operation.
 //!
-//!     cargo run --release -p rekindle-backbone --example layer_times resnet50 [BATCH] [layers] [inference | training]
+//!     cargo run --release -p rekindle-backbone --example layer_times resnet50 [BATCH] [layers] [bf16] [inference | training]
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -8,6 +8,7 @@ use std::time::Instant;
 use burn::module::Module;
 use burn::tensor::{Device, Distribution, Tensor};
 use rekindle_backbone::Architecture;
+use rekindle_kernels::Precision;
 use rekindle_kernels::profile::{self, Entry};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -16,6 +17,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let batch = arguments.get(1).map_or(Ok(16), |batch| batch.parse())?;
     let says = |word: &str| arguments.iter().skip(2).any(|said| said == word);
     let by_layer = says("layers");
+    if says("bf16") {
+        if !Precision::Bf16.is_available() {
+            return Err("this processor has no products in bf16".into());
+        }
+        Precision::set_current(Precision::Bf16);
+    }
     let device = Device::flex();
     let backbone = Architecture::from_name(name)?.init(&device);
     let images = Tensor::<4>::random(
