@@ -196,15 +196,31 @@ pub(super) fn ask_for<S: Simd>(
     if finish.residual == out {
         return;
     }
-    for &place in places {
-        for column in (channel..channel + columns).step_by(LINE) {
-            if !finish.residual.is_null() {
-                s.prefetch(finish.residual.wrapping_add(place + column));
+    macro_rules! ask {
+        ($map:expr, $lines:expr) => {
+            for &place in places {
+                let from = $map.wrapping_add(place + channel);
+                for line in 0..$lines {
+                    s.prefetch(from.wrapping_add(line * LINE));
+                }
             }
-            if !finish.stream {
-                s.prefetch(out.wrapping_add(place + column));
+        };
+    }
+    // The usual numbers of lines apart: a loop of unknown length around one instruction costs several times as much.
+    macro_rules! ask_all {
+        ($map:expr) => {
+            match columns.div_ceil(LINE) {
+                1 => ask!($map, 1),
+                2 => ask!($map, 2),
+                lines => ask!($map, lines),
             }
-        }
+        };
+    }
+    if !finish.residual.is_null() {
+        ask_all!(finish.residual);
+    }
+    if !finish.stream {
+        ask_all!(out);
     }
 }
 

@@ -17,6 +17,13 @@ use crate::{ConvShape, Precision};
 /// Bytes of the padded rows of a part.
 const ROWS_BYTES: usize = 96 << 10;
 
+/// Numbers from one result's factors to the next one's for an image of three channels and a stride of two, as in most networks: such
+/// stems are compiled for themselves, so that the factors of a tile lie at distances that the instructions hold.
+const USUAL_STEP: usize = 6;
+
+/// A panel that fills one register is computed with so many times the rows of a tile, which leaves the sums in registers, too.
+const NARROW: usize = 2;
+
 /// Whether a convolution is one of few channels.
 pub(super) fn applies(shape: &ConvShape) -> bool {
     shape.groups == 1 && shape.channels_in < 8 && shape.kernel[1] > 1 && shape.dilation[1] == 1
@@ -79,7 +86,7 @@ fn compute(
         shape.stride[1] * shape.channels_in,
         shape.kernel[1] * shape.channels_in,
     );
-    let row = (columns.next_multiple_of(tile_rows) - 1) * step + depth;
+    let row = (columns.next_multiple_of(NARROW * tile_rows) - 1) * step + depth;
     let reach = (shape.kernel[0] - 1) * shape.dilation[0] + 1;
     let held = ROWS_BYTES / (4 * row);
     let at_once = (held.saturating_sub(reach) / shape.stride[0] + 1).min(rows);
@@ -171,7 +178,11 @@ impl Tiled for Stripe<'_> {
         for channel in (0..self.panels.columns).step_by(width) {
             // A last panel that fills one register at most is computed with one.
             if C > 1 && self.panels.columns - channel <= S::LANES {
-                self.panel::<S, R, 1>(s, channel, width);
+                match R {
+                    14 => self.panel::<S, 28, 1>(s, channel, width),
+                    6 => self.panel::<S, 12, 1>(s, channel, width),
+                    _ => unreachable!("a tile of {R} rows and {C} registers"),
+                }
             } else {
                 self.panel::<S, R, C>(s, channel, width);
             }
@@ -186,7 +197,22 @@ impl Stripe<'_> {
     /// The results in one panel's channels.
     #[inline(always)]
     fn panel<S: Simd, const R: usize, const C: usize>(&self, s: S, channel: usize, width: usize) {
-        let (shape, step, depth) = (self.shape, self.step, self.depth);
+        match self.step {
+            USUAL_STEP => self.panel_at::<S, R, C>(s, channel, width, USUAL_STEP),
+            step => self.panel_at::<S, R, C>(s, channel, width, step),
+        }
+    }
+
+    /// The same with the step as a constant, where it is the usual one.
+    #[inline(always)]
+    fn panel_at<S: Simd, const R: usize, const C: usize>(
+        &self,
+        s: S,
+        channel: usize,
+        width: usize,
+        step: usize,
+    ) {
+        let (shape, depth) = (self.shape, self.depth);
         let kernel_rows = shape.kernel[0];
         let size = kernel_rows * depth * width;
         let packed = &self.panels.data[channel / width * size..][..size];
@@ -211,7 +237,9 @@ impl Stripe<'_> {
                     let row = y * shape.stride[0] + ky * shape.dilation[0];
                     let from = &self.padded[row * self.row + first * step..];
                     let from = from[..(R - 1) * step + depth].as_ptr();
-                    if s.has_rows_at_pitch::<R, C>() && width == C * S::LANES {
+                    // With the usual step the loop below is the faster, since the sums stay in registers from row to row.
+                    let loops = s.has_rows_at_pitch::<R, C>() && step != USUAL_STEP;
+                    if loops && width == C * S::LANES {
                         // SAFETY: inside the slice above, and the packed panel.
                         unsafe {
                             s.rows_at_pitch(&mut held, (from, step), depth, b);
