@@ -482,9 +482,14 @@ proptest! {
 
 #[test]
 fn a_stem_of_several_stripes_is_the_definition() {
-    // The last stripe of each image is shorter; the last tile of each row and the last panel are not whole.
-    for (size, channels, kernel, stride) in [([150, 230], [3, 20], 7, 2), ([97, 224], [1, 9], 3, 1)]
-    {
+    // The last stripe of each image is shorter; the last tile of each row and the last panel are not whole. The third has whole
+    // registers in narrow panels.
+    for (size, channels, kernel, stride) in [
+        ([150, 230], [3, 20], 7, 2),
+        ([97, 224], [1, 9], 3, 1),
+        ([97, 150], [3, 16], 3, 2),
+        ([97, 150], [3, 8], 3, 2),
+    ] {
         let shape = ConvShape::new(2, size, channels, kernel).with_stride(stride);
         assert!(Algorithm::of(&shape) == Algorithm::Stem);
         check_forward(&shape, Activation::Relu, true);

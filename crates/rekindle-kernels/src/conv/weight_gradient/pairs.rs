@@ -1,4 +1,5 @@
-//! The products of a tap from factors rounded to `bf16`: they run over pixels, so that neighbouring pixels of one channel make a pair. Both factors are paired in scratch, some pixels at a time.
+//! The products of a tap from factors rounded to `bf16`: they run over pixels, so that neighbouring pixels of one channel
+//! make a pair. Both factors are paired in scratch, some pixels at a time.
 
 use std::ops::Range;
 
