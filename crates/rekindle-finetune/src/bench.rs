@@ -18,9 +18,9 @@ use crate::classifier::{Features, Joint, Tail};
 use crate::machine::{Machine, peak_memory_bytes, reset_peak_memory};
 use crate::optim::{OptimizerSpec, SgdSpec};
 use crate::precision::Precision;
-use crate::setting::SettingError;
 use crate::weights::architecture_from_name;
 use crate::{FinetuneError, device_from_name};
+use rekindle_settings::SettingError;
 
 /// Classes of the head.
 const CLASSES: usize = 10;
@@ -321,12 +321,18 @@ mod tests {
         let with = |change: fn(&mut BenchSettings)| {
             let mut settings = BenchSettings::default();
             change(&mut settings);
-            settings.check().map_err(|error| error.key)
+            settings.check().map_err(|error| error.key().to_owned())
         };
         assert_eq!(with(|_| ()), Ok(()));
-        assert_eq!(with(|settings| settings.batch_images = 0), Err("batch"));
-        assert_eq!(with(|settings| settings.runs = 0), Err("runs"));
-        assert_eq!(with(|settings| settings.size_pixels = 31), Err("size"));
+        assert_eq!(
+            with(|settings| settings.batch_images = 0),
+            Err("batch".to_owned())
+        );
+        assert_eq!(with(|settings| settings.runs = 0), Err("runs".to_owned()));
+        assert_eq!(
+            with(|settings| settings.size_pixels = 31),
+            Err("size".to_owned())
+        );
     }
 
     #[test]

@@ -6,7 +6,7 @@ use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
-use crate::setting::{SettingError, positive};
+use rekindle_settings::{SettingError, positive};
 
 /// PyTorch's guard against a division by zero.
 const EPSILON: f64 = 1e-6;
@@ -349,7 +349,10 @@ mod tests {
     #[test]
     fn a_limit_of_zero_and_an_unknown_key_are_refused() {
         assert_eq!(
-            ClipSpec::GlobalNorm { limit: 0.0 }.check().unwrap_err().key,
+            ClipSpec::GlobalNorm { limit: 0.0 }
+                .check()
+                .unwrap_err()
+                .key(),
             "clip.limit"
         );
         assert!(serde_json::from_value::<ClipSpec>(json!({"name": "none", "limit": 1.0})).is_err());

@@ -5,7 +5,7 @@
 use burn::tensor::Device;
 
 use crate::FinetuneError;
-use crate::suggest::nearest;
+use rekindle_settings::nearest;
 
 /// Every backend that a Cargo feature can add, with the feature's name.
 const KNOWN: &[(&str, &str, bool)] = &[

@@ -8,7 +8,7 @@ use rekindle_head::HeadError;
 
 use crate::data::DataError;
 use crate::metrics::MetricsError;
-use crate::setting::SettingError;
+use rekindle_settings::SettingError;
 
 /// What can go wrong between a recipe and a result.
 #[derive(Debug, thiserror::Error)]

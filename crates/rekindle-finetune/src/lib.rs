@@ -51,10 +51,8 @@ mod preview;
 mod recipe;
 mod run;
 pub mod schedule;
-pub mod setting;
 pub mod sheet;
 pub mod stopping;
-pub mod suggest;
 pub mod task;
 mod weights;
 

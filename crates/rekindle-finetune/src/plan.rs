@@ -22,9 +22,9 @@ use crate::device::device_from_name;
 use crate::fit::fit_rescale;
 use crate::outputs::{NumberScale, Outputs};
 use crate::recipe::{DataRecipe, PhaseRecipe, Recipe, UnfreezeFrom};
-use crate::setting::SettingError;
-use crate::suggest::did_you_mean;
 use crate::weights;
+use rekindle_settings::SettingError;
+use rekindle_settings::did_you_mean;
 
 /// Everything a run does, decided and checked.
 #[derive(Debug)]
@@ -355,8 +355,8 @@ fn check_settings(recipe: &Recipe) -> Result<(), SettingError> {
             "at least 1 view of each training image",
         ));
     }
-    crate::setting::positive("unfreeze.lr_decay", recipe.unfreeze.lr_decay)?;
-    crate::setting::positive("unfreeze.lr_ratio", recipe.unfreeze.lr_ratio)
+    rekindle_settings::positive("unfreeze.lr_decay", recipe.unfreeze.lr_decay)?;
+    rekindle_settings::positive("unfreeze.lr_ratio", recipe.unfreeze.lr_ratio)
 }
 
 /// Checks what depends on the kind of targets, and writes out the loss and the monitors that were left to it.
@@ -427,8 +427,8 @@ fn check_phase(
             "at least 1 image per step",
         ));
     }
-    crate::setting::positive(lr, phase.lr)?;
-    crate::setting::non_negative(l1, phase.l1)?;
+    rekindle_settings::positive(lr, phase.lr)?;
+    rekindle_settings::non_negative(l1, phase.l1)?;
     phase.optim.check()?;
     phase.clip.check()?;
     phase.stopping.check()?;

@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::setting::SettingError;
+use rekindle_settings::SettingError;
 
 /// The factors of a convolution's products. Weights, sums and everything that is stored stay `f32`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -7,7 +7,7 @@ use std::f64::consts::PI;
 
 use serde::{Deserialize, Serialize};
 
-use crate::setting::{SettingError, non_negative, positive, ratio};
+use rekindle_settings::{SettingError, non_negative, positive, ratio};
 
 /// How the learning rate changes over a run.
 ///
@@ -297,7 +297,7 @@ mod tests {
             ),
         ] {
             let spec: ScheduleSpec = serde_json::from_value(spec).unwrap();
-            assert_eq!(spec.check(10).unwrap_err().key, key);
+            assert_eq!(spec.check(10).unwrap_err().key(), key);
         }
     }
 

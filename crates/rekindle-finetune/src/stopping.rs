@@ -4,7 +4,7 @@ use rekindle_head::TaskKind;
 use serde::{Deserialize, Serialize};
 
 use crate::metrics::TaskReport;
-use crate::setting::{SettingError, non_negative};
+use rekindle_settings::{SettingError, non_negative};
 
 /// The value of an epoch that early stopping and the best checkpoint look at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -333,12 +333,12 @@ mod tests {
             patience: 0,
             ..StoppingSpec::default()
         };
-        assert_eq!(spec.check().unwrap_err().key, "stopping.patience");
+        assert_eq!(spec.check().unwrap_err().key(), "stopping.patience");
         let spec = StoppingSpec {
             min_change: f64::NAN,
             ..StoppingSpec::default()
         };
-        assert_eq!(spec.check().unwrap_err().key, "stopping.min_change");
+        assert_eq!(spec.check().unwrap_err().key(), "stopping.min_change");
     }
 
     #[test]

@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 
 use crate::FinetuneError;
 use crate::recipe::{BackboneRecipe, InputRecipe};
-use crate::suggest::nearest;
+use rekindle_settings::nearest;
 
 /// Every card there is, the default one first.
 ///

@@ -198,5 +198,5 @@ fn pictures(count: usize) -> String {
 
 /// The first ten of a list, with the number of the others.
 fn list(items: impl Iterator<Item = String>) -> String {
-    crate::data::first_ten(items)
+    rekindle_settings::first_ten(items)
 }

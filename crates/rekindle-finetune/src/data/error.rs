@@ -8,7 +8,7 @@ use rekindle_augment::AugmentError;
 use rekindle_head::TaskKind;
 
 use super::{ManifestError, ShardError, SplitName, walk::supported};
-use crate::suggest::did_you_mean;
+use rekindle_settings::{did_you_mean, first_ten};
 
 /// An error of the data side.
 #[derive(Debug, thiserror::Error)]
@@ -393,22 +393,6 @@ pub enum ImageProblem {
     /// The content could not be decoded.
     #[error(transparent)]
     Decode(#[from] AugmentError),
-}
-
-/// The first ten of a list, with the number of those left out.
-pub(crate) fn first_ten<T: Display>(items: impl IntoIterator<Item = T>) -> String {
-    let mut items = items.into_iter();
-    let mut text = String::new();
-    for (position, item) in items.by_ref().take(10).enumerate() {
-        if position > 0 {
-            text.push_str(", ");
-        }
-        text.push_str(&item.to_string());
-    }
-    match items.count() {
-        0 => text,
-        more => format!("{text} and {more} more"),
-    }
 }
 
 fn column_for(task: TaskKind) -> &'static str {

@@ -10,7 +10,9 @@ use std::{
 
 use serde::Serialize;
 
-use super::{SplitName, error::first_ten};
+use rekindle_settings::first_ten;
+
+use super::SplitName;
 
 /// Files that were left out of an [`ImageFolder`](super::ImageFolder), counted.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]

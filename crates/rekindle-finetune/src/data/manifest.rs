@@ -26,7 +26,7 @@ use super::{
     rows::{Row, Rows},
     target::target_of_texts,
 };
-use crate::suggest::did_you_mean;
+use rekindle_settings::did_you_mean;
 
 /// The formats of manifests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

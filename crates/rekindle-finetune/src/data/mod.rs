@@ -54,8 +54,6 @@ mod target;
 mod unlabelled;
 mod walk;
 
-pub(crate) use error::first_ten;
-
 pub use cache::{CacheContents, DiskCache, cache_contents, clear_cache, default_cache_directory};
 pub use classes::ClassIndex;
 pub use dataset::{BadImages, Dataset, Verified, read_image};

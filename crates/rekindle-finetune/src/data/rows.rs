@@ -17,7 +17,7 @@ use super::{
     folder::check_class_counts,
     manifest::{TargetColumns, Wanted},
 };
-use crate::suggest::nearest;
+use rekindle_settings::nearest;
 
 /// Names that occur in many rows, kept once each.
 #[derive(Debug, Default)]

@@ -4,7 +4,7 @@ use burn::optim::decay::WeightDecayConfig;
 use burn::optim::{Adam, AdamConfig};
 use serde::{Deserialize, Serialize};
 
-use crate::setting::{SettingError, below_one, non_negative, positive};
+use rekindle_settings::{SettingError, below_one, non_negative, positive};
 
 /// Adam: steps along the mean of the gradients, divided by the root of the mean of their squares.
 ///

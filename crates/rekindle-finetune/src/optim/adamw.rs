@@ -3,7 +3,7 @@
 use burn::optim::{AdamW, AdamWConfig};
 use serde::{Deserialize, Serialize};
 
-use crate::setting::{SettingError, below_one, non_negative, positive};
+use rekindle_settings::{SettingError, below_one, non_negative, positive};
 
 /// Adam with weight decay apart from the gradient: `w = w - lr * weight_decay * w`, then Adam's step.
 ///

@@ -25,8 +25,8 @@ use burn::optim::{ModuleOptimizer, Optimizer};
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
-use crate::setting::SettingError;
 use placed::Placed;
+use rekindle_settings::SettingError;
 
 pub use adam::AdamSpec;
 pub use adamw::AdamWSpec;

@@ -4,7 +4,7 @@ use burn::optim::{LearningRate, Optimizer, RecordState, StateSink, StateSource};
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
-use crate::setting::{SettingError, below_one, non_negative, positive};
+use rekindle_settings::{SettingError, below_one, non_negative, positive};
 
 /// Settings of Adam with Nesterov momentum, see [`NAdam`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

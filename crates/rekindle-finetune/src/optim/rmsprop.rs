@@ -4,7 +4,7 @@ use burn::optim::decay::WeightDecayConfig;
 use burn::optim::{RmsProp, RmsPropConfig};
 use serde::{Deserialize, Serialize};
 
-use crate::setting::{SettingError, below_one, non_negative, positive};
+use rekindle_settings::{SettingError, below_one, non_negative, positive};
 
 /// RMSprop: `s = alpha * s + (1 - alpha) * g^2`, `b = momentum * b + g / (sqrt(s) + epsilon)`, `w = w - lr * b`.
 ///

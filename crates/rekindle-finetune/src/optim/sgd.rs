@@ -5,7 +5,7 @@ use burn::optim::momentum::MomentumConfig;
 use burn::optim::{Sgd, SgdConfig};
 use serde::{Deserialize, Serialize};
 
-use crate::setting::{SettingError, below_one, non_negative};
+use rekindle_settings::{SettingError, below_one, non_negative};
 
 /// Stochastic gradient descent: `v = momentum * v + g`, `w = w - lr * v`; the first `v` is `g`.
 ///

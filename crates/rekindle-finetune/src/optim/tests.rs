@@ -208,7 +208,7 @@ fn settings_out_of_range_name_their_key() {
         (json!({"name": "rmsprop", "epsilon": 0.0}), "optim.epsilon"),
     ] {
         let spec: OptimizerSpec = serde_json::from_value(spec).unwrap();
-        assert_eq!(spec.check().unwrap_err().key, key);
+        assert_eq!(spec.check().unwrap_err().key(), key);
     }
 }
 

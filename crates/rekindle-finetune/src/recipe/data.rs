@@ -8,7 +8,7 @@ use crate::data::{
     BadImages, ColumnNames, DataError, DiskCache, GroupBy, HoldOut, ImageFolder, NameGrouping,
     Sampling, SourceOptions, default_cache_directory, limited, open_data,
 };
-use crate::setting::SettingError;
+use rekindle_settings::SettingError;
 
 /// More than any machine has.
 const MOST_MEGABYTES: u64 = 1_000_000_000;
@@ -303,7 +303,7 @@ mod tests {
             image_cache_mb: usize::MAX >> 20,
             ..DataRecipe::default()
         };
-        assert_eq!(data.check().unwrap_err().key, "data.image_cache_mb");
+        assert_eq!(data.check().unwrap_err().key(), "data.image_cache_mb");
     }
 
     #[test]
@@ -312,6 +312,6 @@ mod tests {
             fold: 2,
             ..DataRecipe::default()
         };
-        assert_eq!(data.check().unwrap_err().key, "data.fold");
+        assert_eq!(data.check().unwrap_err().key(), "data.fold");
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Owns: the wording. What is wrong is found by serde, whose messages name types of this program.
 
-use crate::suggest::nearest;
+use rekindle_settings::nearest;
 
 /// Serde's message, without names of Rust types and with the nearest name where one is unknown.
 pub(super) fn explained(message: &str) -> String {

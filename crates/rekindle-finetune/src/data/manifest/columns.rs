@@ -6,7 +6,7 @@ use rekindle_head::TaskKind;
 
 use super::ManifestError;
 use crate::data::ClassIndex;
-use crate::suggest::did_you_mean;
+use rekindle_settings::did_you_mean;
 
 /// Names of columns that the user has given; the others are found by their usual names.
 ///

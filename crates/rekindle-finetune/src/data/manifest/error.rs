@@ -3,7 +3,9 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::data::{UnknownClass, error::first_ten};
+use rekindle_settings::first_ten;
+
+use crate::data::UnknownClass;
 
 /// An error in a list of images and labels.
 #[derive(Debug, thiserror::Error)]

@@ -11,7 +11,7 @@ use crate::data::{
     ClassIndex, DataError, ImageFolder, Sample, ScanWarning, SplitName, UnknownClass,
     walk::{Entry, Walk},
 };
-use crate::suggest::nearest;
+use rekindle_settings::nearest;
 
 /// A listing under way.
 #[derive(Debug)]

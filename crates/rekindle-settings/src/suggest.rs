@@ -12,7 +12,7 @@ use std::cmp::Ordering;
 /// then the candidate that came first.
 ///
 /// ```
-/// use rekindle_finetune::suggest::nearest;
+/// use rekindle_settings::nearest;
 ///
 /// assert_eq!(nearest("resnet_81", ["resnet18", "resnet50"]), Some("resnet18"));
 /// assert_eq!(nearest("aardvark", ["resnet18", "resnet50"]), None);
