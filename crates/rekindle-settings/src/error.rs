@@ -1,11 +1,12 @@
-//! The error of one setting, and the checks of ranges that settings share.
+//! The error of one setting. Owns its wording; which settings there are, and their ranges, is the callers'.
 
 use std::borrow::Cow;
 use std::fmt::Display;
 
-use crate::{first_ten, nearest};
+use crate::list::first_ten;
+use crate::suggest::nearest;
 
-/// A setting that nothing can be built from.
+/// A setting that nothing can be built from, or that cannot be written down.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SettingError {
@@ -27,6 +28,48 @@ pub enum SettingError {
         /// The settings that there are in its place, without what stands before them.
         known: Vec<String>,
     },
+    /// Its value is a name, and none of those that there are.
+    #[error("`{key}` is {found:?}, expected {}", choices(found, known))]
+    UnknownChoice {
+        /// The setting's key.
+        key: String,
+        /// The name found.
+        found: String,
+        /// The names that there are.
+        known: Vec<String>,
+    },
+    /// A setting without a default is not there.
+    #[error("the setting `{key}` is missing")]
+    MissingKey {
+        /// Its key.
+        key: String,
+    },
+    /// Its value was refused, in the words of its own type.
+    #[error("`{key}` is {found}: {reason}")]
+    Refused {
+        /// The setting's key.
+        key: String,
+        /// The value found.
+        found: String,
+        /// Why.
+        reason: String,
+    },
+    /// An override, `key=value`, that says no key or leads to none.
+    #[error("`{written}`: {reason}")]
+    Override {
+        /// The override, as it was written.
+        written: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A value that TOML has no form for.
+    #[error("{} cannot be written in a recipe: {reason}", whole(key))]
+    Unwritable {
+        /// The setting's key; empty for all settings together.
+        key: String,
+        /// Why, and what to do.
+        reason: String,
+    },
 }
 
 impl SettingError {
@@ -43,17 +86,31 @@ impl SettingError {
         }
     }
 
-    /// The key, as far as it is known.
+    /// The key, as far as it is known; of an [`Override`](Self::Override) all that was written.
     pub fn key(&self) -> &str {
         match self {
-            Self::Value { key, .. } | Self::UnknownKey { key, .. } => key,
+            Self::Value { key, .. }
+            | Self::UnknownKey { key, .. }
+            | Self::UnknownChoice { key, .. }
+            | Self::MissingKey { key }
+            | Self::Refused { key, .. }
+            | Self::Override { written: key, .. }
+            | Self::Unwritable { key, .. } => key,
         }
     }
 
     /// The same error, with what stands before its key: `optim.lr` within `phase2` is `phase2.optim.lr`, and a key that begins with `[`
-    /// follows without a point.
+    /// follows without a point. An [`Override`](Self::Override) has its whole key already.
     pub fn within(mut self, place: &str) -> Self {
-        let (Self::Value { key, .. } | Self::UnknownKey { key, .. }) = &mut self;
+        let key = match &mut self {
+            Self::Value { key, .. }
+            | Self::UnknownKey { key, .. }
+            | Self::UnknownChoice { key, .. }
+            | Self::MissingKey { key }
+            | Self::Refused { key, .. }
+            | Self::Unwritable { key, .. } => key,
+            Self::Override { .. } => return self,
+        };
         *key = match (place.is_empty(), key.is_empty()) {
             (true, _) => std::mem::take(key),
             (_, true) => place.to_owned(),
@@ -66,15 +123,48 @@ impl SettingError {
 
 /// The nearest setting, or else all that there are.
 fn alternatives(key: &str, known: &[String]) -> String {
-    let (place, name) = key.rsplit_once('.').unwrap_or(("", key));
+    let (place, name) = split_last(key);
     match nearest(name, known) {
         Some(near) if place.is_empty() => format!("; did you mean `{near}`?"),
         Some(near) => format!("; did you mean `{place}.{near}`?"),
         None if known.is_empty() => String::new(),
-        None => {
-            let quoted = known.iter().map(|name| format!("`{name}`"));
-            format!("; there are {}", first_ten(quoted))
-        }
+        None => format!("; there are {}", quoted(known)),
+    }
+}
+
+/// All names that there are, and the nearest.
+fn choices(found: &str, known: &[String]) -> String {
+    let all = match known {
+        [] => "nothing, since there are no names".to_owned(),
+        [only] => format!("`{only}`"),
+        _ => format!("one of {}", quoted(known)),
+    };
+    match nearest(found, known) {
+        Some(near) => format!("{all}; did you mean `{near}`?"),
+        None => all,
+    }
+}
+
+fn quoted(names: &[String]) -> String {
+    first_ten(names.iter().map(|name| format!("`{name}`")))
+}
+
+fn whole(key: &str) -> String {
+    match key.is_empty() {
+        true => "this".to_owned(),
+        false => format!("`{key}`"),
+    }
+}
+
+/// A key and what stands before it; a quoted key may hold points.
+fn split_last(key: &str) -> (&str, &str) {
+    let end = match key.strip_suffix('"').and_then(|rest| rest.rfind('"')) {
+        Some(quote) => key[..quote].strip_suffix('.').map(str::len),
+        None => key.rfind('.'),
+    };
+    match end {
+        Some(end) => (&key[..end], key[end + 1..].trim_matches('"')),
+        None => ("", key.trim_matches('"')),
     }
 }
 
@@ -91,73 +181,12 @@ impl<T> Within for Result<T, SettingError> {
     }
 }
 
-/// Accepts finite numbers of at least 0.
-///
-/// # Errors
-///
-/// [`SettingError::Value`] for any other.
-pub fn non_negative(key: &str, value: f64) -> Result<(), SettingError> {
-    match value.is_finite() && value >= 0.0 {
-        true => Ok(()),
-        false => Err(SettingError::new(
-            key,
-            value,
-            "a finite number of at least 0",
-        )),
-    }
-}
-
-/// Accepts finite numbers above 0.
-///
-/// # Errors
-///
-/// [`SettingError::Value`] for any other.
-pub fn positive(key: &str, value: f64) -> Result<(), SettingError> {
-    match value.is_finite() && value > 0.0 {
-        true => Ok(()),
-        false => Err(SettingError::new(key, value, "a finite number above 0")),
-    }
-}
-
-/// Accepts numbers of at least 0 and below 1, as momenta and decay rates of averages are.
-///
-/// # Errors
-///
-/// [`SettingError::Value`] for any other.
-pub fn below_one(key: &str, value: f64) -> Result<(), SettingError> {
-    match (0.0..1.0).contains(&value) {
-        true => Ok(()),
-        false => Err(SettingError::new(
-            key,
-            value,
-            "a number of at least 0 and below 1",
-        )),
-    }
-}
-
-/// Accepts numbers from 0 to 1, both included.
-///
-/// # Errors
-///
-/// [`SettingError::Value`] for any other.
-pub fn ratio(key: &str, value: f64) -> Result<(), SettingError> {
-    match (0.0..=1.0).contains(&value) {
-        true => Ok(()),
-        false => Err(SettingError::new(key, value, "a number from 0 to 1")),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn the_message_has_key_value_and_what_is_accepted() {
-        let error = below_one("optim.momentum", 1.5).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "`optim.momentum` is 1.5, expected a number of at least 0 and below 1"
-        );
+    fn names<const N: usize>(names: [&str; N]) -> Vec<String> {
+        names.map(String::from).into()
     }
 
     #[test]
@@ -173,7 +202,7 @@ mod tests {
     fn an_unknown_key_is_told_with_the_nearest_or_with_all() {
         let unknown = |key: &str| SettingError::UnknownKey {
             key: key.into(),
-            known: ["lr", "epochs", "batch_size"].map(String::from).into(),
+            known: names(["lr", "epochs", "batch_size"]),
         };
         assert_eq!(
             unknown("epoch").within("phase1").to_string(),
@@ -183,23 +212,35 @@ mod tests {
             unknown("colour").to_string(),
             "there is no setting `colour`; there are `lr`, `epochs`, `batch_size`"
         );
-    }
-
-    #[test]
-    fn nan_is_never_accepted() {
-        for check in [non_negative, positive, below_one, ratio] {
-            assert!(check("key", f64::NAN).is_err());
-        }
-    }
-
-    #[test]
-    fn bounds_are_where_their_names_say() {
-        assert!(non_negative("key", 0.0).is_ok() && non_negative("key", f64::INFINITY).is_err());
-        assert!(positive("key", 0.0).is_err() && positive("key", 1e-12).is_ok());
-        assert!(
-            below_one("key", 1.0).is_err()
-                && ratio("key", 1.0).is_ok()
-                && ratio("key", 1.01).is_err()
+        assert_eq!(
+            unknown("\"a.epoch\"").within("phase1").to_string(),
+            "there is no setting `phase1.\"a.epoch\"`; there are `lr`, `epochs`, `batch_size`"
         );
+    }
+
+    #[test]
+    fn an_unknown_choice_is_told_with_all_and_the_nearest() {
+        let unknown = |found: &str, known| SettingError::UnknownChoice {
+            key: "op".into(),
+            found: found.into(),
+            known,
+        };
+        assert_eq!(
+            unknown("flp", names(["flip", "hue"])).to_string(),
+            "`op` is \"flp\", expected one of `flip`, `hue`; did you mean `flip`?"
+        );
+        assert_eq!(
+            unknown("colour", names(["flip"])).to_string(),
+            "`op` is \"colour\", expected `flip`"
+        );
+    }
+
+    #[test]
+    fn an_override_has_its_whole_key_already() {
+        let error = SettingError::Override {
+            written: "=3".into(),
+            reason: "the key is empty".into(),
+        };
+        assert_eq!(error.within("phase1").to_string(), "`=3`: the key is empty");
     }
 }
