@@ -2,7 +2,9 @@
 //!
 //! Owns: the error type of the crate. An error never carries a path, since this crate sees bytes; the caller adds it.
 
-use crate::decode::Format;
+use rekindle_settings::{SettingError, did_you_mean, first_ten};
+
+use crate::format::Format;
 
 /// An image that cannot be decoded, or a transform that cannot be built.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -110,15 +112,8 @@ pub enum AugmentError {
     },
 
     /// A setting of a transform or of the preprocessing is outside its range.
-    #[error("`{key}` is {value}; expected {expected}")]
-    InvalidSetting {
-        /// Name of the key, as `operation.key` or `preprocessing.key`.
-        key: &'static str,
-        /// The value that was found.
-        value: String,
-        /// What the value must be.
-        expected: &'static str,
-    },
+    #[error(transparent)]
+    Setting(#[from] SettingError),
 
     /// A scale that cannot be fitted on the training images.
     #[error(
@@ -131,21 +126,14 @@ pub enum AugmentError {
         reason: &'static str,
     },
 
-    /// A transform inside another one is wrong.
-    #[error("in `{path}`: {error}")]
-    InTransform {
-        /// Where it is in the recipe, from the outermost transform on, such as `one_of.transforms[1].sequence.transforms[0]`.
-        path: String,
-        /// What is wrong with it.
-        error: Box<AugmentError>,
-    },
-
     /// A recipe names a transform that nobody has registered.
     #[error(
-        "no custom transform is named `{name}`; {}; a program registers one with `TransformRegistry::register`",
-        registered_names(registered)
+        "`{key}`: no custom transform is named `{name}`; {}; a program registers one with `TransformRegistry::register`",
+        registered_names(name, registered)
     )]
     UnknownCustomTransform {
+        /// The key of the name, as far as it is known, such as `transforms[2].name`.
+        key: String,
         /// The name that was found.
         name: String,
         /// The names there are, in alphabetical order.
@@ -153,8 +141,10 @@ pub enum AugmentError {
     },
 
     /// A transform of the user's own cannot be made from its settings.
-    #[error("`custom.settings` of `{name}`: {reason}")]
+    #[error("`{key}` of `{name}`: {reason}")]
     CustomTransform {
+        /// The key of the settings, as far as it is known, such as `transforms[2].settings`.
+        key: String,
         /// Name of the transform.
         name: String,
         /// What its maker said.
@@ -185,26 +175,48 @@ fn converter(format: &str) -> &'static str {
 }
 
 impl AugmentError {
-    /// The error of a transform inside another one, whose place there is `outer`.
-    pub(crate) fn inside(self, outer: &str) -> Self {
+    /// The same error, with what stands before the key of the setting that it names, as [`SettingError::within`] has it; errors that name no
+    /// setting stay as they are.
+    #[must_use]
+    pub fn within(self, place: &str) -> Self {
+        let longer = |key: String| {
+            SettingError::new(key, "", "")
+                .within(place)
+                .key()
+                .to_owned()
+        };
         match self {
-            Self::InTransform { path, error } => Self::InTransform {
-                path: format!("{outer}.{path}"),
-                error,
+            Self::Setting(error) => Self::Setting(error.within(place)),
+            Self::UnknownCustomTransform {
+                key,
+                name,
+                registered,
+            } => Self::UnknownCustomTransform {
+                key: longer(key),
+                name,
+                registered,
             },
-            other => Self::InTransform {
-                path: outer.to_owned(),
-                error: Box::new(other),
+            Self::CustomTransform { key, name, reason } => Self::CustomTransform {
+                key: longer(key),
+                name,
+                reason,
             },
+            other => other,
         }
     }
 }
 
-fn registered_names(names: &[String]) -> String {
-    match names {
-        [] => "none is registered".to_owned(),
-        names => format!("registered are `{}`", names.join("`, `")),
+/// The names there are, and the nearest to the one that was found.
+fn registered_names(found: &str, names: &[String]) -> String {
+    if names.is_empty() {
+        return "none is registered".to_owned();
     }
+    let quoted = names.iter().map(|name| format!("`{name}`"));
+    format!(
+        "registered are {}{}",
+        first_ten(quoted),
+        did_you_mean(found, names)
+    )
 }
 
 /// Number of bytes of a shape; the largest number there is where it does not fit.
@@ -212,4 +224,34 @@ fn byte_count(shape: &[usize; 4]) -> usize {
     shape
         .iter()
         .fold(1, |product, side| product.saturating_mul(*side))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_keys_of_settings_grow_from_their_ends_and_damage_has_none() {
+        let setting: AugmentError = SettingError::new("bits", 9, "1 to 8").into();
+        let unknown = AugmentError::UnknownCustomTransform {
+            key: "name".to_owned(),
+            name: "grain".to_owned(),
+            registered: Vec::new(),
+        };
+        let custom = AugmentError::CustomTransform {
+            key: "settings".to_owned(),
+            name: "grain".to_owned(),
+            reason: "too coarse".to_owned(),
+        };
+        for (error, expected) in [
+            (setting, "`augment.transforms[2].bits` is 9"),
+            (unknown, "`augment.transforms[2].name`: no custom"),
+            (custom, "`augment.transforms[2].settings` of `grain`: too"),
+        ] {
+            let whole = error.within("[2]").within("augment.transforms");
+            let message = whole.to_string();
+            assert!(message.starts_with(expected), "{message}");
+        }
+        assert_eq!(AugmentError::Empty.within("input"), AugmentError::Empty);
+    }
 }

@@ -10,13 +10,21 @@
 //!   recipes to name.
 //! - [`Pipeline::apply_bytes`] does both and decodes of a large JPEG no more than a random crop needs, at a reduced size
 //!   where that is enough; [`decode_region`] is its first half. [`ReducedPicture`] is what a cache keeps of such a file.
-//! - [`rescale`] is the only normalisation in rekindle; [`RescaleSpec`] fits it on training images where that is asked for.
+//! - [`Rescale`] is the only normalisation in rekindle; [`RescaleSpec`] fits it on training images where that is asked for.
 //! - [`MixSpec`] draws a [`Mix`] for a batch: mixup or CutMix of its images and targets.
+//!
+//! The feature `burn`, which is a default one, adds what makes and takes Burn's tensors: the function `rescale`, and `Mix::images` and
+//! `Mix::rows`. Without it this crate brings no framework, and [`RgbBatch::planes`] has the same numbers on the host.
+//!
+//! A wrong setting is a [`SettingError`], whose key is the setting's own, such as `crop_ratio` or `transforms[1].degrees`; the caller adds
+//! where that stands, with [`SettingError::within`] or [`AugmentError::within`].
 //!
 //! Randomness comes from [`SampleRng`] alone, so the number of threads never changes a result. Nothing here reads a file,
 //! starts a thread or prints.
 //!
 //! ```
+//! # #[cfg(feature = "burn")]
+//! # fn main() {
 //! use burn::tensor::Device;
 //! use rekindle_augment::{Pipeline, Preprocessing, RgbBatch, RgbImage, SampleRng, rescale};
 //!
@@ -25,10 +33,14 @@
 //! let view = Pipeline::evaluation(&preprocessing).apply(&image, &mut SampleRng::new(0, 0, 0));
 //! let images = rescale(&RgbBatch::from_image(view), &preprocessing.rescale, &Device::flex());
 //! assert_eq!(images.dims(), [1, 3, 224, 224]);
+//! # }
+//! # #[cfg(not(feature = "burn"))]
+//! # fn main() {}
 //! ```
 
 mod decode;
 mod error;
+mod format;
 mod mix;
 pub mod ops;
 mod pipeline;
@@ -43,24 +55,26 @@ mod transform;
 mod vectorised;
 
 pub use decode::{
-    DecodeLimits, Decoded, DecodedRegion, Format, ImageHeader, JpegScaling, ReducedPicture,
-    RegionRequest, SourceMode, UprightSize, decode, decode_region, read_header, reducible_size,
+    DecodeLimits, Decoded, DecodedRegion, ImageHeader, JpegScaling, ReducedPicture, RegionRequest,
+    SourceMode, UprightSize, decode, decode_region, read_header, reducible_size,
 };
 pub use error::AugmentError;
+pub use format::Format;
 pub use image::RgbImage;
 pub use mix::{Mix, MixAt, MixSpec};
 pub use ops::TransformSpec;
 pub use pipeline::{Pipeline, View};
 pub use preprocessing::{Preprocessing, ResizePolicy};
 pub use registry::TransformRegistry;
-pub use rescale::{
-    ChannelMoments, Rescale, RescaleSpec, RgbBatch, pca_whitening, rescale, zca_whitening,
-};
+pub use rekindle_settings::SettingError;
+#[cfg(feature = "burn")]
+pub use rescale::rescale;
+pub use rescale::{ChannelMoments, Rescale, RescaleSpec, RgbBatch, pca_whitening, zca_whitening};
 pub use resize::{Interpolation, PixelBox, resize, resize_crop};
 pub use rng::SampleRng;
 pub use transform::{CropResize, DrawCrop, Transform};
 
 /// Compiles the code of the readme.
-#[cfg(doctest)]
+#[cfg(all(doctest, feature = "burn"))]
 #[doc = include_str!("../README.md")]
 struct Readme;

@@ -1,13 +1,16 @@
 //! Mixup and CutMix: new images between those of a batch, with targets between theirs.
 //!
-//! Owns: the settings, the draw for a batch, and ([`Mix`]) the arithmetic on tensors. It does not own which batches are mixed.
+//! Owns: the settings, the draw for a batch, and ([`Mix`]) what it gives. It does not own which batches are mixed. The arithmetic on
+//! tensors is in `batch`, with the feature `burn`.
 
+#[cfg(feature = "burn")]
 mod batch;
+mod drawn;
 
+use rekindle_settings::{SettingError, non_negative, ratio};
 use serde::{Deserialize, Serialize};
 
-pub use self::batch::Mix;
-use crate::error::AugmentError;
+pub use self::drawn::Mix;
 use crate::rng::SampleRng;
 
 /// What is mixed.
@@ -78,44 +81,25 @@ impl MixSpec {
     ///
     /// # Errors
     ///
-    /// [`AugmentError::InvalidSetting`] that names the key.
-    pub fn check(&self) -> Result<(), AugmentError> {
-        let invalid = |key, value: f64, expected| {
-            Err(AugmentError::InvalidSetting {
-                key,
-                value: value.to_string(),
-                expected,
-            })
-        };
-        for (key, alpha) in [
-            ("augment.mix.mixup_alpha", self.mixup_alpha),
-            ("augment.mix.cutmix_alpha", self.cutmix_alpha),
-        ] {
-            if !(alpha.is_finite() && alpha >= 0.0) {
-                return invalid(key, alpha, "a finite number of at least 0");
-            }
-        }
-        for (key, probability) in [
-            ("augment.mix.probability", self.probability),
-            ("augment.mix.switch_probability", self.switch_probability),
-        ] {
-            if !(0.0..=1.0).contains(&probability) {
-                return invalid(key, probability, "a probability from 0 to 1");
-            }
-        }
+    /// [`SettingError::Value`] with the key, such as `cutmix_alpha`.
+    pub fn check(&self) -> Result<(), SettingError> {
+        non_negative("mixup_alpha", self.mixup_alpha)?;
+        non_negative("cutmix_alpha", self.cutmix_alpha)?;
+        ratio("probability", self.probability)?;
+        ratio("switch_probability", self.switch_probability)?;
         if self.mixup_alpha == 0.0 && self.cutmix_alpha == 0.0 {
-            return invalid(
-                "augment.mix.mixup_alpha",
+            return Err(SettingError::new(
+                "mixup_alpha",
                 self.mixup_alpha,
-                "a number above 0 for it or `augment.mix.cutmix_alpha`; leave `augment.mix` out to mix nothing",
-            );
+                "a number above 0 for it or `cutmix_alpha`; leave `augment.mix` out to mix nothing",
+            ));
         }
         if self.at == MixAt::Features && self.cutmix_alpha > 0.0 {
-            return invalid(
-                "augment.mix.cutmix_alpha",
+            return Err(SettingError::new(
+                "cutmix_alpha",
                 self.cutmix_alpha,
-                "0 with `augment.mix.at = \"features\"`: pooled features have no box to cut",
-            );
+                "0 with `at = \"features\"`: pooled features have no box to cut",
+            ));
         }
         Ok(())
     }
@@ -275,7 +259,7 @@ mod tests {
                     probability: 1.1,
                     ..default
                 },
-                "augment.mix.probability",
+                "`probability`",
             ),
             (
                 MixSpec {

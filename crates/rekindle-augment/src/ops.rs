@@ -1,6 +1,7 @@
 //! The built-in transforms.
 //!
-//! Owns: their names. One transform is one file here, two lines below, and one in the list of `spec.rs`.
+//! Owns: their names in the program. One transform is one file here, two lines below, and one in the list of `spec.rs`, with the names that
+//! recipes give it.
 
 mod affine;
 mod aug_mix;
@@ -18,6 +19,7 @@ mod convolve;
 mod custom;
 mod edges;
 mod elastic;
+mod entry;
 mod equalise;
 mod five_crop;
 mod framing;
@@ -98,12 +100,10 @@ pub use self::rotation::{Rotation, rotate};
 pub use self::salt_and_pepper::SaltAndPepper;
 pub use self::saturation::{Saturation, adjust_saturation};
 pub use self::sequence::Sequence;
-use self::settings::{check_pair, check_probability, check_range, factor_around_one};
 pub use self::sharpen::{Sharpen, adjust_sharpness};
 pub use self::solarise::{Solarise, solarise};
 pub use self::some_of::SomeOf;
 pub use self::spec::TransformSpec;
-use self::spec::{Entry, Operation};
 pub use self::trivial_augment::TrivialAugment;
 pub use self::uniform_noise::UniformNoise;
 pub use self::vertical_flip::VerticalFlip;

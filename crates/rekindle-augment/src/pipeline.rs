@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 
 use image::RgbImage;
+use rekindle_settings::Within;
 
 use crate::decode::{DecodeLimits, DecodedRegion, JpegScaling, decode, decode_region};
 use crate::error::AugmentError;
@@ -84,8 +85,8 @@ impl Pipeline {
     ///
     /// # Errors
     ///
-    /// [`AugmentError::InvalidSetting`] that names the first wrong key of the preprocessing or of a transform;
-    /// [`AugmentError::UnknownCustomTransform`] for a `custom` one, which needs [`Self::training_with`].
+    /// [`AugmentError::Setting`] for the first wrong setting, whose key begins with `preprocessing` or with the transform's place, as
+    /// `transforms[2].probability`; [`AugmentError::UnknownCustomTransform`] for a `custom` one, which needs [`Self::training_with`].
     pub fn training(
         preprocessing: &Preprocessing,
         transforms: &[TransformSpec],
@@ -103,7 +104,7 @@ impl Pipeline {
         transforms: &[TransformSpec],
         registry: &TransformRegistry,
     ) -> Result<Self, AugmentError> {
-        preprocessing.check()?;
+        preprocessing.check().within("preprocessing")?;
         let mut steps: Vec<Box<dyn Transform>> = Vec::with_capacity(transforms.len() + 1);
         let starts_fixed = !transforms.iter().any(TransformSpec::yields_final_size);
         if starts_fixed {
@@ -111,8 +112,10 @@ impl Pipeline {
                 preprocessing: preprocessing.clone(),
             }));
         }
-        for transform in transforms {
-            steps.push(transform.build_with(preprocessing, registry)?);
+        for (index, transform) in transforms.iter().enumerate() {
+            let built = transform.build_with(preprocessing, registry);
+            let step = built.map_err(|error| error.within(&format!("transforms[{index}]")))?;
+            steps.push(step);
         }
         Ok(Self {
             steps,
@@ -317,7 +320,7 @@ mod tests {
         assert!(
             error
                 .to_string()
-                .contains("`horizontal_flip.probability` is 1.5"),
+                .contains("`transforms[0].probability` is 1.5 for `horizontal_flip`"),
             "{error}"
         );
     }

@@ -4,9 +4,9 @@
 //! prediction share it. It does not own augmentation.
 
 use image::{Rgb, RgbImage};
+use rekindle_settings::{SettingError, Within};
 use serde::{Deserialize, Serialize};
 
-use crate::error::AugmentError;
 use crate::rescale::Rescale;
 use crate::resize::{Interpolation, PixelBox, resize_part};
 
@@ -36,7 +36,7 @@ pub enum ResizePolicy {
 /// let imagenet = Preprocessing::default();
 /// assert_eq!(imagenet.input_size, [224, 224]);
 /// imagenet.check()?;
-/// # Ok::<(), rekindle_augment::AugmentError>(())
+/// # Ok::<(), rekindle_augment::SettingError>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -82,28 +82,28 @@ impl Preprocessing {
     ///
     /// # Errors
     ///
-    /// [`AugmentError::InvalidSetting`] that names the first wrong key.
-    pub fn check(&self) -> Result<(), AugmentError> {
+    /// [`SettingError::Value`] for the first wrong one, with its key here, such as `crop_ratio`.
+    pub fn check(&self) -> Result<(), SettingError> {
         if self
             .input_size
             .iter()
             .any(|side| !(1..=LARGEST_SIDE).contains(side))
         {
-            return Err(AugmentError::InvalidSetting {
-                key: "preprocessing.input_size",
-                value: format!("{:?}", self.input_size),
-                expected: "a height and a width of 1 to 16384 pixels",
-            });
+            return Err(SettingError::new(
+                "input_size",
+                format!("{:?}", self.input_size),
+                "a height and a width of 1 to 16384 pixels",
+            ));
         }
         // A hundredth bounds what an evaluation resize can allocate.
         if !(0.01..=1.0).contains(&self.crop_ratio) {
-            return Err(AugmentError::InvalidSetting {
-                key: "preprocessing.crop_ratio",
-                value: self.crop_ratio.to_string(),
-                expected: "a share from 0.01 to 1",
-            });
+            return Err(SettingError::new(
+                "crop_ratio",
+                self.crop_ratio,
+                "a share from 0.01 to 1",
+            ));
         }
-        self.rescale.check()
+        self.rescale.check().within("rescale")
     }
 
     /// Width and height of the input, as images give their size.
@@ -323,21 +323,19 @@ mod tests {
 
     #[test]
     fn wrong_settings_are_named() {
-        let key = |preprocessing: Preprocessing| match preprocessing.check() {
-            Err(AugmentError::InvalidSetting { key, .. }) => key,
-            other => panic!("{other:?}"),
-        };
+        let key =
+            |preprocessing: Preprocessing| preprocessing.check().unwrap_err().key().to_owned();
         assert_eq!(
             key(preprocessing([0, 224], 1.0, ResizePolicy::Crop)),
-            "preprocessing.input_size"
+            "input_size"
         );
         assert_eq!(
             key(preprocessing([224, 224], 0.0, ResizePolicy::Crop)),
-            "preprocessing.crop_ratio"
+            "crop_ratio"
         );
         assert_eq!(
             key(preprocessing([224, 224], f32::NAN, ResizePolicy::Crop)),
-            "preprocessing.crop_ratio"
+            "crop_ratio"
         );
         let rescale = Rescale::Standardise {
             mean: [0.5; 3],
@@ -348,7 +346,7 @@ mod tests {
                 rescale,
                 ..Preprocessing::default()
             }),
-            "preprocessing.rescale.std"
+            "rescale.standardise.std"
         );
     }
 

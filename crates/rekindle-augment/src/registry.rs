@@ -100,12 +100,14 @@ impl TransformRegistry {
     ) -> Result<Box<dyn Transform>, AugmentError> {
         let Some(maker) = self.makers.get(name) else {
             return Err(AugmentError::UnknownCustomTransform {
+                key: "name".to_owned(),
                 name: name.to_owned(),
                 registered: self.names().map(str::to_owned).collect(),
             });
         };
         maker(Value::Object(settings.clone()), preprocessing).map_err(|error| {
             AugmentError::CustomTransform {
+                key: "settings".to_owned(),
                 name: name.to_owned(),
                 reason: error.to_string(),
             }

@@ -1,100 +1,23 @@
 //! Resampling to another size.
 //!
-//! Owns: the filters, the only calls of the SIMD resizer, and below it the mean of areas. It does not own which region becomes which size.
+//! Owns: the only calls of the SIMD resizer, and below it the mean of areas. It does not own which region becomes which size.
 
-use std::str::FromStr;
+mod area;
+mod interpolation;
+#[cfg(test)]
+mod reference;
+mod region;
+#[cfg(test)]
+mod tests;
 
 use fast_image_resize::images::{CroppedImage, Image, ImageRef};
-use fast_image_resize::{
-    FilterType, IntoImageView, PixelType, ResizeAlg, ResizeError, ResizeOptions, Resizer,
-};
+use fast_image_resize::{IntoImageView, PixelType, ResizeAlg, ResizeError, ResizeOptions, Resizer};
 use image::RgbImage;
-use serde::de::IntoDeserializer;
-use serde::de::value::StrDeserializer;
-use serde::{Deserialize, Serialize};
 
-use crate::error::AugmentError;
-
-/// How pixels between the pixels of the source are computed.
-///
-/// All but `Nearest` are antialiased when they make an image smaller: the filter grows with the scale, as in Pillow and as
-/// in torchvision with `antialias=True`. By name: `"bicubic".parse::<Interpolation>()`.
-///
-/// Transforms that move pixels about, such as a rotation, take the first three; their functions treat `Lanczos` as `Bicubic` and
-/// `Area` as `Bilinear`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Interpolation {
-    /// The nearest pixel.
-    Nearest,
-    /// A triangle of radius 1.
-    Bilinear,
-    /// Catmull-Rom, the cubic with a = -0.5: Pillow's `BICUBIC`, and what most ImageNet weights were evaluated with.
-    #[default]
-    Bicubic,
-    /// Lanczos with three lobes.
-    Lanczos,
-    /// The mean of the area that a pixel covers, of which pixels at its edge have a part: OpenCV's `INTER_AREA`. For making
-    /// images smaller; an enlarged one has the pixels of the source as blocks, mixed where a new pixel lies on an edge.
-    Area,
-}
-
-impl FromStr for Interpolation {
-    type Err = AugmentError;
-
-    fn from_str(name: &str) -> Result<Self, AugmentError> {
-        let deserializer: StrDeserializer<serde::de::value::Error> = name.into_deserializer();
-        Self::deserialize(deserializer).map_err(|_| AugmentError::InvalidSetting {
-            key: "preprocessing.interpolation",
-            value: name.to_owned(),
-            expected: "nearest, bilinear, bicubic, lanczos or area",
-        })
-    }
-}
-
-impl Interpolation {
-    /// The convolution of the SIMD resizer, if there is one.
-    fn filter(self) -> Option<FilterType> {
-        match self {
-            Self::Nearest | Self::Area => None,
-            Self::Bilinear => Some(FilterType::Bilinear),
-            Self::Bicubic => Some(FilterType::CatmullRom),
-            Self::Lanczos => Some(FilterType::Lanczos3),
-        }
-    }
-
-    /// Radius of the filter in pixels of the output when it shrinks, and of the source when it enlarges.
-    fn support(self) -> f64 {
-        match self {
-            Self::Nearest | Self::Area => 0.5,
-            Self::Bilinear => 1.0,
-            Self::Bicubic => 2.0,
-            Self::Lanczos => 3.0,
-        }
-    }
-}
-
-/// A rectangle of whole pixels.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PixelBox {
-    /// First column.
-    pub left: u32,
-    /// First row.
-    pub top: u32,
-    /// Number of columns.
-    pub width: u32,
-    /// Number of rows.
-    pub height: u32,
-}
-
-/// A rectangle whose edges may lie between pixels.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Region {
-    pub(crate) left: f64,
-    pub(crate) top: f64,
-    pub(crate) width: f64,
-    pub(crate) height: f64,
-}
+pub use self::interpolation::Interpolation;
+use self::region::Axis;
+pub use self::region::PixelBox;
+pub(crate) use self::region::Region;
 
 /// The image at `width` by `height` pixels; the aspect ratio is not kept.
 ///
@@ -250,67 +173,6 @@ fn goes_down_first(across: &Axis, down: &Axis) -> bool {
     saved_rows > 0.0 && saved_rows > 2.0 * saved_columns
 }
 
-/// One axis of a resize.
-struct Axis {
-    /// Where the region starts, in source pixels.
-    start: f64,
-    /// Length of the region, in source pixels.
-    length: f64,
-    /// Number of source pixels.
-    limit: u32,
-    /// Number of output pixels of the region.
-    output: u32,
-}
-
-impl Axis {
-    fn new(start: f64, length: f64, limit: u32, output: u32) -> Self {
-        let (start, length) = inside(start, length, limit);
-        Self {
-            start,
-            length,
-            limit,
-            output,
-        }
-    }
-
-    fn span(&self) -> (f64, f64) {
-        (self.start, self.length)
-    }
-
-    /// The span in an image of `count` pixels that starts at `first`.
-    fn span_from(&self, first: f64, count: u32) -> (f64, f64) {
-        inside(self.start - first, self.length, count)
-    }
-
-    fn is_unchanged(&self) -> bool {
-        self.length == f64::from(self.output) && self.start.fract() == 0.0
-    }
-
-    /// Number of output pixels, were the whole source resized at this scale.
-    fn whole_output(&self) -> f64 {
-        (f64::from(self.limit) * f64::from(self.output) / self.length).round()
-    }
-
-    /// First source pixel and number of source pixels that a filter looks at, with one to spare on each side.
-    fn needed(&self, support: f64) -> (f64, f64) {
-        let reach = 1.0 + support * (self.length / f64::from(self.output)).max(1.0);
-        let first = (self.start - reach).floor().max(0.0);
-        let last = (self.start + self.length + reach).ceil();
-        (first, last.min(f64::from(self.limit)) - first)
-    }
-}
-
-/// Keeps a span on an axis of `limit` pixels; rounding of the scale can push its end over the edge by a trifle.
-fn inside(start: f64, length: f64, limit: u32) -> (f64, f64) {
-    let limit = f64::from(limit);
-    let start = start.clamp(0.0, limit * (1.0 - f64::EPSILON));
-    let mut length = length.min(limit - start);
-    while start + length > limit {
-        length *= 1.0 - f64::EPSILON;
-    }
-    (start, length)
-}
-
 fn take_nearest(
     image: &RgbImage,
     output: &mut RgbImage,
@@ -362,9 +224,3 @@ fn with_view(image: &RgbImage, work: impl FnOnce(ImageRef<'_>) -> Result<(), Res
         Err(error) => unreachable!("an RGB image has three bytes a pixel: {error}"),
     }
 }
-
-mod area;
-#[cfg(test)]
-mod reference;
-#[cfg(test)]
-mod tests;

@@ -7,17 +7,18 @@ use std::io::Cursor;
 use tiff::decoder::Decoder;
 use tiff::tags::Tag;
 
-use super::{Format, jpeg};
+use super::jpeg;
+use crate::format::Format;
 
 /// What a file holds besides its picture.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Container {
-    pub has_icc_profile: bool,
-    pub has_more_frames: bool,
+    pub(super) has_icc_profile: bool,
+    pub(super) has_more_frames: bool,
 }
 
 impl Container {
-    pub fn read(bytes: &[u8], format: Format) -> Self {
+    pub(super) fn read(bytes: &[u8], format: Format) -> Self {
         match format {
             Format::Jpeg => Self {
                 has_icc_profile: jpeg_has_profile(bytes),

@@ -31,8 +31,11 @@ pub(crate) use self::round_trip::round_trip;
 use self::scan::Part;
 use self::structure::Structure;
 pub(super) use self::structure::next_marker;
-use super::{DecodeLimits, Format, SourceMode, Upright, pixels};
+use super::limits::DecodeLimits;
+use super::pixels;
+use super::upright::{SourceMode, Upright};
 use crate::error::AugmentError;
+use crate::format::Format;
 use crate::resize::PixelBox;
 
 /// Width and height as the header says.

@@ -5,8 +5,8 @@
 
 use image::{ColorType, RgbImage};
 
-use super::Format;
 use crate::error::AugmentError;
+use crate::format::Format;
 
 /// An image from interleaved RGB bytes of exactly the right number.
 pub(super) fn image_of(

@@ -2,7 +2,6 @@
 //!
 //! Owns: the use of the `image` crate's decoders. The kinds of TIFF that they refuse are `tiff.rs`'s.
 
-use std::error::Error;
 use std::io::{Cursor, ErrorKind};
 
 use image::codecs::{
@@ -12,9 +11,13 @@ use image::error::{ImageError, LimitErrorKind};
 use image::metadata::Orientation;
 use image::{ColorType, ExtendedColorType, ImageDecoder, Limits};
 
+use super::ending::ends_early;
+use super::limits::DecodeLimits;
+use super::pixels;
 use super::tiff::UnusualTiff;
-use super::{DecodeLimits, Format, SourceMode, Upright, pixels};
+use super::upright::{SourceMode, Upright};
 use crate::error::AugmentError;
+use crate::format::Format;
 
 /// Width and height as the header says.
 pub(super) fn dimensions(
@@ -140,22 +143,4 @@ fn explain(error: ImageError, format: Format, bytes: usize) -> AugmentError {
         },
         _ => AugmentError::Corrupt { format, reason },
     }
-}
-
-/// Whether an error was caused by the end of the bytes.
-pub(super) fn ends_early(error: &(dyn Error + 'static)) -> bool {
-    let mut cause = Some(error);
-    while let Some(error) = cause {
-        if let Some(error) = error.downcast_ref::<std::io::Error>()
-            && error.kind() == ErrorKind::UnexpectedEof
-        {
-            return true;
-        }
-        // The `gif` crate's own error for it cannot be told apart by its type.
-        if error.to_string().ends_with("Unexpected End of File") {
-            return true;
-        }
-        cause = error.source();
-    }
-    false
 }

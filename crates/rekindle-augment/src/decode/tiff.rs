@@ -12,8 +12,12 @@ use image::metadata::Orientation;
 use tiff::decoder::{Decoder, DecodingResult, Limits};
 use tiff::tags::Tag;
 
-use super::{DecodeLimits, Format, SourceMode, Upright, pixels};
+use super::ending::ends_early;
+use super::limits::DecodeLimits;
+use super::pixels;
+use super::upright::{SourceMode, Upright};
 use crate::error::AugmentError;
+use crate::format::Format;
 
 /// Values of the tag that says what samples mean.
 const BLACK_IS_ZERO: u16 = 1;
@@ -298,7 +302,7 @@ fn explain(error: tiff::TiffError, bytes: usize) -> AugmentError {
     let reason = error.to_string();
     match error {
         tiff::TiffError::UnsupportedError(_) => AugmentError::UnsupportedFeature { format, reason },
-        error if super::raster::ends_early(&error) => AugmentError::Truncated {
+        error if ends_early(&error) => AugmentError::Truncated {
             format,
             bytes,
             reason,

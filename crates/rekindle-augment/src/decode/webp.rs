@@ -26,8 +26,11 @@ use self::alpha::Alpha;
 use self::container::Lossy;
 use self::header::Frame;
 use self::picture::Part;
-use super::{DecodeLimits, Format, SourceMode, Upright, raster};
+use super::limits::DecodeLimits;
+use super::raster;
+use super::upright::{SourceMode, Upright};
 use crate::error::AugmentError;
+use crate::format::Format;
 use crate::resize::PixelBox;
 
 /// A WebP file whose length is right.

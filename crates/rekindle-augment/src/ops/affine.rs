@@ -1,12 +1,13 @@
 //! A shift, zoom, shear and turn about the centre.
 
 use image::RgbImage;
+use rekindle_settings::SettingError;
 use serde::{Deserialize, Serialize};
 
+use super::entry::Operation;
 use super::pad::PaddingMode;
+use super::settings::{check_pair, check_probability, check_range};
 use super::warp::{Border, check_interpolation, warp_affine};
-use super::{Operation, check_pair, check_probability, check_range};
-use crate::error::AugmentError;
 use crate::preprocessing::Preprocessing;
 use crate::resize::Interpolation;
 use crate::rng::SampleRng;
@@ -66,12 +67,12 @@ impl Default for Affine {
 }
 
 impl Operation for Affine {
-    fn check(&self) -> Result<(), AugmentError> {
+    fn check(&self) -> Result<(), SettingError> {
         for shift in self.shift {
-            check_range("affine.shift", shift, 0.0, 1.0, "two shares from 0 to 1")?;
+            check_range("shift", shift, 0.0, 1.0, "two shares from 0 to 1")?;
         }
         check_pair(
-            "affine.scale",
+            "scale",
             self.scale,
             0.01,
             100.0,
@@ -79,7 +80,7 @@ impl Operation for Affine {
         )?;
         for degrees in self.shear_degrees {
             check_range(
-                "affine.shear_degrees",
+                "shear_degrees",
                 degrees,
                 0.0,
                 89.0,
@@ -87,14 +88,14 @@ impl Operation for Affine {
             )?;
         }
         check_range(
-            "affine.degrees",
+            "degrees",
             self.degrees,
             0.0,
             180.0,
             "an angle from 0 to 180",
         )?;
-        check_probability("affine.probability", self.probability)?;
-        check_interpolation("affine.interpolation", self.interpolation)
+        check_probability(self.probability)?;
+        check_interpolation(self.interpolation)
     }
 
     fn build(&self, preprocessing: &Preprocessing) -> Box<dyn Transform> {
@@ -254,35 +255,35 @@ mod tests {
     fn every_key_is_checked_by_name() {
         let wrong = [
             (
-                "affine.shift",
+                "`shift`",
                 Affine {
                     shift: [0.0, 1.5],
                     ..Affine::default()
                 },
             ),
             (
-                "affine.scale",
+                "`scale`",
                 Affine {
                     scale: [1.2, 0.8],
                     ..Affine::default()
                 },
             ),
             (
-                "affine.scale",
+                "`scale`",
                 Affine {
                     scale: [0.0, 0.8],
                     ..Affine::default()
                 },
             ),
             (
-                "affine.shear_degrees",
+                "`shear_degrees`",
                 Affine {
                     shear_degrees: [90.0, 0.0],
                     ..Affine::default()
                 },
             ),
             (
-                "affine.degrees",
+                "`degrees`",
                 Affine {
                     degrees: 181.0,
                     ..Affine::default()

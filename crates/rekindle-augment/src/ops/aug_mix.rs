@@ -1,12 +1,13 @@
 //! AugMix.
 
 use image::RgbImage;
+use rekindle_settings::SettingError;
 use serde::{Deserialize, Serialize};
 
+use super::entry::Operation;
 use super::policy::{PolicyOperation, PolicyRunner, PolicySpace, draw_operation};
+use super::settings::{check_probability, check_range};
 use super::warp::check_interpolation;
-use super::{Operation, check_probability, check_range};
-use crate::error::AugmentError;
 use crate::preprocessing::Preprocessing;
 use crate::resize::Interpolation;
 use crate::rng::SampleRng;
@@ -64,22 +65,17 @@ impl Default for AugMix {
 }
 
 impl Operation for AugMix {
-    fn check(&self) -> Result<(), AugmentError> {
+    fn check(&self) -> Result<(), SettingError> {
         for (key, value, high, expected) in [
             (
-                "aug_mix.severity",
+                "severity",
                 self.severity,
                 BINS as f32,
                 "a whole number from 1 to 10",
             ),
+            ("width", self.width, 16.0, "a whole number from 1 to 16"),
             (
-                "aug_mix.width",
-                self.width,
-                16.0,
-                "a whole number from 1 to 16",
-            ),
-            (
-                "aug_mix.depth",
+                "depth",
                 self.depth.unwrap_or(1),
                 16.0,
                 "a whole number from 1 to 16",
@@ -88,14 +84,14 @@ impl Operation for AugMix {
             check_range(key, value as f32, 1.0, high, expected)?;
         }
         check_range(
-            "aug_mix.alpha",
+            "alpha",
             self.alpha,
             0.01,
             100.0,
             "a number from 0.01 to 100",
         )?;
-        check_probability("aug_mix.probability", self.probability)?;
-        check_interpolation("aug_mix.interpolation", self.interpolation)
+        check_probability(self.probability)?;
+        check_interpolation(self.interpolation)
     }
 
     fn build(&self, preprocessing: &Preprocessing) -> Box<dyn Transform> {
@@ -242,28 +238,28 @@ mod tests {
         let base = AugMix::default();
         let wrong = [
             (
-                "aug_mix.severity",
+                "`severity`",
                 AugMix {
                     severity: 11,
                     ..base.clone()
                 },
             ),
             (
-                "aug_mix.width",
+                "`width`",
                 AugMix {
                     width: 0,
                     ..base.clone()
                 },
             ),
             (
-                "aug_mix.depth",
+                "`depth`",
                 AugMix {
                     depth: Some(0),
                     ..base.clone()
                 },
             ),
             (
-                "aug_mix.alpha",
+                "`alpha`",
                 AugMix {
                     alpha: 0.0,
                     ..base.clone()

@@ -1,16 +1,17 @@
 //! AutoAugment.
 
 use image::RgbImage;
+use rekindle_settings::SettingError;
 use serde::{Deserialize, Serialize};
 
+use super::entry::Operation;
 use super::policy::PolicyOperation::{
     AutoContrast, Contrast, Equalise, Invert, Posterise, Rotate, Saturation, Sharpness, ShearX,
     Solarise,
 };
 use super::policy::{PolicyOperation, PolicyRunner, PolicySpace};
+use super::settings::check_probability;
 use super::warp::check_interpolation;
-use super::{Operation, check_probability};
-use crate::error::AugmentError;
 use crate::preprocessing::Preprocessing;
 use crate::resize::Interpolation;
 use crate::rng::SampleRng;
@@ -45,9 +46,9 @@ impl Default for AutoAugment {
 }
 
 impl Operation for AutoAugment {
-    fn check(&self) -> Result<(), AugmentError> {
-        check_probability("auto_augment.probability", self.probability)?;
-        check_interpolation("auto_augment.interpolation", self.interpolation)
+    fn check(&self) -> Result<(), SettingError> {
+        check_probability(self.probability)?;
+        check_interpolation(self.interpolation)
     }
 
     fn build(&self, preprocessing: &Preprocessing) -> Box<dyn Transform> {

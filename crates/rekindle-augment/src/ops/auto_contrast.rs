@@ -1,11 +1,12 @@
 //! The whole range of each channel.
 
 use image::RgbImage;
+use rekindle_settings::SettingError;
 use serde::{Deserialize, Serialize};
 
+use super::entry::Operation;
 use super::lookup::{Table, histograms, look_up_channels, table};
-use super::{Operation, check_probability, check_range};
-use crate::error::AugmentError;
+use super::settings::{check_probability, check_range};
 use crate::preprocessing::Preprocessing;
 use crate::rng::SampleRng;
 use crate::transform::Transform;
@@ -34,15 +35,15 @@ impl Default for AutoContrast {
 }
 
 impl Operation for AutoContrast {
-    fn check(&self) -> Result<(), AugmentError> {
+    fn check(&self) -> Result<(), SettingError> {
         check_range(
-            "auto_contrast.cutoff_percent",
+            "cutoff_percent",
             self.cutoff_percent,
             0.0,
             49.0,
             "a percentage from 0 to 49",
         )?;
-        check_probability("auto_contrast.probability", self.probability)
+        check_probability(self.probability)
     }
 
     fn build(&self, _: &Preprocessing) -> Box<dyn Transform> {
@@ -118,10 +119,7 @@ mod tests {
             ..AutoContrast::default()
         };
         let message = spec.check().unwrap_err().to_string();
-        assert!(
-            message.contains("`auto_contrast.cutoff_percent` is 50"),
-            "{message}"
-        );
+        assert!(message.contains("`cutoff_percent` is 50"), "{message}");
     }
 
     proptest! {

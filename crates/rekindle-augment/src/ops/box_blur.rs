@@ -1,11 +1,12 @@
 //! Neighbours mixed evenly.
 
 use image::RgbImage;
+use rekindle_settings::SettingError;
 use serde::{Deserialize, Serialize};
 
 use super::convolve::{Edge, widened};
-use super::{Operation, check_pair, check_probability};
-use crate::error::AugmentError;
+use super::entry::Operation;
+use super::settings::{check_pair, check_probability};
 use crate::preprocessing::Preprocessing;
 use crate::rng::SampleRng;
 use crate::transform::Transform;
@@ -35,15 +36,15 @@ impl Default for BoxBlur {
 }
 
 impl Operation for BoxBlur {
-    fn check(&self) -> Result<(), AugmentError> {
+    fn check(&self) -> Result<(), SettingError> {
         check_pair(
-            "box_blur.radius",
+            "radius",
             self.radius,
             0.0,
             LARGEST_RADIUS,
             "the smallest and the largest radius in pixels, from 0 to 100",
         )?;
-        check_probability("box_blur.probability", self.probability)
+        check_probability(self.probability)
     }
 
     fn build(&self, _: &Preprocessing) -> Box<dyn Transform> {
@@ -183,7 +184,7 @@ mod tests {
             ..BoxBlur::default()
         };
         let message = spec.check().unwrap_err().to_string();
-        assert!(message.contains("`box_blur.radius`"), "{message}");
+        assert!(message.contains("`radius`"), "{message}");
     }
 
     proptest! {

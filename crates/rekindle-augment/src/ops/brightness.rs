@@ -1,11 +1,12 @@
 //! Every value times a factor.
 
 use image::RgbImage;
+use rekindle_settings::SettingError;
 use serde::{Deserialize, Serialize};
 
+use super::entry::Operation;
 use super::lookup::{look_up, table};
-use super::{Operation, check_probability, check_range, factor_around_one};
-use crate::error::AugmentError;
+use super::settings::{check_probability, check_range, factor_around_one};
 use crate::preprocessing::Preprocessing;
 use crate::rng::SampleRng;
 use crate::transform::Transform;
@@ -36,15 +37,15 @@ impl Default for Brightness {
 }
 
 impl Operation for Brightness {
-    fn check(&self) -> Result<(), AugmentError> {
+    fn check(&self) -> Result<(), SettingError> {
         check_range(
-            "brightness.strength",
+            "strength",
             self.strength,
             0.0,
             10.0,
             "a number from 0 to 10",
         )?;
-        check_probability("brightness.probability", self.probability)
+        check_probability(self.probability)
     }
 
     fn build(&self, _: &Preprocessing) -> Box<dyn Transform> {
@@ -102,9 +103,6 @@ mod tests {
         }
         .check()
         .unwrap_err();
-        assert!(
-            error.to_string().contains("`brightness.strength` is -1"),
-            "{error}"
-        );
+        assert!(error.to_string().contains("`strength` is -1"), "{error}");
     }
 }

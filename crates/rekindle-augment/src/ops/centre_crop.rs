@@ -1,12 +1,12 @@
 //! The middle of the image, of the input size.
 
 use image::RgbImage;
+use rekindle_settings::SettingError;
 use serde::{Deserialize, Serialize};
 
-use super::Operation;
+use super::entry::Operation;
 use super::framing::{CropSettings, Framing, centred, check_crop_ratio};
 use super::pad::{PaddingMode, window};
-use crate::error::AugmentError;
 use crate::preprocessing::Preprocessing;
 use crate::rng::SampleRng;
 use crate::transform::Transform;
@@ -24,8 +24,8 @@ use crate::transform::Transform;
 pub struct CentreCrop(pub CropSettings);
 
 impl Operation for CentreCrop {
-    fn check(&self) -> Result<(), AugmentError> {
-        check_crop_ratio("centre_crop.crop_ratio", self.0.crop_ratio)
+    fn check(&self) -> Result<(), SettingError> {
+        check_crop_ratio(self.0.crop_ratio)
     }
 
     fn build(&self, preprocessing: &Preprocessing) -> Box<dyn Transform> {
@@ -104,6 +104,6 @@ mod tests {
             ..CropSettings::default()
         });
         let message = wrong.check().unwrap_err().to_string();
-        assert!(message.contains("centre_crop.crop_ratio"), "{message}");
+        assert!(message.contains("`crop_ratio`"), "{message}");
     }
 }

@@ -1,10 +1,11 @@
 //! One channel lost.
 
 use image::RgbImage;
+use rekindle_settings::SettingError;
 use serde::{Deserialize, Serialize};
 
-use super::{Operation, check_probability};
-use crate::error::AugmentError;
+use super::entry::Operation;
+use super::settings::check_probability;
 use crate::preprocessing::Preprocessing;
 use crate::rng::SampleRng;
 use crate::transform::Transform;
@@ -33,8 +34,8 @@ impl Default for ChannelDrop {
 }
 
 impl Operation for ChannelDrop {
-    fn check(&self) -> Result<(), AugmentError> {
-        check_probability("channel_drop.probability", self.probability)
+    fn check(&self) -> Result<(), SettingError> {
+        check_probability(self.probability)
     }
 
     fn build(&self, preprocessing: &Preprocessing) -> Box<dyn Transform> {

@@ -1,10 +1,11 @@
 //! The channels in another order.
 
 use image::RgbImage;
+use rekindle_settings::SettingError;
 use serde::{Deserialize, Serialize};
 
-use super::{Operation, check_probability};
-use crate::error::AugmentError;
+use super::entry::Operation;
+use super::settings::check_probability;
 use crate::preprocessing::Preprocessing;
 use crate::rng::SampleRng;
 use crate::transform::Transform;
@@ -28,8 +29,8 @@ impl Default for ChannelShuffle {
 }
 
 impl Operation for ChannelShuffle {
-    fn check(&self) -> Result<(), AugmentError> {
-        check_probability("channel_shuffle.probability", self.probability)
+    fn check(&self) -> Result<(), SettingError> {
+        check_probability(self.probability)
     }
 
     fn build(&self, _: &Preprocessing) -> Box<dyn Transform> {

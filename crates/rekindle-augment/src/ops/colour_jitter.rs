@@ -1,14 +1,15 @@
 //! Brightness, contrast, saturation and hue together.
 
 use image::RgbImage;
+use rekindle_settings::SettingError;
 use serde::{Deserialize, Serialize};
 
 use super::brightness::adjust_brightness;
 use super::contrast::adjust_contrast;
+use super::entry::Operation;
 use super::hue::adjust_hue;
 use super::saturation::adjust_saturation;
-use super::{Operation, check_probability, check_range, factor_around_one};
-use crate::error::AugmentError;
+use super::settings::{check_probability, check_range, factor_around_one};
 use crate::preprocessing::Preprocessing;
 use crate::rng::SampleRng;
 use crate::transform::Transform;
@@ -49,22 +50,16 @@ impl Default for ColourJitter {
 }
 
 impl Operation for ColourJitter {
-    fn check(&self) -> Result<(), AugmentError> {
+    fn check(&self) -> Result<(), SettingError> {
         for (key, strength) in [
-            ("colour_jitter.brightness", self.brightness),
-            ("colour_jitter.contrast", self.contrast),
-            ("colour_jitter.saturation", self.saturation),
+            ("brightness", self.brightness),
+            ("contrast", self.contrast),
+            ("saturation", self.saturation),
         ] {
             check_range(key, strength, 0.0, 10.0, "a number from 0 to 10")?;
         }
-        check_range(
-            "colour_jitter.hue",
-            self.hue,
-            0.0,
-            0.5,
-            "a share of a turn from 0 to 0.5",
-        )?;
-        check_probability("colour_jitter.probability", self.probability)
+        check_range("hue", self.hue, 0.0, 0.5, "a share of a turn from 0 to 0.5")?;
+        check_probability(self.probability)
     }
 
     fn build(&self, _: &Preprocessing) -> Box<dyn Transform> {
@@ -119,27 +114,27 @@ mod tests {
         let base = ColourJitter::default();
         let wrong = [
             (
-                "colour_jitter.brightness",
+                "`brightness`",
                 ColourJitter {
                     brightness: -1.0,
                     ..base.clone()
                 },
             ),
             (
-                "colour_jitter.contrast",
+                "`contrast`",
                 ColourJitter {
                     contrast: f32::NAN,
                     ..base.clone()
                 },
             ),
             (
-                "colour_jitter.saturation",
+                "`saturation`",
                 ColourJitter {
                     saturation: 11.0,
                     ..base.clone()
                 },
             ),
-            ("colour_jitter.hue", ColourJitter { hue: 0.6, ..base }),
+            ("`hue`", ColourJitter { hue: 0.6, ..base }),
         ];
         for (key, spec) in wrong {
             let message = spec.check().unwrap_err().to_string();

@@ -1,12 +1,13 @@
 //! The distance of every value from the mean grey times a factor.
 
 use image::RgbImage;
+use rekindle_settings::SettingError;
 use serde::{Deserialize, Serialize};
 
+use super::entry::Operation;
 use super::greyscale::grey;
 use super::lookup::{look_up, table};
-use super::{Operation, check_probability, check_range, factor_around_one};
-use crate::error::AugmentError;
+use super::settings::{check_probability, check_range, factor_around_one};
 use crate::preprocessing::Preprocessing;
 use crate::rng::SampleRng;
 use crate::transform::Transform;
@@ -37,15 +38,15 @@ impl Default for Contrast {
 }
 
 impl Operation for Contrast {
-    fn check(&self) -> Result<(), AugmentError> {
+    fn check(&self) -> Result<(), SettingError> {
         check_range(
-            "contrast.strength",
+            "strength",
             self.strength,
             0.0,
             10.0,
             "a number from 0 to 10",
         )?;
-        check_probability("contrast.probability", self.probability)
+        check_probability(self.probability)
     }
 
     fn build(&self, _: &Preprocessing) -> Box<dyn Transform> {

@@ -1,10 +1,12 @@
 //! A transform of the user's own.
 
 use image::RgbImage;
+use rekindle_settings::SettingError;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{Entry, check_probability};
+use super::entry::Entry;
+use super::settings::check_probability;
 use crate::error::AugmentError;
 use crate::preprocessing::Preprocessing;
 use crate::registry::TransformRegistry;
@@ -28,23 +30,23 @@ pub struct Custom {
 }
 
 impl Entry for Custom {
-    fn check(&self) -> Result<(), AugmentError> {
+    fn check(&self) -> Result<(), SettingError> {
         if self.name.is_empty() {
-            return Err(AugmentError::InvalidSetting {
-                key: "custom.name",
-                value: "empty".to_owned(),
-                expected: "the name of a registered transform",
-            });
+            return Err(SettingError::new(
+                "name",
+                "empty",
+                "the name of a registered transform",
+            ));
         }
         // TOML, in which plans are saved, has none.
         if self.settings.values().any(holds_null) {
-            return Err(AugmentError::InvalidSetting {
-                key: "custom.settings",
-                value: "holding a null".to_owned(),
-                expected: "settings without null; leave the key out",
-            });
+            return Err(SettingError::new(
+                "settings",
+                "holding a null",
+                "settings without null; leave the key out",
+            ));
         }
-        check_probability("custom.probability", self.probability)
+        check_probability(self.probability)
     }
 
     fn build(
@@ -147,7 +149,9 @@ mod tests {
         let error = build(r#"{"op": "custom", "name": "darker"}"#).unwrap_err();
         let message = error.to_string();
         assert!(
-            message.contains("`darker`; registered are `darken`, `gentle`"),
+            message.contains(
+                "`name`: no custom transform is named `darker`; registered are `darken`, `gentle` (did you mean `darken`?)"
+            ),
             "{message}"
         );
         let spec: TransformSpec =
@@ -170,10 +174,7 @@ mod tests {
                 r#"{{"op": "sequence", "transforms": [{{"op": "custom", "name": "gentle", "settings": {settings}}}]}}"#
             );
             let message = build(&text).unwrap_err().to_string();
-            for part in [
-                "in `sequence.transforms[0]`: `custom.settings` of `gentle`",
-                expected,
-            ] {
+            for part in ["`transforms[0].settings` of `gentle`: ", expected] {
                 assert!(message.contains(part), "{message}");
             }
         }
@@ -184,9 +185,12 @@ mod tests {
         for (text, key) in [
             (
                 r#"{"op": "custom", "name": "a", "settings": {"b": [{"c": null}]}}"#,
-                "`custom.settings`",
+                "`settings` is holding a null for `custom`",
             ),
-            (r#"{"op": "custom", "name": ""}"#, "`custom.name`"),
+            (
+                r#"{"op": "custom", "name": ""}"#,
+                "`name` is empty for `custom`",
+            ),
         ] {
             let message = build(text).unwrap_err().to_string();
             assert!(message.contains(key), "{message}");

@@ -1,13 +1,14 @@
 //! Outlines.
 
 use image::RgbImage;
+use rekindle_settings::SettingError;
 use serde::{Deserialize, Serialize};
 
 use super::blend::blend;
 use super::convolve::{Edge, widened};
+use super::entry::Operation;
 use super::greyscale::greyscale;
-use super::{Operation, check_pair, check_probability};
-use crate::error::AugmentError;
+use super::settings::{check_pair, check_probability};
 use crate::preprocessing::Preprocessing;
 use crate::rng::SampleRng;
 use crate::transform::Transform;
@@ -50,15 +51,15 @@ impl Default for Edges {
 }
 
 impl Operation for Edges {
-    fn check(&self) -> Result<(), AugmentError> {
+    fn check(&self) -> Result<(), SettingError> {
         check_pair(
-            "edges.strength",
+            "strength",
             self.strength,
             0.0,
             1.0,
             "the smallest and the largest share of the outlines, from 0 to 1",
         )?;
-        check_probability("edges.probability", self.probability)
+        check_probability(self.probability)
     }
 
     fn build(&self, _: &Preprocessing) -> Box<dyn Transform> {
@@ -163,7 +164,7 @@ mod tests {
             ..Edges::default()
         };
         let message = spec.check().unwrap_err().to_string();
-        assert!(message.contains("`edges.strength`"), "{message}");
+        assert!(message.contains("`strength`"), "{message}");
     }
 
     proptest! {

@@ -3,13 +3,14 @@
 mod field;
 
 use image::RgbImage;
+use rekindle_settings::SettingError;
 use serde::{Deserialize, Serialize};
 
 use self::field::random_field;
+use super::entry::Operation;
 use super::pad::PaddingMode;
+use super::settings::{check_probability, check_range};
 use super::warp::{Border, check_interpolation, warp};
-use super::{Operation, check_probability, check_range};
-use crate::error::AugmentError;
 use crate::preprocessing::Preprocessing;
 use crate::resize::Interpolation;
 use crate::rng::SampleRng;
@@ -57,23 +58,23 @@ impl Default for Elastic {
 }
 
 impl Operation for Elastic {
-    fn check(&self) -> Result<(), AugmentError> {
+    fn check(&self) -> Result<(), SettingError> {
         check_range(
-            "elastic.alpha",
+            "alpha",
             self.alpha,
             0.0,
             10_000.0,
             "a number from 0 to 10000",
         )?;
         check_range(
-            "elastic.sigma",
+            "sigma",
             self.sigma,
             0.0,
             50.0,
             "a number of pixels from 0 to 50",
         )?;
-        check_probability("elastic.probability", self.probability)?;
-        check_interpolation("elastic.interpolation", self.interpolation)
+        check_probability(self.probability)?;
+        check_interpolation(self.interpolation)
     }
 
     fn build(&self, preprocessing: &Preprocessing) -> Box<dyn Transform> {
@@ -111,21 +112,21 @@ impl Transform for Elastic {
 ///
 /// # Errors
 ///
-/// [`AugmentError::InvalidSetting`] where there is another number of shifts than of pixels.
+/// [`SettingError::Value`] where there is another number of shifts than of pixels.
 pub fn elastic(
     image: &RgbImage,
     shifts: &[[f32; 2]],
     interpolation: Interpolation,
     padding_mode: PaddingMode,
     fill: [u8; 3],
-) -> Result<RgbImage, AugmentError> {
+) -> Result<RgbImage, SettingError> {
     if shifts.len() != image.width() as usize * image.height() as usize {
         let (width, height) = image.dimensions();
-        return Err(AugmentError::InvalidSetting {
-            key: "elastic.shifts",
-            value: format!("a list of {} for {width} by {height} pixels", shifts.len()),
-            expected: "one shift for each pixel",
-        });
+        return Err(SettingError::new(
+            "shifts",
+            format!("a list of {} for {width} by {height} pixels", shifts.len()),
+            "one shift for each pixel",
+        ));
     }
     let border = Border::Extend(padding_mode, fill);
     Ok(displace(image, |at| shifts[at], interpolation, border))
@@ -204,14 +205,14 @@ mod tests {
     fn every_key_is_checked_by_name() {
         let wrong = [
             (
-                "elastic.alpha",
+                "`alpha`",
                 Elastic {
                     alpha: -1.0,
                     ..Elastic::default()
                 },
             ),
             (
-                "elastic.sigma",
+                "`sigma`",
                 Elastic {
                     sigma: 51.0,
                     ..Elastic::default()

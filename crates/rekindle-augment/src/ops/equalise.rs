@@ -1,11 +1,12 @@
 //! An even histogram.
 
 use image::RgbImage;
+use rekindle_settings::SettingError;
 use serde::{Deserialize, Serialize};
 
+use super::entry::Operation;
 use super::lookup::{Table, histograms, look_up_channels, table};
-use super::{Operation, check_probability};
-use crate::error::AugmentError;
+use super::settings::check_probability;
 use crate::preprocessing::Preprocessing;
 use crate::rng::SampleRng;
 use crate::transform::Transform;
@@ -29,8 +30,8 @@ impl Default for Equalise {
 }
 
 impl Operation for Equalise {
-    fn check(&self) -> Result<(), AugmentError> {
-        check_probability("equalise.probability", self.probability)
+    fn check(&self) -> Result<(), SettingError> {
+        check_probability(self.probability)
     }
 
     fn build(&self, _: &Preprocessing) -> Box<dyn Transform> {

@@ -3,11 +3,11 @@
 //! Owns: the resize before a crop, shared by the crops of one size, its settings, and the cut itself. It does not own where a crop lies.
 
 use image::{Rgb, RgbImage};
+use rekindle_settings::SettingError;
 use serde::{Deserialize, Serialize};
 
-use super::check_range;
 use super::pad::{PaddingMode, window};
-use crate::error::AugmentError;
+use super::settings::check_range;
 use crate::preprocessing::{Preprocessing, ResizePolicy, centre};
 use crate::resize::{PixelBox, resize_part};
 
@@ -170,10 +170,10 @@ pub(super) fn centred(wanted: u32, available: u32) -> i64 {
     i64::from(centre.skip) - i64::from(centre.pad)
 }
 
-/// Checks a crop ratio, where there is one.
-pub(super) fn check_crop_ratio(key: &'static str, ratio: Option<f32>) -> Result<(), AugmentError> {
+/// Checks a `crop_ratio`, where there is one.
+pub(super) fn check_crop_ratio(ratio: Option<f32>) -> Result<(), SettingError> {
     match ratio {
-        Some(ratio) => check_range(key, ratio, 0.01, 1.0, "a share from 0.01 to 1"),
+        Some(ratio) => check_range("crop_ratio", ratio, 0.01, 1.0, "a share from 0.01 to 1"),
         None => Ok(()),
     }
 }

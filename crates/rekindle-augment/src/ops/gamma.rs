@@ -1,11 +1,12 @@
 //! Every value to a power.
 
 use image::RgbImage;
+use rekindle_settings::SettingError;
 use serde::{Deserialize, Serialize};
 
+use super::entry::Operation;
 use super::lookup::{look_up, table};
-use super::{Operation, check_pair, check_probability};
-use crate::error::AugmentError;
+use super::settings::{check_pair, check_probability};
 use crate::preprocessing::Preprocessing;
 use crate::rng::SampleRng;
 use crate::transform::Transform;
@@ -34,15 +35,15 @@ impl Default for Gamma {
 }
 
 impl Operation for Gamma {
-    fn check(&self) -> Result<(), AugmentError> {
+    fn check(&self) -> Result<(), SettingError> {
         check_pair(
-            "gamma.gamma",
+            "gamma",
             self.gamma,
             0.05,
             20.0,
             "the smallest and the largest exponent, from 0.05 to 20",
         )?;
-        check_probability("gamma.probability", self.probability)
+        check_probability(self.probability)
     }
 
     fn build(&self, _: &Preprocessing) -> Box<dyn Transform> {
@@ -83,7 +84,7 @@ mod tests {
                 probability: 1.0,
             };
             let message = spec.check().unwrap_err().to_string();
-            assert!(message.contains("`gamma.gamma`"), "{message}");
+            assert!(message.contains("`gamma`"), "{message}");
         }
     }
 

@@ -1,11 +1,12 @@
 //! Neighbours mixed by a Gaussian.
 
 use image::RgbImage;
+use rekindle_settings::SettingError;
 use serde::{Deserialize, Serialize};
 
 use super::convolve::{Edge, ONE, widened};
-use super::{Operation, check_pair, check_probability};
-use crate::error::AugmentError;
+use super::entry::Operation;
+use super::settings::{check_pair, check_probability};
 use crate::preprocessing::Preprocessing;
 use crate::rng::SampleRng;
 use crate::transform::Transform;
@@ -38,9 +39,9 @@ impl Default for GaussianBlur {
 }
 
 impl Operation for GaussianBlur {
-    fn check(&self) -> Result<(), AugmentError> {
+    fn check(&self) -> Result<(), SettingError> {
         check_pair(
-            "gaussian_blur.sigma",
+            "sigma",
             self.sigma,
             0.01,
             30.0,
@@ -49,13 +50,13 @@ impl Operation for GaussianBlur {
         if let Some(size) = self.kernel_size
             && (size % 2 == 0 || size > 255)
         {
-            return Err(AugmentError::InvalidSetting {
-                key: "gaussian_blur.kernel_size",
-                value: size.to_string(),
-                expected: "an odd number of pixels from 1 to 255",
-            });
+            return Err(SettingError::new(
+                "kernel_size",
+                size,
+                "an odd number of pixels from 1 to 255",
+            ));
         }
-        check_probability("gaussian_blur.probability", self.probability)
+        check_probability(self.probability)
     }
 
     fn build(&self, _: &Preprocessing) -> Box<dyn Transform> {
@@ -154,21 +155,21 @@ mod tests {
         let base = GaussianBlur::default();
         let wrong = [
             (
-                "gaussian_blur.sigma",
+                "`sigma`",
                 GaussianBlur {
                     sigma: [0.0, 1.0],
                     ..base.clone()
                 },
             ),
             (
-                "gaussian_blur.kernel_size` is 4",
+                "`kernel_size` is 4",
                 GaussianBlur {
                     kernel_size: Some(4),
                     ..base.clone()
                 },
             ),
             (
-                "gaussian_blur.kernel_size` is 257",
+                "`kernel_size` is 257",
                 GaussianBlur {
                     kernel_size: Some(257),
                     ..base

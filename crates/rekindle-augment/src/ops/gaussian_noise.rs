@@ -1,10 +1,11 @@
 //! Noise of a bell curve.
 
 use image::RgbImage;
+use rekindle_settings::SettingError;
 use serde::{Deserialize, Serialize};
 
-use super::{Operation, check_pair, check_probability};
-use crate::error::AugmentError;
+use super::entry::Operation;
+use super::settings::{check_pair, check_probability};
 use crate::preprocessing::Preprocessing;
 use crate::rng::SampleRng;
 use crate::transform::Transform;
@@ -34,15 +35,15 @@ impl Default for GaussianNoise {
 }
 
 impl Operation for GaussianNoise {
-    fn check(&self) -> Result<(), AugmentError> {
+    fn check(&self) -> Result<(), SettingError> {
         check_pair(
-            "gaussian_noise.sigma",
+            "sigma",
             self.sigma,
             0.0,
             255.0,
             "the smallest and the largest standard deviation in grey levels, from 0 to 255",
         )?;
-        check_probability("gaussian_noise.probability", self.probability)
+        check_probability(self.probability)
     }
 
     fn build(&self, _: &Preprocessing) -> Box<dyn Transform> {
@@ -165,7 +166,7 @@ mod tests {
             ..GaussianNoise::default()
         };
         let message = spec.check().unwrap_err().to_string();
-        assert!(message.contains("`gaussian_noise.sigma`"), "{message}");
+        assert!(message.contains("`sigma`"), "{message}");
     }
 
     proptest! {

@@ -1,10 +1,11 @@
 //! Colour removed.
 
 use image::RgbImage;
+use rekindle_settings::SettingError;
 use serde::{Deserialize, Serialize};
 
-use super::{Operation, check_probability};
-use crate::error::AugmentError;
+use super::entry::Operation;
+use super::settings::check_probability;
 use crate::preprocessing::Preprocessing;
 use crate::rng::SampleRng;
 use crate::transform::Transform;
@@ -28,8 +29,8 @@ impl Default for Greyscale {
 }
 
 impl Operation for Greyscale {
-    fn check(&self) -> Result<(), AugmentError> {
-        check_probability("greyscale.probability", self.probability)
+    fn check(&self) -> Result<(), SettingError> {
+        check_probability(self.probability)
     }
 
     fn build(&self, _: &Preprocessing) -> Box<dyn Transform> {

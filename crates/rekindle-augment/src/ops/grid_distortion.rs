@@ -1,12 +1,13 @@
 //! Columns and rows of the image made wider and narrower.
 
 use image::RgbImage;
+use rekindle_settings::SettingError;
 use serde::{Deserialize, Serialize};
 
+use super::entry::Operation;
 use super::pad::PaddingMode;
+use super::settings::{check_probability, check_range};
 use super::warp::{Border, check_interpolation, warp};
-use super::{Operation, check_probability, check_range};
-use crate::error::AugmentError;
 use crate::preprocessing::Preprocessing;
 use crate::resize::Interpolation;
 use crate::rng::SampleRng;
@@ -46,23 +47,17 @@ impl Default for GridDistortion {
 }
 
 impl Operation for GridDistortion {
-    fn check(&self) -> Result<(), AugmentError> {
+    fn check(&self) -> Result<(), SettingError> {
         if !(1..=64).contains(&self.steps) {
-            return Err(AugmentError::InvalidSetting {
-                key: "grid_distortion.steps",
-                value: self.steps.to_string(),
-                expected: "a number of cells from 1 to 64",
-            });
+            return Err(SettingError::new(
+                "steps",
+                self.steps,
+                "a number of cells from 1 to 64",
+            ));
         }
-        check_range(
-            "grid_distortion.limit",
-            self.limit,
-            0.0,
-            0.95,
-            "a number from 0 to 0.95",
-        )?;
-        check_probability("grid_distortion.probability", self.probability)?;
-        check_interpolation("grid_distortion.interpolation", self.interpolation)
+        check_range("limit", self.limit, 0.0, 0.95, "a number from 0 to 0.95")?;
+        check_probability(self.probability)?;
+        check_interpolation(self.interpolation)
     }
 
     fn build(&self, _: &Preprocessing) -> Box<dyn Transform> {
@@ -92,22 +87,22 @@ impl Transform for GridDistortion {
 ///
 /// # Errors
 ///
-/// [`AugmentError::InvalidSetting`] where a list is empty, or a width or height is not over 0 and finite.
+/// [`SettingError::Value`] where a list is empty, or a width or height is not over 0 and finite.
 pub fn grid_distortion(
     image: &RgbImage,
     columns: &[f32],
     rows: &[f32],
     interpolation: Interpolation,
-) -> Result<RgbImage, AugmentError> {
-    let keys = ["grid_distortion.columns", "grid_distortion.rows"];
+) -> Result<RgbImage, SettingError> {
+    let keys = ["columns", "rows"];
     for (key, cells) in keys.into_iter().zip([columns, rows]) {
         let good = |cell: &f32| cell.is_finite() && *cell > 0.0;
         if cells.is_empty() || !cells.iter().all(good) {
-            return Err(AugmentError::InvalidSetting {
+            return Err(SettingError::new(
                 key,
-                value: format!("{cells:?}"),
-                expected: "one or more numbers over 0",
-            });
+                format!("{cells:?}"),
+                "one or more numbers over 0",
+            ));
         }
     }
     Ok(distort(image, columns, rows, interpolation))
@@ -187,7 +182,7 @@ mod tests {
         for cells in [&[][..], &[1.0, 0.0], &[f32::NAN], &[f32::INFINITY]] {
             let error = grid_distortion(&image, &[1.0], cells, Interpolation::Bilinear);
             let message = error.unwrap_err().to_string();
-            assert!(message.contains("grid_distortion.rows"), "{message}");
+            assert!(message.contains("`rows`"), "{message}");
         }
     }
 
@@ -195,14 +190,14 @@ mod tests {
     fn every_key_is_checked_by_name() {
         let wrong = [
             (
-                "grid_distortion.steps",
+                "`steps`",
                 GridDistortion {
                     steps: 0,
                     ..GridDistortion::default()
                 },
             ),
             (
-                "grid_distortion.limit",
+                "`limit`",
                 GridDistortion {
                     limit: 1.0,
                     ..GridDistortion::default()

@@ -1,10 +1,11 @@
 //! The colour circle turned.
 
 use image::RgbImage;
+use rekindle_settings::SettingError;
 use serde::{Deserialize, Serialize};
 
-use super::{Operation, check_probability, check_range};
-use crate::error::AugmentError;
+use super::entry::Operation;
+use super::settings::{check_probability, check_range};
 use crate::preprocessing::Preprocessing;
 use crate::rng::SampleRng;
 use crate::transform::Transform;
@@ -33,15 +34,15 @@ impl Default for Hue {
 }
 
 impl Operation for Hue {
-    fn check(&self) -> Result<(), AugmentError> {
+    fn check(&self) -> Result<(), SettingError> {
         check_range(
-            "hue.strength",
+            "strength",
             self.strength,
             0.0,
             0.5,
             "a share of a turn from 0 to 0.5",
         )?;
-        check_probability("hue.probability", self.probability)
+        check_probability(self.probability)
     }
 
     fn build(&self, _: &Preprocessing) -> Box<dyn Transform> {
@@ -145,7 +146,7 @@ mod tests {
             probability: 1.0,
         };
         let message = spec.check().unwrap_err().to_string();
-        assert!(message.contains("`hue.strength` is 0.6"), "{message}");
+        assert!(message.contains("`strength` is 0.6"), "{message}");
     }
 
     proptest! {

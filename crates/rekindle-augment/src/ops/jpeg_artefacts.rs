@@ -1,11 +1,12 @@
 //! The blocks and ringing of strong compression.
 
 use image::RgbImage;
+use rekindle_settings::SettingError;
 use serde::{Deserialize, Serialize};
 
-use super::{Operation, check_pair, check_probability};
+use super::entry::Operation;
+use super::settings::{check_pair, check_probability};
 use crate::decode::round_trip;
-use crate::error::AugmentError;
 use crate::preprocessing::Preprocessing;
 use crate::rng::SampleRng;
 use crate::transform::Transform;
@@ -63,15 +64,15 @@ impl Default for JpegArtefacts {
 }
 
 impl Operation for JpegArtefacts {
-    fn check(&self) -> Result<(), AugmentError> {
+    fn check(&self) -> Result<(), SettingError> {
         check_pair(
-            "jpeg_artefacts.quality",
+            "quality",
             self.quality.map(f32::from),
             1.0,
             100.0,
             "the lowest and the highest quality, whole numbers from 1 to 100",
         )?;
-        check_probability("jpeg_artefacts.probability", self.probability)
+        check_probability(self.probability)
     }
 
     fn build(&self, _: &Preprocessing) -> Box<dyn Transform> {
@@ -142,7 +143,7 @@ mod tests {
                 ..JpegArtefacts::default()
             };
             let message = spec.check().unwrap_err().to_string();
-            assert!(message.contains("`jpeg_artefacts.quality`"), "{message}");
+            assert!(message.contains("`quality`"), "{message}");
         }
     }
 

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use image::RgbImage;
+use rekindle_settings::SettingError;
 use serde::{Deserialize, Serialize};
 
 use super::convolve::{Edge, ONE, Tap, convolve};
-use super::{Operation, check_pair, check_probability, check_range};
-use crate::error::AugmentError;
+use super::entry::Operation;
+use super::settings::{check_pair, check_probability, check_range};
 use crate::preprocessing::Preprocessing;
 use crate::rng::SampleRng;
 use crate::transform::Transform;
@@ -37,22 +38,16 @@ impl Default for MotionBlur {
 }
 
 impl Operation for MotionBlur {
-    fn check(&self) -> Result<(), AugmentError> {
+    fn check(&self) -> Result<(), SettingError> {
         check_pair(
-            "motion_blur.length_px",
+            "length_px",
             self.length_px,
             1.0,
             101.0,
             "the shortest and the longest line in pixels, from 1 to 101",
         )?;
-        check_range(
-            "motion_blur.degrees",
-            self.degrees,
-            0.0,
-            90.0,
-            "an angle from 0 to 90",
-        )?;
-        check_probability("motion_blur.probability", self.probability)
+        check_range("degrees", self.degrees, 0.0, 90.0, "an angle from 0 to 90")?;
+        check_probability(self.probability)
     }
 
     fn build(&self, _: &Preprocessing) -> Box<dyn Transform> {
@@ -148,10 +143,7 @@ mod tests {
             degrees: 91.0,
             ..base
         };
-        for (key, spec) in [
-            ("motion_blur.length_px", long),
-            ("motion_blur.degrees", steep),
-        ] {
+        for (key, spec) in [("`length_px`", long), ("`degrees`", steep)] {
             let message = spec.check().unwrap_err().to_string();
             assert!(message.contains(key), "{message}");
         }

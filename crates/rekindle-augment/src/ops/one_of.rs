@@ -1,9 +1,10 @@
 //! One of several transforms.
 
+use rekindle_settings::SettingError;
 use serde::{Deserialize, Serialize};
 
-use super::nested::{Choice, certain};
-use super::{Entry, TransformSpec};
+use super::entry::Entry;
+use super::nested::{Choice, certain, check_inside};
 use crate::error::AugmentError;
 use crate::preprocessing::Preprocessing;
 use crate::registry::TransformRegistry;
@@ -14,9 +15,9 @@ use crate::transform::Transform;
 /// Reference: torchvision's `RandomChoice`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct OneOf {
-    /// The transforms; at least one.
-    pub transforms: Vec<TransformSpec>,
+pub struct OneOf<T> {
+    /// The transforms; at least one. In a recipe they are of type [`TransformSpec`](crate::TransformSpec).
+    pub transforms: Vec<T>,
     /// How often each is drawn in relation to the others; equally where it is left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weights: Option<Vec<f32>>,
@@ -25,10 +26,9 @@ pub struct OneOf {
     pub probability: f32,
 }
 
-impl OneOf {
-    fn choice(&self) -> Choice<'_> {
+impl<T> OneOf<T> {
+    fn choice(&self) -> Choice<'_, T> {
         Choice {
-            keys: ["one_of.transforms", "one_of.weights", "one_of.probability"],
             transforms: &self.transforms,
             weights: self.weights.as_deref(),
             count: 1,
@@ -37,9 +37,13 @@ impl OneOf {
     }
 }
 
-impl Entry for OneOf {
-    fn check(&self) -> Result<(), AugmentError> {
+impl<T: Entry> Entry for OneOf<T> {
+    fn check(&self) -> Result<(), SettingError> {
         self.choice().check()
+    }
+
+    fn check_inside(&self) -> Result<(), SettingError> {
+        check_inside(&self.transforms)
     }
 
     fn build(
@@ -58,7 +62,7 @@ impl Entry for OneOf {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ops::{invert, posterise};
+    use crate::ops::{TransformSpec, invert, posterise};
     use crate::rng::SampleRng;
     use crate::testing::gradient;
 
@@ -92,7 +96,7 @@ mod tests {
         for weights in ["[1]", "[0, 0]", "[1, -1]", "[1, 2, 3]"] {
             let spec = one_of(&format!(r#", "weights": {weights}"#));
             let message = spec.check().unwrap_err().to_string();
-            assert!(message.contains("`one_of.weights`"), "{message}");
+            assert!(message.contains("`weights`"), "{message}");
         }
         one_of(r#", "weights": [0, 1]"#).check().unwrap();
     }

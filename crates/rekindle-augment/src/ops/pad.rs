@@ -3,10 +3,11 @@
 //! Owns: what lies beyond the edge of an image, for this transform and for every other one that looks there.
 
 use image::{Rgb, RgbImage};
+use rekindle_settings::SettingError;
 use serde::{Deserialize, Serialize};
 
-use super::{Operation, check_probability, check_range};
-use crate::error::AugmentError;
+use super::entry::Operation;
+use super::settings::{check_probability, check_range};
 use crate::preprocessing::Preprocessing;
 use crate::rng::SampleRng;
 use crate::transform::Transform;
@@ -89,11 +90,11 @@ impl Default for Pad {
 }
 
 impl Operation for Pad {
-    fn check(&self) -> Result<(), AugmentError> {
+    fn check(&self) -> Result<(), SettingError> {
         for share in self.padding {
-            check_range("pad.padding", share, 0.0, 4.0, "two shares from 0 to 4")?;
+            check_range("padding", share, 0.0, 4.0, "two shares from 0 to 4")?;
         }
-        check_probability("pad.probability", self.probability)
+        check_probability(self.probability)
     }
 
     fn build(&self, preprocessing: &Preprocessing) -> Box<dyn Transform> {
@@ -237,7 +238,7 @@ mod tests {
                 ..Pad::default()
             };
             let message = wrong.check().unwrap_err().to_string();
-            assert!(message.contains("pad.padding"), "{message}");
+            assert!(message.contains("`padding`"), "{message}");
         }
     }
 

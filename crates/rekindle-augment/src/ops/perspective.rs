@@ -1,11 +1,12 @@
 //! The image seen from an angle.
 
 use image::RgbImage;
+use rekindle_settings::SettingError;
 use serde::{Deserialize, Serialize};
 
+use super::entry::Operation;
+use super::settings::{check_probability, check_range};
 use super::warp::{Border, check_interpolation, warp};
-use super::{Operation, check_probability, check_range};
-use crate::error::AugmentError;
 use crate::preprocessing::Preprocessing;
 use crate::resize::Interpolation;
 use crate::rng::SampleRng;
@@ -42,16 +43,16 @@ impl Default for Perspective {
 }
 
 impl Operation for Perspective {
-    fn check(&self) -> Result<(), AugmentError> {
+    fn check(&self) -> Result<(), SettingError> {
         check_range(
-            "perspective.distortion_scale",
+            "distortion_scale",
             self.distortion_scale,
             0.0,
             1.0,
             "a share from 0 to 1",
         )?;
-        check_probability("perspective.probability", self.probability)?;
-        check_interpolation("perspective.interpolation", self.interpolation)
+        check_probability(self.probability)?;
+        check_interpolation(self.interpolation)
     }
 
     fn build(&self, preprocessing: &Preprocessing) -> Box<dyn Transform> {
@@ -194,7 +195,7 @@ mod tests {
     #[test]
     fn every_key_is_checked_by_name() {
         let wrong = [(
-            "perspective.distortion_scale",
+            "`distortion_scale`",
             Perspective {
                 distortion_scale: 1.1,
                 ..Perspective::default()

@@ -1,11 +1,12 @@
 //! Fewer levels of each channel.
 
 use image::RgbImage;
+use rekindle_settings::SettingError;
 use serde::{Deserialize, Serialize};
 
+use super::entry::Operation;
 use super::lookup::{look_up, table};
-use super::{Operation, check_probability, check_range};
-use crate::error::AugmentError;
+use super::settings::{check_probability, check_range};
 use crate::preprocessing::Preprocessing;
 use crate::rng::SampleRng;
 use crate::transform::Transform;
@@ -34,15 +35,15 @@ impl Default for Posterise {
 }
 
 impl Operation for Posterise {
-    fn check(&self) -> Result<(), AugmentError> {
+    fn check(&self) -> Result<(), SettingError> {
         check_range(
-            "posterise.bits",
+            "bits",
             f32::from(self.bits),
             1.0,
             8.0,
             "a whole number from 1 to 8",
         )?;
-        check_probability("posterise.probability", self.probability)
+        check_probability(self.probability)
     }
 
     fn build(&self, _: &Preprocessing) -> Box<dyn Transform> {
@@ -81,7 +82,7 @@ mod tests {
                 ..Posterise::default()
             };
             let message = spec.check().unwrap_err().to_string();
-            assert!(message.contains("`posterise.bits`"), "{message}");
+            assert!(message.contains("`bits`"), "{message}");
         }
     }
 

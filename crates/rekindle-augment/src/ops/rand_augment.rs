@@ -1,12 +1,13 @@
 //! RandAugment.
 
 use image::RgbImage;
+use rekindle_settings::SettingError;
 use serde::{Deserialize, Serialize};
 
+use super::entry::Operation;
 use super::policy::{PolicyRunner, PolicySpace, draw_operation};
+use super::settings::{check_probability, check_range};
 use super::warp::check_interpolation;
-use super::{Operation, check_probability, check_range};
-use crate::error::AugmentError;
 use crate::preprocessing::Preprocessing;
 use crate::resize::Interpolation;
 use crate::rng::SampleRng;
@@ -54,30 +55,30 @@ impl Default for RandAugment {
 }
 
 impl Operation for RandAugment {
-    fn check(&self) -> Result<(), AugmentError> {
+    fn check(&self) -> Result<(), SettingError> {
         check_range(
-            "rand_augment.count",
+            "count",
             self.count as f32,
             1.0,
             14.0,
             "a whole number from 1 to 14",
         )?;
         check_range(
-            "rand_augment.bins",
+            "bins",
             self.bins as f32,
             2.0,
             1000.0,
             "a whole number from 2 to 1000",
         )?;
         check_range(
-            "rand_augment.magnitude",
+            "magnitude",
             self.magnitude as f32,
             0.0,
             (self.bins - 1) as f32,
             "a whole number from 0 to one less than `bins`",
         )?;
-        check_probability("rand_augment.probability", self.probability)?;
-        check_interpolation("rand_augment.interpolation", self.interpolation)
+        check_probability(self.probability)?;
+        check_interpolation(self.interpolation)
     }
 
     fn build(&self, preprocessing: &Preprocessing) -> Box<dyn Transform> {
@@ -123,21 +124,21 @@ mod tests {
         let base = RandAugment::default();
         let wrong = [
             (
-                "rand_augment.count",
+                "`count`",
                 RandAugment {
                     count: 0,
                     ..base.clone()
                 },
             ),
             (
-                "rand_augment.magnitude` is 31",
+                "`magnitude` is 31",
                 RandAugment {
                     magnitude: 31,
                     ..base.clone()
                 },
             ),
             (
-                "rand_augment.bins",
+                "`bins`",
                 RandAugment {
                     bins: 0,
                     ..base.clone()

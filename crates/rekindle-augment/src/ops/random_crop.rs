@@ -1,12 +1,13 @@
 //! A random part of the image, of the input size and at one scale.
 
 use image::RgbImage;
+use rekindle_settings::SettingError;
 use serde::{Deserialize, Serialize};
 
+use super::entry::Operation;
 use super::framing::{Framing, check_crop_ratio};
 use super::pad::PaddingMode;
-use super::{Operation, check_range};
-use crate::error::AugmentError;
+use super::settings::check_range;
 use crate::preprocessing::Preprocessing;
 use crate::rng::SampleRng;
 use crate::transform::Transform;
@@ -60,15 +61,9 @@ impl Default for RandomCrop {
 }
 
 impl Operation for RandomCrop {
-    fn check(&self) -> Result<(), AugmentError> {
-        check_crop_ratio("random_crop.crop_ratio", self.crop_ratio)?;
-        check_range(
-            "random_crop.padding",
-            self.padding,
-            0.0,
-            1.0,
-            "a share from 0 to 1",
-        )
+    fn check(&self) -> Result<(), SettingError> {
+        check_crop_ratio(self.crop_ratio)?;
+        check_range("padding", self.padding, 0.0, 1.0, "a share from 0 to 1")
     }
 
     fn build(&self, preprocessing: &Preprocessing) -> Box<dyn Transform> {
@@ -213,14 +208,14 @@ mod tests {
     fn every_key_is_checked_by_name() {
         let wrong = [
             (
-                "random_crop.crop_ratio",
+                "`crop_ratio`",
                 RandomCrop {
                     crop_ratio: Some(f32::NAN),
                     ..RandomCrop::default()
                 },
             ),
             (
-                "random_crop.padding",
+                "`padding`",
                 RandomCrop {
                     padding: 1.5,
                     ..RandomCrop::default()

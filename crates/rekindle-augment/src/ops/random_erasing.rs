@@ -1,11 +1,12 @@
 //! Random boxes of the image erased.
 
 use image::RgbImage;
+use rekindle_settings::SettingError;
 use serde::{Deserialize, Serialize};
 
+use super::entry::Operation;
 use super::random_resized_crop::draw_fitting_box;
-use super::{Operation, check_pair, check_probability};
-use crate::error::AugmentError;
+use super::settings::{check_pair, check_probability};
 use crate::preprocessing::Preprocessing;
 use crate::resize::PixelBox;
 use crate::rng::SampleRng;
@@ -17,6 +18,7 @@ use crate::transform::Transform;
 pub enum ErasedContent {
     /// One colour.
     #[default]
+    #[serde(alias = "color")]
     Colour,
     /// The mean colour of the image.
     Mean,
@@ -68,16 +70,16 @@ impl Default for RandomErasing {
 }
 
 impl Operation for RandomErasing {
-    fn check(&self) -> Result<(), AugmentError> {
+    fn check(&self) -> Result<(), SettingError> {
         check_pair(
-            "random_erasing.area",
+            "area",
             self.area,
             1e-4,
             1.0,
             "the smallest and the largest share of the area, over 0 and up to 1",
         )?;
         check_pair(
-            "random_erasing.ratio",
+            "ratio",
             self.ratio,
             0.01,
             100.0,
@@ -86,13 +88,13 @@ impl Operation for RandomErasing {
         let [fewest, most] = self.count;
         let is_range = 1 <= fewest && fewest <= most && most <= 100;
         if !is_range {
-            return Err(AugmentError::InvalidSetting {
-                key: "random_erasing.count",
-                value: format!("{:?}", self.count),
-                expected: "the smallest and the largest number of boxes, from 1 to 100",
-            });
+            return Err(SettingError::new(
+                "count",
+                format!("{:?}", self.count),
+                "the smallest and the largest number of boxes, from 1 to 100",
+            ));
         }
-        check_probability("random_erasing.probability", self.probability)
+        check_probability(self.probability)
     }
 
     fn build(&self, preprocessing: &Preprocessing) -> Box<dyn Transform> {
@@ -273,28 +275,28 @@ mod tests {
     fn every_key_is_checked_by_name() {
         let wrong = [
             (
-                "random_erasing.area",
+                "`area`",
                 RandomErasing {
                     area: [0.0, 0.1],
                     ..RandomErasing::default()
                 },
             ),
             (
-                "random_erasing.ratio",
+                "`ratio`",
                 RandomErasing {
                     ratio: [2.0, 1.0],
                     ..RandomErasing::default()
                 },
             ),
             (
-                "random_erasing.count",
+                "`count`",
                 RandomErasing {
                     count: [3, 2],
                     ..RandomErasing::default()
                 },
             ),
             (
-                "random_erasing.count",
+                "`count`",
                 RandomErasing {
                     count: [1, 101],
                     ..RandomErasing::default()

@@ -1,10 +1,11 @@
 //! A random part of the image, resized to the input size.
 
 use image::RgbImage;
+use rekindle_settings::SettingError;
 use serde::{Deserialize, Serialize};
 
-use super::{Operation, check_pair};
-use crate::error::AugmentError;
+use super::entry::Operation;
+use super::settings::check_pair;
 use crate::preprocessing::Preprocessing;
 use crate::resize::{Interpolation, PixelBox, resize_crop};
 use crate::rng::SampleRng;
@@ -42,16 +43,16 @@ impl Default for RandomResizedCrop {
 }
 
 impl Operation for RandomResizedCrop {
-    fn check(&self) -> Result<(), AugmentError> {
+    fn check(&self) -> Result<(), SettingError> {
         check_pair(
-            "random_resized_crop.scale",
+            "scale",
             self.scale,
             1e-4,
             1.0,
             "the smallest and the largest share of the area, over 0 and up to 1",
         )?;
         check_pair(
-            "random_resized_crop.ratio",
+            "ratio",
             self.ratio,
             0.01,
             100.0,

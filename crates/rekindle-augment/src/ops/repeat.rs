@@ -1,9 +1,11 @@
 //! The same transforms several times.
 
+use rekindle_settings::SettingError;
 use serde::{Deserialize, Serialize};
 
-use super::nested::{Steps, certain};
-use super::{Entry, TransformSpec, check_range};
+use super::entry::Entry;
+use super::nested::{Steps, certain, check_inside};
+use super::settings::check_range;
 use crate::error::AugmentError;
 use crate::preprocessing::Preprocessing;
 use crate::registry::TransformRegistry;
@@ -12,9 +14,9 @@ use crate::transform::Transform;
 /// The transforms one after the other, and again, with new random numbers each time; `transforms` and `times` have to be given.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Repeat {
-    /// The transforms, in order; at least one.
-    pub transforms: Vec<TransformSpec>,
+pub struct Repeat<T> {
+    /// The transforms, in order; at least one. In a recipe they are of type [`TransformSpec`](crate::TransformSpec).
+    pub transforms: Vec<T>,
     /// How often the whole list runs, from 1 to 100.
     pub times: u32,
     /// Probability of applying them at all. Default 1.
@@ -22,10 +24,9 @@ pub struct Repeat {
     pub probability: f32,
 }
 
-impl Repeat {
-    fn steps(&self) -> Steps<'_> {
+impl<T> Repeat<T> {
+    fn steps(&self) -> Steps<'_, T> {
         Steps {
-            keys: ["repeat.transforms", "repeat.probability"],
             transforms: &self.transforms,
             times: self.times,
             probability: self.probability,
@@ -33,16 +34,20 @@ impl Repeat {
     }
 }
 
-impl Entry for Repeat {
-    fn check(&self) -> Result<(), AugmentError> {
+impl<T: Entry> Entry for Repeat<T> {
+    fn check(&self) -> Result<(), SettingError> {
         self.steps().check()?;
         check_range(
-            "repeat.times",
+            "times",
             self.times as f32,
             1.0,
             100.0,
             "a whole number from 1 to 100",
         )
+    }
+
+    fn check_inside(&self) -> Result<(), SettingError> {
+        check_inside(&self.transforms)
     }
 
     fn build(
@@ -61,7 +66,7 @@ impl Entry for Repeat {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ops::invert;
+    use crate::ops::{TransformSpec, invert};
     use crate::rng::SampleRng;
     use crate::testing::gradient;
 
@@ -92,7 +97,7 @@ mod tests {
     fn the_number_of_times_is_checked() {
         for times in [0, 101] {
             let message = repeat(times).check().unwrap_err().to_string();
-            assert!(message.contains("`repeat.times`"), "{message}");
+            assert!(message.contains("`times`"), "{message}");
         }
     }
 }

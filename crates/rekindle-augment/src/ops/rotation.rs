@@ -1,11 +1,12 @@
 //! A turn about the centre.
 
 use image::RgbImage;
+use rekindle_settings::SettingError;
 use serde::{Deserialize, Serialize};
 
+use super::entry::Operation;
+use super::settings::{check_probability, check_range};
 use super::warp::{Border, check_interpolation, warp_affine};
-use super::{Operation, check_probability, check_range};
-use crate::error::AugmentError;
 use crate::preprocessing::Preprocessing;
 use crate::resize::Interpolation;
 use crate::rng::SampleRng;
@@ -42,16 +43,16 @@ impl Default for Rotation {
 }
 
 impl Operation for Rotation {
-    fn check(&self) -> Result<(), AugmentError> {
+    fn check(&self) -> Result<(), SettingError> {
         check_range(
-            "rotation.degrees",
+            "degrees",
             self.degrees,
             0.0,
             180.0,
             "an angle from 0 to 180",
         )?;
-        check_probability("rotation.probability", self.probability)?;
-        check_interpolation("rotation.interpolation", self.interpolation)
+        check_probability(self.probability)?;
+        check_interpolation(self.interpolation)
     }
 
     fn build(&self, preprocessing: &Preprocessing) -> Box<dyn Transform> {
@@ -126,7 +127,7 @@ mod tests {
                 .check()
                 .unwrap_err()
                 .to_string()
-                .contains("rotation.degrees")
+                .contains("`degrees`")
         );
     }
 

@@ -1,10 +1,11 @@
 //! Noise of dead pixels.
 
 use image::RgbImage;
+use rekindle_settings::SettingError;
 use serde::{Deserialize, Serialize};
 
-use super::{Operation, check_pair, check_probability};
-use crate::error::AugmentError;
+use super::entry::Operation;
+use super::settings::{check_pair, check_probability};
 use crate::preprocessing::Preprocessing;
 use crate::rng::SampleRng;
 use crate::transform::Transform;
@@ -31,15 +32,15 @@ impl Default for SaltAndPepper {
 }
 
 impl Operation for SaltAndPepper {
-    fn check(&self) -> Result<(), AugmentError> {
+    fn check(&self) -> Result<(), SettingError> {
         check_pair(
-            "salt_and_pepper.share",
+            "share",
             self.share,
             0.0,
             1.0,
             "the smallest and the largest share of the pixels, from 0 to 1",
         )?;
-        check_probability("salt_and_pepper.probability", self.probability)
+        check_probability(self.probability)
     }
 
     fn build(&self, _: &Preprocessing) -> Box<dyn Transform> {
@@ -102,7 +103,7 @@ mod tests {
             ..SaltAndPepper::default()
         };
         let message = spec.check().unwrap_err().to_string();
-        assert!(message.contains("`salt_and_pepper.share`"), "{message}");
+        assert!(message.contains("`share`"), "{message}");
     }
 
     proptest! {

@@ -1,9 +1,10 @@
 //! Several transforms, all or none.
 
+use rekindle_settings::SettingError;
 use serde::{Deserialize, Serialize};
 
-use super::nested::{Steps, certain};
-use super::{Entry, TransformSpec};
+use super::entry::Entry;
+use super::nested::{Steps, certain, check_inside};
 use crate::error::AugmentError;
 use crate::preprocessing::Preprocessing;
 use crate::registry::TransformRegistry;
@@ -14,18 +15,17 @@ use crate::transform::Transform;
 /// It gives a probability of its own to any transform, and a place to several inside a choice.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Sequence {
-    /// The transforms, in order; at least one.
-    pub transforms: Vec<TransformSpec>,
+pub struct Sequence<T> {
+    /// The transforms, in order; at least one. In a recipe they are of type [`TransformSpec`](crate::TransformSpec).
+    pub transforms: Vec<T>,
     /// Probability of applying them. Default 1.
     #[serde(default = "certain")]
     pub probability: f32,
 }
 
-impl Sequence {
-    fn steps(&self) -> Steps<'_> {
+impl<T> Sequence<T> {
+    fn steps(&self) -> Steps<'_, T> {
         Steps {
-            keys: ["sequence.transforms", "sequence.probability"],
             transforms: &self.transforms,
             times: 1,
             probability: self.probability,
@@ -33,9 +33,13 @@ impl Sequence {
     }
 }
 
-impl Entry for Sequence {
-    fn check(&self) -> Result<(), AugmentError> {
+impl<T: Entry> Entry for Sequence<T> {
+    fn check(&self) -> Result<(), SettingError> {
         self.steps().check()
+    }
+
+    fn check_inside(&self) -> Result<(), SettingError> {
+        check_inside(&self.transforms)
     }
 
     fn build(
@@ -54,7 +58,7 @@ impl Entry for Sequence {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ops::{invert, posterise};
+    use crate::ops::{TransformSpec, invert, posterise};
     use crate::rng::SampleRng;
     use crate::testing::gradient;
 
@@ -97,9 +101,8 @@ mod tests {
         let spec: TransformSpec = serde_json::from_str(text).unwrap();
         let message = spec.check().unwrap_err().to_string();
         assert!(
-            message.contains(
-                "in `sequence.transforms[1].sequence.transforms[0]`: `rotation.degrees` is 200"
-            ),
+            message
+                .contains("`transforms[1].transforms[0].degrees` is 200 for `rotation`, expected"),
             "{message}"
         );
         let unknown = text.replace("degrees", "degreez");
@@ -111,7 +114,7 @@ mod tests {
             serde_json::from_str(r#"{"op": "sequence", "transforms": []}"#).unwrap();
         let message = empty.check().unwrap_err().to_string();
         assert!(
-            message.contains("`sequence.transforms` is empty"),
+            message.contains("`transforms` is empty for `sequence`"),
             "{message}"
         );
     }

@@ -2,12 +2,19 @@
 //!
 //! Owns: the checks of numbers that several transforms share, and the factor that some draw.
 
-use crate::error::AugmentError;
+use rekindle_settings::SettingError;
+
 use crate::rng::SampleRng;
 
-/// Checks a probability.
-pub(super) fn check_probability(key: &'static str, probability: f32) -> Result<(), AugmentError> {
-    check_range(key, probability, 0.0, 1.0, "a probability from 0 to 1")
+/// Checks a `probability`.
+pub(super) fn check_probability(probability: f32) -> Result<(), SettingError> {
+    check_range(
+        "probability",
+        probability,
+        0.0,
+        1.0,
+        "a probability from 0 to 1",
+    )
 }
 
 /// Checks that a number lies in `low..=high`; what is not a number does not.
@@ -17,15 +24,11 @@ pub(super) fn check_range(
     low: f32,
     high: f32,
     expected: &'static str,
-) -> Result<(), AugmentError> {
+) -> Result<(), SettingError> {
     if (low..=high).contains(&value) {
         return Ok(());
     }
-    Err(AugmentError::InvalidSetting {
-        key,
-        value: value.to_string(),
-        expected,
-    })
+    Err(SettingError::new(key, value, expected))
 }
 
 /// Checks that a pair is a range, lowest first, inside `low..=high`.
@@ -35,15 +38,11 @@ pub(super) fn check_pair(
     low: f32,
     high: f32,
     expected: &'static str,
-) -> Result<(), AugmentError> {
+) -> Result<(), SettingError> {
     if low <= pair[0] && pair[0] <= pair[1] && pair[1] <= high {
         return Ok(());
     }
-    Err(AugmentError::InvalidSetting {
-        key,
-        value: format!("{pair:?}"),
-        expected,
-    })
+    Err(SettingError::new(key, format!("{pair:?}"), expected))
 }
 
 /// A factor around 1: evenly from `1 - strength`, at least 0, to `1 + strength`, as torchvision's `ColorJitter` draws it.

@@ -1,11 +1,12 @@
 //! The distance of every pixel from its smoothed self times a factor.
 
 use image::RgbImage;
+use rekindle_settings::SettingError;
 use serde::{Deserialize, Serialize};
 
 use super::blend::{blend_value, fixed};
-use super::{Operation, check_pair, check_probability};
-use crate::error::AugmentError;
+use super::entry::Operation;
+use super::settings::{check_pair, check_probability};
 use crate::preprocessing::Preprocessing;
 use crate::rng::SampleRng;
 use crate::transform::Transform;
@@ -36,15 +37,15 @@ impl Default for Sharpen {
 }
 
 impl Operation for Sharpen {
-    fn check(&self) -> Result<(), AugmentError> {
+    fn check(&self) -> Result<(), SettingError> {
         check_pair(
-            "sharpen.factor",
+            "factor",
             self.factor,
             0.0,
             10.0,
             "the smallest and the largest factor, from 0 to 10",
         )?;
-        check_probability("sharpen.probability", self.probability)
+        check_probability(self.probability)
     }
 
     fn build(&self, _: &Preprocessing) -> Box<dyn Transform> {
@@ -119,7 +120,7 @@ mod tests {
             ..Sharpen::default()
         };
         let message = spec.check().unwrap_err().to_string();
-        assert!(message.contains("`sharpen.factor`"), "{message}");
+        assert!(message.contains("`factor`"), "{message}");
     }
 
     proptest! {

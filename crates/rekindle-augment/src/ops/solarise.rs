@@ -1,11 +1,12 @@
 //! Bright values inverted.
 
 use image::RgbImage;
+use rekindle_settings::SettingError;
 use serde::{Deserialize, Serialize};
 
+use super::entry::Operation;
 use super::lookup::{look_up, table};
-use super::{Operation, check_probability, check_range};
-use crate::error::AugmentError;
+use super::settings::{check_probability, check_range};
 use crate::preprocessing::Preprocessing;
 use crate::rng::SampleRng;
 use crate::transform::Transform;
@@ -34,15 +35,15 @@ impl Default for Solarise {
 }
 
 impl Operation for Solarise {
-    fn check(&self) -> Result<(), AugmentError> {
+    fn check(&self) -> Result<(), SettingError> {
         check_range(
-            "solarise.threshold",
+            "threshold",
             self.threshold,
             0.0,
             256.0,
             "a grey level from 0 to 256",
         )?;
-        check_probability("solarise.probability", self.probability)
+        check_probability(self.probability)
     }
 
     fn build(&self, _: &Preprocessing) -> Box<dyn Transform> {
@@ -93,7 +94,7 @@ mod tests {
                 ..Solarise::default()
             };
             let message = spec.check().unwrap_err().to_string();
-            assert!(message.contains("`solarise.threshold`"), "{message}");
+            assert!(message.contains("`threshold`"), "{message}");
         }
     }
 }

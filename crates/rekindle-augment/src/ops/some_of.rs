@@ -1,9 +1,10 @@
 //! Some of several transforms.
 
+use rekindle_settings::SettingError;
 use serde::{Deserialize, Serialize};
 
-use super::nested::{Choice, certain};
-use super::{Entry, TransformSpec};
+use super::entry::Entry;
+use super::nested::{Choice, certain, check_inside};
 use crate::error::AugmentError;
 use crate::preprocessing::Preprocessing;
 use crate::registry::TransformRegistry;
@@ -14,9 +15,9 @@ use crate::transform::Transform;
 /// The drawn ones run in the order of the list.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct SomeOf {
-    /// The transforms; at least one.
-    pub transforms: Vec<TransformSpec>,
+pub struct SomeOf<T> {
+    /// The transforms; at least one. In a recipe they are of type [`TransformSpec`](crate::TransformSpec).
+    pub transforms: Vec<T>,
     /// How many run, from 1 to the number of transforms.
     pub count: usize,
     /// How often each is drawn in relation to those that are left; equally where it is left out.
@@ -27,14 +28,9 @@ pub struct SomeOf {
     pub probability: f32,
 }
 
-impl SomeOf {
-    fn choice(&self) -> Choice<'_> {
+impl<T> SomeOf<T> {
+    fn choice(&self) -> Choice<'_, T> {
         Choice {
-            keys: [
-                "some_of.transforms",
-                "some_of.weights",
-                "some_of.probability",
-            ],
             transforms: &self.transforms,
             weights: self.weights.as_deref(),
             count: self.count,
@@ -43,17 +39,21 @@ impl SomeOf {
     }
 }
 
-impl Entry for SomeOf {
-    fn check(&self) -> Result<(), AugmentError> {
+impl<T: Entry> Entry for SomeOf<T> {
+    fn check(&self) -> Result<(), SettingError> {
         self.choice().check()?;
         if (1..=self.transforms.len()).contains(&self.count) {
             return Ok(());
         }
-        Err(AugmentError::InvalidSetting {
-            key: "some_of.count",
-            value: self.count.to_string(),
-            expected: "a whole number from 1 to the number of transforms",
-        })
+        Err(SettingError::new(
+            "count",
+            self.count,
+            "a whole number from 1 to the number of transforms",
+        ))
+    }
+
+    fn check_inside(&self) -> Result<(), SettingError> {
+        check_inside(&self.transforms)
     }
 
     fn build(
@@ -72,7 +72,7 @@ impl Entry for SomeOf {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ops::{greyscale, invert, posterise};
+    use crate::ops::{TransformSpec, greyscale, invert, posterise};
     use crate::rng::SampleRng;
     use crate::testing::gradient;
 
@@ -125,9 +125,9 @@ mod tests {
     #[test]
     fn settings_are_checked_by_name() {
         for (more, key) in [
-            (r#""count": 0"#, "`some_of.count` is 0"),
-            (r#""count": 4"#, "`some_of.count` is 4"),
-            (r#""count": 2, "weights": [1, 0, 0]"#, "`some_of.weights`"),
+            (r#""count": 0"#, "`count` is 0"),
+            (r#""count": 4"#, "`count` is 4"),
+            (r#""count": 2, "weights": [1, 0, 0]"#, "`weights`"),
         ] {
             let message = some_of(more).check().unwrap_err().to_string();
             assert!(message.contains(key), "{message}");

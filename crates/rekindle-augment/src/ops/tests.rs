@@ -2,6 +2,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 
+use super::spec::NAMES;
 use super::*;
 use crate::preprocessing::Preprocessing;
 use crate::registry::TransformRegistry;
@@ -39,8 +40,7 @@ fn with_required(op: &str) -> TransformSpec {
 }
 
 fn op_of(spec: &TransformSpec) -> String {
-    let value = serde_json::to_value(spec).unwrap();
-    value["op"].as_str().unwrap().to_owned()
+    spec.op().to_owned()
 }
 
 fn build(spec: &TransformSpec) -> Box<dyn Transform> {
@@ -76,6 +76,76 @@ fn the_defaults_of_every_transform_are_valid_and_survive_a_round_trip() {
             "{text}"
         );
     }
+}
+
+#[test]
+fn a_transform_is_written_by_the_name_that_it_says_it_has() {
+    let specs = every_spec();
+    assert_eq!(specs.len(), NAMES.len());
+    for (spec, (name, _)) in specs.iter().zip(NAMES) {
+        let value = serde_json::to_value(spec).unwrap();
+        assert_eq!(value["op"].as_str(), Some(*name));
+        assert_eq!(spec.op(), *name);
+    }
+}
+
+#[test]
+fn the_names_of_other_libraries_are_read_and_ours_are_written() {
+    for (name, others) in NAMES {
+        let ours = with_required(name);
+        for other in *others {
+            let mut table = required(name);
+            table.insert("op".to_owned(), (*other).into());
+            let read: TransformSpec = serde_json::from_value(table.into()).unwrap();
+            assert_eq!(read, ours, "{other}");
+            assert_eq!(
+                serde_json::to_string(&read).unwrap(),
+                serde_json::to_string(&ours).unwrap()
+            );
+        }
+    }
+    let mut names: Vec<&str> = NAMES
+        .iter()
+        .flat_map(|(name, others)| [&[*name], *others].concat())
+        .collect();
+    let count = names.len();
+    names.sort_unstable();
+    names.dedup();
+    assert_eq!(names.len(), count, "a name of two transforms");
+}
+
+#[test]
+fn the_spelling_of_either_side_of_the_atlantic_is_read() {
+    for (ours, other) in [
+        ("colour_jitter", "color_jitter"),
+        ("greyscale", "grayscale"),
+        ("centre_crop", "center_crop"),
+        ("posterise", "posterize"),
+        ("solarise", "solarize"),
+        ("equalise", "equalize"),
+        ("auto_contrast", "autocontrast"),
+        ("rand_augment", "randaugment"),
+        ("trivial_augment", "trivialaugmentwide"),
+        ("auto_augment", "autoaugment"),
+        ("aug_mix", "augmix"),
+        ("jpeg_artefacts", "jpeg_artifacts"),
+    ] {
+        let (_, others) = NAMES.iter().find(|(name, _)| *name == ours).unwrap();
+        assert!(others.contains(&other), "{other}");
+    }
+    let erased = r#"{"op": "random_erasing", "content": "color"}"#;
+    let erased: TransformSpec = serde_json::from_str(erased).unwrap();
+    assert_eq!(erased, with_required("random_erasing"));
+    let text = serde_json::to_string(&erased).unwrap();
+    assert!(text.contains(r#""content":"colour""#), "{text}");
+}
+
+#[test]
+fn an_unknown_name_is_answered_with_our_names_first() {
+    let error = serde_json::from_str::<TransformSpec>(r#"{"op": "rotatoin"}"#).unwrap_err();
+    let message = error.to_string();
+    assert!(message.contains("unknown variant `rotatoin`"), "{message}");
+    assert!(message.contains("`rotation`"), "{message}");
 }
 
 #[test]
@@ -134,8 +204,9 @@ fn every_transform_refuses_a_probability_outside_its_range() {
                 .unwrap()
                 .check()
                 .unwrap_err();
-            let key = format!("{}.probability", value["op"].as_str().unwrap());
-            assert!(error.to_string().contains(&key), "{error}");
+            assert_eq!(error.key(), "probability");
+            let expected = format!("`probability` is -0.1 for `{}`, expected", op_of(&spec));
+            assert!(error.to_string().starts_with(&expected), "{error}");
         }
     }
 }
@@ -158,7 +229,7 @@ fn whatever_moves_pixels_takes_the_filters_of_moving_and_whatever_resizes_takes_
                 continue;
             }
             let message = spec.check().unwrap_err().to_string();
-            let expected = format!("`{}.interpolation` is {filter}", op_of(&spec));
+            let expected = format!("`interpolation` is {filter} for `{}`", op_of(&spec));
             assert!(message.contains(&expected), "{message}");
             moving += 1;
         }

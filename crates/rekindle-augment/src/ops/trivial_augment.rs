@@ -1,12 +1,13 @@
 //! TrivialAugment.
 
 use image::RgbImage;
+use rekindle_settings::SettingError;
 use serde::{Deserialize, Serialize};
 
+use super::entry::Operation;
 use super::policy::{PolicyRunner, PolicySpace, draw_operation};
+use super::settings::{check_probability, check_range};
 use super::warp::check_interpolation;
-use super::{Operation, check_probability, check_range};
-use crate::error::AugmentError;
 use crate::preprocessing::Preprocessing;
 use crate::resize::Interpolation;
 use crate::rng::SampleRng;
@@ -48,16 +49,16 @@ impl Default for TrivialAugment {
 }
 
 impl Operation for TrivialAugment {
-    fn check(&self) -> Result<(), AugmentError> {
+    fn check(&self) -> Result<(), SettingError> {
         check_range(
-            "trivial_augment.bins",
+            "bins",
             self.bins as f32,
             2.0,
             1000.0,
             "a whole number from 2 to 1000",
         )?;
-        check_probability("trivial_augment.probability", self.probability)?;
-        check_interpolation("trivial_augment.interpolation", self.interpolation)
+        check_probability(self.probability)?;
+        check_interpolation(self.interpolation)
     }
 
     fn build(&self, preprocessing: &Preprocessing) -> Box<dyn Transform> {
@@ -102,7 +103,7 @@ mod tests {
             ..TrivialAugment::default()
         };
         let message = few.check().unwrap_err().to_string();
-        assert!(message.contains("trivial_augment.bins"), "{message}");
+        assert!(message.contains("`bins`"), "{message}");
     }
 
     #[test]

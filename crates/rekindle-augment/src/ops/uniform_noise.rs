@@ -1,10 +1,11 @@
 //! Noise that is even within its bounds.
 
 use image::RgbImage;
+use rekindle_settings::SettingError;
 use serde::{Deserialize, Serialize};
 
-use super::{Operation, check_pair, check_probability};
-use crate::error::AugmentError;
+use super::entry::Operation;
+use super::settings::{check_pair, check_probability};
 use crate::preprocessing::Preprocessing;
 use crate::rng::SampleRng;
 use crate::transform::Transform;
@@ -32,15 +33,15 @@ impl Default for UniformNoise {
 }
 
 impl Operation for UniformNoise {
-    fn check(&self) -> Result<(), AugmentError> {
+    fn check(&self) -> Result<(), SettingError> {
         check_pair(
-            "uniform_noise.amplitude",
+            "amplitude",
             self.amplitude,
             0.0,
             255.0,
             "the smallest and the largest amplitude in grey levels, from 0 to 255",
         )?;
-        check_probability("uniform_noise.probability", self.probability)
+        check_probability(self.probability)
     }
 
     fn build(&self, _: &Preprocessing) -> Box<dyn Transform> {
@@ -102,7 +103,7 @@ mod tests {
             ..UniformNoise::default()
         };
         let message = spec.check().unwrap_err().to_string();
-        assert!(message.contains("`uniform_noise.amplitude`"), "{message}");
+        assert!(message.contains("`amplitude`"), "{message}");
     }
 
     proptest! {

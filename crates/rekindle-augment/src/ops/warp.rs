@@ -4,26 +4,24 @@
 //! in coordinates whose whole numbers are the edges of pixels, as in Pillow; it does not own what a place means.
 
 use image::RgbImage;
+use rekindle_settings::SettingError;
 
 use super::pad::PaddingMode;
-use crate::error::AugmentError;
 use crate::resize::Interpolation;
 
-/// Lanczos has no sampler here: Pillow and torchvision have none either. The mean of an area is a matter of resizing.
-pub(super) fn check_interpolation(
-    key: &'static str,
-    interpolation: Interpolation,
-) -> Result<(), AugmentError> {
+/// Checks the `interpolation` of pixels that move. Lanczos has no sampler here: Pillow and torchvision have none either. The mean of
+/// an area is a matter of resizing.
+pub(super) fn check_interpolation(interpolation: Interpolation) -> Result<(), SettingError> {
     let value = match interpolation {
         Interpolation::Nearest | Interpolation::Bilinear | Interpolation::Bicubic => return Ok(()),
         Interpolation::Lanczos => "lanczos",
         Interpolation::Area => "area",
     };
-    Err(AugmentError::InvalidSetting {
-        key,
-        value: value.to_owned(),
-        expected: "nearest, bilinear or bicubic",
-    })
+    Err(SettingError::new(
+        "interpolation",
+        value,
+        "nearest, bilinear or bicubic",
+    ))
 }
 
 /// What a place on or beyond the edge of the source becomes.

@@ -1,93 +1,34 @@
-//! Pixels of several images on the host, and their way to floating-point colour planes.
+//! Colour planes as a tensor.
 //!
-//! Owns: the change from interleaved bytes to planes. What a byte becomes is [`Rescale`]'s.
+//! Owns: the upload. The values are [`RgbBatch::planes`]'s.
 
-use image::RgbImage;
+use burn::tensor::{Device, Tensor, TensorData};
 
-use super::Rescale;
-use crate::error::AugmentError;
+use super::pixels::RgbBatch;
+use super::scale::Rescale;
 
-/// Pixels of several images of one size, on the host.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RgbBatch {
-    pixels: Vec<u8>,
-    batch: usize,
-    height: usize,
-    width: usize,
-}
-
-impl RgbBatch {
-    /// A batch from interleaved RGB bytes.
-    ///
-    /// # Shapes
-    ///
-    /// `pixels` is `[batch, height, width, 3]`, row by row.
-    ///
-    /// # Errors
-    ///
-    /// [`AugmentError::BatchLength`] where the number of bytes is another one.
-    pub fn new(
-        pixels: Vec<u8>,
-        batch: usize,
-        height: usize,
-        width: usize,
-    ) -> Result<Self, AugmentError> {
-        let shape = [batch, height, width, 3];
-        let needed = shape
-            .iter()
-            .try_fold(1usize, |product, side| product.checked_mul(*side));
-        if needed != Some(pixels.len()) {
-            return Err(AugmentError::BatchLength {
-                shape,
-                found: pixels.len(),
-            });
-        }
-        Ok(Self {
-            pixels,
-            batch,
-            height,
-            width,
-        })
-    }
-
-    /// A batch of one image.
-    pub fn from_image(image: RgbImage) -> Self {
-        let (width, height) = image.dimensions();
-        Self {
-            pixels: image.into_raw(),
-            batch: 1,
-            height: height as usize,
-            width: width as usize,
-        }
-    }
-
-    /// `[batch, height, width, 3]`.
-    pub fn shape(&self) -> [usize; 4] {
-        [self.batch, self.height, self.width, 3]
-    }
-
-    /// The interleaved bytes.
-    pub fn pixels(&self) -> &[u8] {
-        &self.pixels
-    }
-
-    /// The batch as rescaled colour planes, on the host.
-    ///
-    /// # Shapes
-    ///
-    /// `[batch, 3, height, width]`, row by row.
-    pub fn planes(&self, rescale: &Rescale) -> Vec<f32> {
-        let area = self.height * self.width;
-        let mut planes = vec![0.0; self.pixels.len()];
-        if area == 0 {
-            return planes;
-        }
-        let outputs = planes.chunks_exact_mut(3 * area);
-        for (image, output) in self.pixels.chunks_exact(3 * area).zip(outputs) {
-            rescale.write_planes(image.as_chunks().0, output);
-        }
-        planes
-    }
+/// Uploads a batch as the floating-point input of a backbone.
+///
+/// # Shapes
+///
+/// From `[batch, height, width, 3]` bytes to `[batch, 3, height, width]`, f32, on the scale of `rescale`.
+///
+/// The conversion runs on the host, through a table of 256 values for each channel or a matrix, and ends in one upload.
+///
+/// ```
+/// use burn::tensor::Device;
+/// use rekindle_augment::{Rescale, RgbBatch, rescale};
+///
+/// let batch = RgbBatch::new(vec![0, 255, 51], 1, 1, 1)?;
+/// let images = rescale(&batch, &Rescale::Unit, &Device::flex());
+/// assert_eq!(images.dims(), [1, 3, 1, 1]);
+/// assert_eq!(images.into_data().try_to_vec::<f32>().unwrap(), [0.0, 1.0, 0.2]);
+/// # Ok::<(), rekindle_augment::AugmentError>(())
+/// ```
+pub fn rescale(batch: &RgbBatch, rescale: &Rescale, device: &Device) -> Tensor<4> {
+    let [images, height, width, channels] = batch.shape();
+    let shape = [images, channels, height, width];
+    Tensor::from_data(TensorData::new(batch.planes(rescale), shape), device)
 }
 
 #[cfg(test)]
@@ -95,24 +36,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bytes_become_planes_in_the_order_of_red_green_blue() {
-        let pixels = vec![1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12];
-        let batch = RgbBatch::new(pixels, 2, 1, 2).unwrap();
+    fn the_tensor_holds_the_planes() {
+        let batch = RgbBatch::new((1..=12).collect(), 2, 1, 2).unwrap();
+        let tensor = rescale(&batch, &Rescale::None, &Device::flex());
+        assert_eq!(tensor.dims(), [2, 3, 1, 2]);
         assert_eq!(
-            batch.planes(&Rescale::None),
-            [
-                1.0, 4.0, 2.0, 5.0, 3.0, 6.0, 7.0, 10.0, 8.0, 11.0, 9.0, 12.0
-            ]
+            tensor.into_data().try_to_vec::<f32>().unwrap(),
+            batch.planes(&Rescale::None)
         );
-    }
-
-    #[test]
-    fn a_wrong_number_of_bytes_is_an_error_with_both_numbers() {
-        let message = RgbBatch::new(vec![0; 11], 1, 2, 2).unwrap_err().to_string();
-        assert!(
-            message.contains("12 bytes") && message.contains("found 11"),
-            "{message}"
-        );
-        assert!(RgbBatch::new(vec![], usize::MAX, usize::MAX, 2).is_err());
     }
 }

@@ -2,13 +2,14 @@
 //!
 //! Owns: the names and settings, and what is made of the training pixels. Reading those is the caller's.
 
+use rekindle_settings::SettingError;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, IntoDeserializer, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 
 use super::moments::ChannelMoments;
+use super::scale::{Rescale, check_mean, check_std};
 use super::whitening::{pca_whitening, zca_whitening};
-use super::{Rescale, check_mean, check_std};
 use crate::error::AugmentError;
 
 /// How a recipe says which scale the input has.
@@ -76,15 +77,15 @@ impl<const CHANNELS: usize> RescaleSpec<CHANNELS> {
     ///
     /// # Errors
     ///
-    /// [`AugmentError::InvalidSetting`] that names the key.
-    pub fn check(&self) -> Result<(), AugmentError> {
+    /// [`SettingError::Value`] with the key, such as `zca.epsilon`.
+    pub fn check(&self) -> Result<(), SettingError> {
         match self {
             Self::Standardise { mean, std } => {
-                check_mean("input.rescale.standardise.mean", mean)?;
-                check_std("input.rescale.standardise.std", std)
+                check_mean("standardise.mean", mean)?;
+                check_std("standardise.std", std)
             }
-            Self::Pca { epsilon } => check_epsilon("input.rescale.pca.epsilon", *epsilon),
-            Self::Zca { epsilon } => check_epsilon("input.rescale.zca.epsilon", *epsilon),
+            Self::Pca { epsilon } => check_epsilon("pca.epsilon", *epsilon),
+            Self::Zca { epsilon } => check_epsilon("zca.epsilon", *epsilon),
             _ => Ok(()),
         }
     }
@@ -105,7 +106,7 @@ impl<const CHANNELS: usize> RescaleSpec<CHANNELS> {
     ///
     /// # Errors
     ///
-    /// [`AugmentError::InvalidSetting`] as [`Self::check`]; [`AugmentError::RescaleFit`] where there are too few pixels, or a
+    /// [`AugmentError::Setting`] as [`Self::check`]; [`AugmentError::RescaleFit`] where there are too few pixels, or a
     /// channel that has the same value everywhere would be divided by its standard deviation.
     pub fn fit(
         &self,
@@ -164,16 +165,16 @@ impl<const CHANNELS: usize> RescaleSpec<CHANNELS> {
     }
 }
 
-fn check_epsilon(key: &'static str, epsilon: f64) -> Result<(), AugmentError> {
+fn check_epsilon(key: &'static str, epsilon: f64) -> Result<(), SettingError> {
     // Below this, an image without colour is noise times a million.
     if (1e-12..=1.0).contains(&epsilon) {
         return Ok(());
     }
-    Err(AugmentError::InvalidSetting {
+    Err(SettingError::new(
         key,
-        value: epsilon.to_string(),
-        expected: "a variance from 1e-12 to 1, of values from 0 to 1",
-    })
+        epsilon,
+        "a variance from 1e-12 to 1, of values from 0 to 1",
+    ))
 }
 
 /// The form that serde writes and, but for defaults, reads.
@@ -186,11 +187,13 @@ fn check_epsilon(key: &'static str, epsilon: f64) -> Result<(), AugmentError> {
 enum Written<const CHANNELS: usize> {
     Unit,
     Symmetric,
+    #[serde(alias = "standardize")]
     Standardise {
         mean: [f32; CHANNELS],
         std: [f32; CHANNELS],
     },
     Dataset,
+    #[serde(alias = "center")]
     Centre,
     PerImage {
         #[serde(default)]
@@ -306,6 +309,19 @@ mod tests {
     }
 
     #[test]
+    fn american_spelling_is_read_and_ours_is_written() {
+        let text = r#"{"standardize":{"mean":[0.5,0.5,0.5],"std":[0.25,0.25,0.25]}}"#;
+        let spec = parsed(text).unwrap();
+        assert_eq!(
+            serde_json::to_string(&spec).unwrap(),
+            text.replace("standardize", "standardise")
+        );
+        assert_eq!(parsed(r#""center""#).unwrap(), RescaleSpec::Centre);
+        let fixed: Rescale = serde_json::from_str(text).unwrap();
+        assert_eq!(Some(fixed), spec.fixed());
+    }
+
+    #[test]
     fn unknown_names_and_keys_are_refused_with_those_there_are() {
         let error = parsed(r#""zcaa""#).unwrap_err().to_string();
         assert!(
@@ -333,7 +349,7 @@ mod tests {
                 .check()
                 .unwrap_err()
                 .to_string();
-            assert!(error.contains("input.rescale.zca.epsilon"), "{error}");
+            assert!(error.contains("`zca.epsilon`"), "{error}");
         }
     }
 

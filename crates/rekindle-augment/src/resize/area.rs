@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use image::RgbImage;
 
-use super::{Axis, PixelBox};
+use super::region::{Axis, PixelBox};
 use crate::vectorised::vectorised;
 
 /// Fills `output` with the means of the source pixels under each of its pixels; a pixel that is covered in part counts in part.

@@ -77,10 +77,7 @@ fn a_filter_is_known_by_its_name() {
         Interpolation::Area
     );
     let message = "box".parse::<Interpolation>().unwrap_err().to_string();
-    assert!(
-        message.contains("`preprocessing.interpolation` is box"),
-        "{message}"
-    );
+    assert!(message.contains("`interpolation` is box"), "{message}");
 }
 
 /// A part of a resize, and the same part of the whole.

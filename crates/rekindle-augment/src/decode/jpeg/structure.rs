@@ -5,8 +5,8 @@
 
 use std::ops::Range;
 
-use crate::decode::Format;
 use crate::error::AugmentError;
+use crate::format::Format;
 
 /// Where the segments of a JPEG file lie.
 #[derive(Debug, Default)]

@@ -5,12 +5,13 @@
 use image::RgbImage;
 use image::metadata::Orientation;
 
-use super::{
-    DecodedRegion, RegionRequest, Stored, exchanges_sides, inside, mirrored, stored_box, whole,
-};
+use super::request::{DecodedRegion, RegionRequest, inside};
+use super::stored::{Stored, exchanges_sides, mirrored, stored_box, whole};
 use crate::decode::jpeg::JpegFile;
-use crate::decode::{DecodeLimits, Format, turn};
+use crate::decode::limits::DecodeLimits;
+use crate::decode::upright::turn;
 use crate::error::AugmentError;
+use crate::format::Format;
 use crate::resize::PixelBox;
 
 /// Size and orientation of an image, from its header.

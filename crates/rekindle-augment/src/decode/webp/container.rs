@@ -5,8 +5,8 @@
 //! Source: RFC 9649, section 2.
 
 use super::header::Frame;
-use crate::decode::Format;
 use crate::error::AugmentError;
+use crate::format::Format;
 
 /// Compares the number of bytes with the RIFF header, as libwebp does: the orientation lies behind the pixels.
 pub(super) fn check_length(bytes: &[u8]) -> Result<(), AugmentError> {

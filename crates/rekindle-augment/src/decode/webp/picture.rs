@@ -11,9 +11,9 @@ use super::colour::Converter;
 use super::header::{FilterKind, FilterStrength, Frame};
 use super::modes::{Edge, Luma, Modes};
 use super::predict::{Above, Edges, Work};
-use super::residual::{self, Content, GROUPS, Neighbour, Rows};
+use super::residual::{self, GROUPS, Neighbour, Rows};
 use super::strip::{KEPT, Strip};
-use super::transform::inverse_transform;
+use super::transform::{Content, inverse_transform};
 use crate::vectorised::vectorised;
 
 /// A part of the picture in pixels; not empty and inside it.

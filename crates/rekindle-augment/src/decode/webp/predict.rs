@@ -5,7 +5,8 @@
 //! Source: RFC 6386, section 12; pixels outside the picture are libwebp's.
 
 use super::modes::{Luma, Subblock, Whole};
-use super::residual::{Content, GROUPS, Rows};
+use super::residual::{GROUPS, Rows};
+use super::transform::Content;
 
 /// Columns before the macroblock in [`Work::luma`]; the last of them are its neighbours to the left.
 const LEFT: usize = 4;

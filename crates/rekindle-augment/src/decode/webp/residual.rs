@@ -6,7 +6,7 @@
 
 use super::bool_decoder::{BoolDecoder, branch};
 use super::header::{BlockProbabilities, Segment, Steps};
-use super::transform::inverse_walsh_hadamard;
+use super::transform::{Content, inverse_walsh_hadamard};
 
 /// Kinds of blocks, by which the probabilities differ.
 #[derive(Debug, Clone, Copy)]
@@ -24,16 +24,6 @@ pub(super) type Rows = [[i16; 16]; 24];
 
 /// Blocks of a macroblock that lie side by side in [`Rows`] are transformed together.
 pub(super) const GROUPS: usize = 6;
-
-/// What the coefficients of four blocks side by side are.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Content {
-    #[default]
-    Zero,
-    /// Only the first ones of the blocks.
-    Dc,
-    Any,
-}
 
 /// Which blocks along an edge have coefficients: luma, U and V, and the block of DC coefficients.
 #[derive(Debug, Clone, Copy, Default)]

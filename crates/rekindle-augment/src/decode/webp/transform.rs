@@ -7,10 +7,18 @@
 
 use pulp::bytemuck::cast;
 
-use super::residual::Content;
-
 /// Four rows of four blocks side by side.
 type Group = [[i16; 16]; 4];
+
+/// What the coefficients of four blocks side by side are.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Content {
+    #[default]
+    Zero,
+    /// Only the first ones of the blocks.
+    Dc,
+    Any,
+}
 
 /// The DC coefficients of all luma blocks from the block that they are coded as, the first four values of each row.
 ///

@@ -5,33 +5,32 @@
 use std::borrow::Cow;
 
 use image::RgbImage;
+use rekindle_settings::SettingError;
 
-use super::{build_transforms, check_transforms};
+use super::list;
 use crate::error::AugmentError;
-use crate::ops::{TransformSpec, check_probability};
+use crate::ops::entry::Entry;
+use crate::ops::settings::check_probability;
 use crate::preprocessing::Preprocessing;
 use crate::registry::TransformRegistry;
 use crate::rng::SampleRng;
 use crate::transform::{Transform, apply_in_order};
 
-/// The settings of a choice, and the keys that errors name.
-pub(in crate::ops) struct Choice<'a> {
-    /// Keys of the transforms, the weights and the probability.
-    pub(in crate::ops) keys: [&'static str; 3],
-    pub(in crate::ops) transforms: &'a [TransformSpec],
+/// The settings of a choice.
+pub(in crate::ops) struct Choice<'a, T> {
+    pub(in crate::ops) transforms: &'a [T],
     pub(in crate::ops) weights: Option<&'a [f32]>,
     /// How many different ones are chosen.
     pub(in crate::ops) count: usize,
     pub(in crate::ops) probability: f32,
 }
 
-impl Choice<'_> {
-    /// Checks all but the count.
-    pub(in crate::ops) fn check(&self) -> Result<(), AugmentError> {
-        let [transforms, weights, probability] = self.keys;
-        check_transforms(transforms, self.transforms)?;
-        check_weights(weights, self.weights, self.transforms.len(), self.count)?;
-        check_probability(probability, self.probability)
+impl<T: Entry> Choice<'_, T> {
+    /// Checks all but the count and the transforms themselves.
+    pub(in crate::ops) fn check(&self) -> Result<(), SettingError> {
+        list::check_number(self.transforms)?;
+        check_weights(self.weights, self.transforms.len(), self.count)?;
+        check_probability(self.probability)
     }
 
     pub(in crate::ops) fn build(
@@ -39,7 +38,7 @@ impl Choice<'_> {
         preprocessing: &Preprocessing,
         registry: &TransformRegistry,
     ) -> Result<Box<dyn Transform>, AugmentError> {
-        let transforms = build_transforms(self.keys[0], self.transforms, preprocessing, registry)?;
+        let transforms = list::build(self.transforms, preprocessing, registry)?;
         let even = || vec![1.0; transforms.len()];
         Ok(Box::new(Built {
             weights: self.weights.map_or_else(even, <[f32]>::to_vec),
@@ -50,7 +49,7 @@ impl Choice<'_> {
     }
 
     pub(in crate::ops) fn yields_final_size(&self) -> bool {
-        self.probability >= 1.0 && self.transforms.iter().all(TransformSpec::yields_final_size)
+        self.probability >= 1.0 && self.transforms.iter().all(T::yields_final_size)
     }
 }
 
@@ -95,11 +94,10 @@ impl Transform for Built {
 
 /// Checks weights of so many transforms, of which `needed` can be chosen.
 fn check_weights(
-    key: &'static str,
     weights: Option<&[f32]>,
     transforms: usize,
     needed: usize,
-) -> Result<(), AugmentError> {
+) -> Result<(), SettingError> {
     let Some(weights) = weights else {
         return Ok(());
     };
@@ -109,11 +107,11 @@ fn check_weights(
     if valid && weights.len() == transforms && positive >= needed {
         return Ok(());
     }
-    Err(AugmentError::InvalidSetting {
-        key,
-        value: format!("{weights:?}"),
-        expected: "a weight from 0 to 1000000 for each transform, and as many over 0 as are chosen",
-    })
+    Err(SettingError::new(
+        "weights",
+        format!("{weights:?}"),
+        "a weight from 0 to 1000000 for each transform, and as many over 0 as are chosen",
+    ))
 }
 
 /// A place drawn with a probability proportional to its weight, never one whose weight is 0; the last where all are.

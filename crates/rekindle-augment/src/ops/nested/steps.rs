@@ -5,30 +5,29 @@
 use std::borrow::Cow;
 
 use image::RgbImage;
+use rekindle_settings::SettingError;
 
-use super::{build_transforms, check_transforms};
+use super::list;
 use crate::error::AugmentError;
-use crate::ops::{TransformSpec, check_probability};
+use crate::ops::entry::Entry;
+use crate::ops::settings::check_probability;
 use crate::preprocessing::Preprocessing;
 use crate::registry::TransformRegistry;
 use crate::rng::SampleRng;
 use crate::transform::{Transform, apply_in_order};
 
-/// The settings of a list that runs so many times or not at all, and the keys that errors name.
-pub(in crate::ops) struct Steps<'a> {
-    /// Keys of the transforms and the probability.
-    pub(in crate::ops) keys: [&'static str; 2],
-    pub(in crate::ops) transforms: &'a [TransformSpec],
+/// The settings of a list that runs so many times or not at all.
+pub(in crate::ops) struct Steps<'a, T> {
+    pub(in crate::ops) transforms: &'a [T],
     pub(in crate::ops) times: u32,
     pub(in crate::ops) probability: f32,
 }
 
-impl Steps<'_> {
-    /// Checks all but the times.
-    pub(in crate::ops) fn check(&self) -> Result<(), AugmentError> {
-        let [transforms, probability] = self.keys;
-        check_transforms(transforms, self.transforms)?;
-        check_probability(probability, self.probability)
+impl<T: Entry> Steps<'_, T> {
+    /// Checks all but the times and the transforms themselves.
+    pub(in crate::ops) fn check(&self) -> Result<(), SettingError> {
+        list::check_number(self.transforms)?;
+        check_probability(self.probability)
     }
 
     pub(in crate::ops) fn build(
@@ -37,14 +36,14 @@ impl Steps<'_> {
         registry: &TransformRegistry,
     ) -> Result<Box<dyn Transform>, AugmentError> {
         Ok(Box::new(Built {
-            steps: build_transforms(self.keys[0], self.transforms, preprocessing, registry)?,
+            steps: list::build(self.transforms, preprocessing, registry)?,
             times: self.times,
             probability: self.probability,
         }))
     }
 
     pub(in crate::ops) fn yields_final_size(&self) -> bool {
-        self.probability >= 1.0 && self.transforms.iter().any(TransformSpec::yields_final_size)
+        self.probability >= 1.0 && self.transforms.iter().any(T::yields_final_size)
     }
 }
 

@@ -3,29 +3,9 @@
 //! Owns: the signatures of supported formats and of common unsupported ones. File names play no part.
 
 use crate::error::AugmentError;
-
-/// A supported image format.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Format {
-    /// JPEG, baseline or progressive.
-    Jpeg,
-    /// PNG; of an animation, the default image.
-    Png,
-    /// WebP, lossy or lossless; of an animation, the first frame.
-    WebP,
-    /// Windows bitmap.
-    Bmp,
-    /// GIF; of an animation, the first frame.
-    Gif,
-    /// TIFF; of several pages, the first.
-    Tiff,
-}
+use crate::format::Format;
 
 impl Format {
-    /// The supported formats, for messages.
-    pub const SUPPORTED: &str = "JPEG, PNG, WebP, BMP, GIF or TIFF";
-
     /// The format of this content, by its first bytes.
     ///
     /// # Errors
@@ -56,19 +36,6 @@ impl Format {
         }
         Err(AugmentError::UnknownFormat {
             start: describe_start(bytes),
-        })
-    }
-}
-
-impl std::fmt::Display for Format {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str(match self {
-            Self::Jpeg => "JPEG",
-            Self::Png => "PNG",
-            Self::WebP => "WebP",
-            Self::Bmp => "BMP",
-            Self::Gif => "GIF",
-            Self::Tiff => "TIFF",
         })
     }
 }

@@ -1,0 +1,106 @@
+//! A whole picture from its bytes, and its header alone.
+//!
+//! Owns: which decoder reads which format, and what is told of a file besides its picture. A part of a picture is `region.rs`'s.
+
+use image::RgbImage;
+
+use super::container::Container;
+use super::jpeg::{self, JpegFile};
+use super::limits::DecodeLimits;
+use super::raster;
+use super::upright::{SourceMode, Upright, turn};
+use super::webp::WebPFile;
+use crate::error::AugmentError;
+use crate::format::Format;
+
+/// A decoded picture and what its file was like.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Decoded {
+    /// The picture: upright, three channels of 8 bits, in the file's own (usually sRGB) values.
+    pub image: RgbImage,
+    /// The format, by content.
+    pub format: Format,
+    /// The EXIF orientation that was undone, 1 to 8; 1 is upright.
+    pub orientation: u8,
+    /// How the file stored its pixels.
+    pub mode: SourceMode,
+    /// Whether the file holds an ICC colour profile, which is ignored.
+    pub has_icc_profile: bool,
+    /// Whether the file holds further frames or pages, which are not decoded.
+    pub has_more_frames: bool,
+}
+
+/// Format and size of an image, from its header.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImageHeader {
+    /// The format, by content.
+    pub format: Format,
+    /// Width in pixels as stored; orientations 5 to 8 exchange it with the height.
+    pub width: u32,
+    /// Height in pixels as stored.
+    pub height: u32,
+}
+
+/// Decodes an image of any supported format into an upright 8-bit RGB picture.
+///
+/// The format is recognised by content. The EXIF (or TIFF) orientation is undone, alpha is composed over white, 16-bit
+/// samples are scaled by 1/257, float samples from 0..1 by 255, CMYK is converted as Pillow does, and of an animation the
+/// first frame is taken. Colour profiles are ignored, as Pillow, torchvision and timm do.
+///
+/// ```
+/// use rekindle_augment::{AugmentError, DecodeLimits, decode};
+///
+/// let error = decode(b"not an image", &DecodeLimits::default()).unwrap_err();
+/// assert!(matches!(error, AugmentError::UnknownFormat { .. }));
+/// ```
+///
+/// # Errors
+///
+/// [`AugmentError::Empty`], [`AugmentError::UnknownFormat`] and [`AugmentError::UnsupportedFormat`] by the first bytes;
+/// [`AugmentError::TooManyPixels`] and [`AugmentError::TooMuchMemory`] by the header; [`AugmentError::UnsupportedFeature`],
+/// [`AugmentError::Truncated`] and [`AugmentError::Corrupt`] by the content. Nothing that is missing is filled in.
+pub fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<Decoded, AugmentError> {
+    let format = Format::of(bytes)?;
+    let Upright {
+        image,
+        orientation,
+        mode,
+    } = match format {
+        Format::Jpeg => JpegFile::open(bytes, limits)?.decode(limits)?,
+        Format::WebP => WebPFile::open(bytes, limits)?.decode(limits)?,
+        _ => raster::decode(bytes, format, limits)?,
+    };
+    let Container {
+        has_icc_profile,
+        has_more_frames,
+    } = Container::read(bytes, format);
+    Ok(Decoded {
+        image: turn(image, orientation),
+        format,
+        orientation: orientation.to_exif(),
+        mode,
+        has_icc_profile,
+        has_more_frames,
+    })
+}
+
+/// Reads format and size without decoding any pixel, and checks them against the limits.
+///
+/// It costs microseconds and finds empty, foreign and oversized files; damage behind the header is found by [`decode`].
+///
+/// # Errors
+///
+/// As [`decode`], as far as the header tells.
+pub fn read_header(bytes: &[u8], limits: &DecodeLimits) -> Result<ImageHeader, AugmentError> {
+    let format = Format::of(bytes)?;
+    let (width, height) = match format {
+        Format::Jpeg => jpeg::dimensions(bytes)?,
+        _ => raster::dimensions(bytes, format, limits)?,
+    };
+    limits.check(format, width, height, 3)?;
+    Ok(ImageHeader {
+        format,
+        width,
+        height,
+    })
+}

@@ -1,0 +1,39 @@
+//! The image formats that are read.
+//!
+//! Owns: their names. How a format is recognised is `decode/signature.rs`'s.
+
+/// A supported image format.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Format {
+    /// JPEG, baseline or progressive.
+    Jpeg,
+    /// PNG; of an animation, the default image.
+    Png,
+    /// WebP, lossy or lossless; of an animation, the first frame.
+    WebP,
+    /// Windows bitmap.
+    Bmp,
+    /// GIF; of an animation, the first frame.
+    Gif,
+    /// TIFF; of several pages, the first.
+    Tiff,
+}
+
+impl Format {
+    /// The supported formats, for messages.
+    pub(crate) const SUPPORTED: &str = "JPEG, PNG, WebP, BMP, GIF or TIFF";
+}
+
+impl std::fmt::Display for Format {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(match self {
+            Self::Jpeg => "JPEG",
+            Self::Png => "PNG",
+            Self::WebP => "WebP",
+            Self::Bmp => "BMP",
+            Self::Gif => "GIF",
+            Self::Tiff => "TIFF",
+        })
+    }
+}
