@@ -10,7 +10,7 @@ use burn::module::Module;
 use burn::optim::{AdamConfig, GradientsParams};
 use burn::tensor::{Device, Tensor, TensorData};
 use rekindle_head::random::HostRng;
-use rekindle_head::{HeadConfig, HeadError, LossConfig, Pooling, TaskKind, one_hot};
+use rekindle_head::{HeadConfig, HeadError, LossConfig, Pooling, one_hot};
 
 const CHANNELS: usize = 32;
 const CLASSES: usize = 4;
@@ -25,7 +25,7 @@ fn main() -> Result<(), HeadError> {
     };
     config.check()?;
     let loss = LossConfig::default();
-    loss.check(TaskKind::Classification, CLASSES)?;
+    loss.check(CLASSES)?;
 
     let mut head = config.init(CHANNELS, CLASSES, 42, &device);
     let mut optimizer = AdamConfig::new().init();

@@ -1,10 +1,11 @@
 //! What a head consists of. Owns the settings, their defaults and their check; building is in [`crate::head`].
 
-use burn::tensor::{Device, Tensor, activation};
+use rekindle_settings::SettingError;
 use serde::{Deserialize, Serialize};
 
-use crate::error::HeadError;
-use crate::head::Head;
+use crate::activation::HiddenActivation;
+use crate::initialise::Initialisation;
+use crate::pool::Pooling;
 
 /// What a head consists of; the default is average pooling and one linear layer.
 ///
@@ -31,7 +32,7 @@ pub struct HeadConfig {
     /// Widths of the hidden layers, first to last. Default none.
     pub hidden: Vec<usize>,
     /// Activation of the hidden layers. Default ReLU.
-    pub activation: Activation,
+    pub activation: HiddenActivation,
     /// Batch norm in every hidden layer, before its activation. Default on; without hidden layers it does nothing.
     pub batch_norm: bool,
     /// Probability of dropping a feature in training, after every hidden layer, or before the only layer.
@@ -50,7 +51,7 @@ impl Default for HeadConfig {
             gem_exponent: 3.0,
             input_norm: false,
             hidden: Vec::new(),
-            activation: Activation::Relu,
+            activation: HiddenActivation::Relu,
             batch_norm: true,
             dropout: None,
             init: Initialisation::XavierUniform,
@@ -60,34 +61,30 @@ impl Default for HeadConfig {
 }
 
 impl HeadConfig {
-    /// Checks every setting; has no side effects.
+    /// Checks every setting; has no side effects. Keys are those of the head by itself, `dropout`: a recipe adds where it stands, with
+    /// [`Within::within`](rekindle_settings::Within::within).
     ///
     /// # Errors
     ///
-    /// [`HeadError::Setting`] for a hidden width of 0, a dropout outside `[0, 1)`, or an exponent that is not finite
+    /// [`SettingError::Value`] for a hidden width of 0, a dropout outside `[0, 1)`, or an exponent that is not finite
     /// and positive.
-    pub fn check(&self) -> Result<(), HeadError> {
+    pub fn check(&self) -> Result<(), SettingError> {
         if self.hidden.contains(&0) {
-            return Err(HeadError::Setting {
-                key: "head.hidden",
-                found: format!("{:?}", self.hidden),
-                expected: "widths of at least 1",
-            });
+            let found = format!("{:?}", self.hidden);
+            return Err(SettingError::new("hidden", found, "widths of at least 1"));
         }
         let dropout = self.dropout_probability();
         if !(0.0..1.0).contains(&dropout) {
-            return Err(HeadError::Setting {
-                key: "head.dropout",
-                found: dropout.to_string(),
-                expected: "a probability of at least 0 and below 1",
-            });
+            let expected = "a probability of at least 0 and below 1";
+            return Err(SettingError::new("dropout", dropout, expected));
         }
         if !(self.gem_exponent.is_finite() && self.gem_exponent > 0.0) {
-            return Err(HeadError::Setting {
-                key: "head.gem_exponent",
-                found: self.gem_exponent.to_string(),
-                expected: "a finite number above 0 (the paper starts at 3)",
-            });
+            let expected = "a finite number above 0 (the paper starts at 3)";
+            return Err(SettingError::new(
+                "gem_exponent",
+                self.gem_exponent,
+                expected,
+            ));
         }
         Ok(())
     }
@@ -97,112 +94,12 @@ impl HeadConfig {
         self.dropout
             .unwrap_or(if self.hidden.is_empty() { 0.0 } else { 0.3 })
     }
-
-    /// Builds the head for feature maps of `in_channels` channels and `outputs` classes.
-    ///
-    /// The first weights are drawn on the host from `seed`, so that they are the same on every device.
-    ///
-    /// # Panics
-    ///
-    /// If [`check`](Self::check) would fail, or if `in_channels` or `outputs` is 0.
-    pub fn init(&self, in_channels: usize, outputs: usize, seed: u64, device: &Device) -> Head {
-        self.init_joined(in_channels, 0, outputs, seed, device)
-    }
-
-    /// As [`init`](Self::init), for a head whose pooled features are joined by `joined` more values before it classifies them,
-    /// such as the pooled outputs of earlier stages: [`Head::classify`] then takes `[batch, pooled + joined]`.
-    ///
-    /// # Panics
-    ///
-    /// As [`init`](Self::init).
-    pub fn init_joined(
-        &self,
-        in_channels: usize,
-        joined: usize,
-        outputs: usize,
-        seed: u64,
-        device: &Device,
-    ) -> Head {
-        Head::new(self, [in_channels, joined], outputs, seed, device)
-    }
-}
-
-/// How `[batch, channels, height, width]` becomes `[batch, features]`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Pooling {
-    /// The mean over height and width.
-    #[default]
-    Average,
-    /// The maximum over height and width.
-    Max,
-    /// Both, the averages first: twice as many features as channels (timm's `catavgmax`).
-    AverageMax,
-    /// Generalised mean `(mean(x^p))^(1/p)` with one learned exponent `p`: average at 1, towards maximum above.
-    /// [Radenović et al. 2017](https://arxiv.org/abs/1711.02512).
-    Gem,
-}
-
-impl Pooling {
-    /// The number of features from `channels` channels.
-    pub fn features(self, channels: usize) -> usize {
-        match self {
-            Self::AverageMax => 2 * channels,
-            Self::Average | Self::Max | Self::Gem => channels,
-        }
-    }
-}
-
-/// The non-linearity of a hidden layer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Activation {
-    /// `max(x, 0)`.
-    #[default]
-    Relu,
-    /// `x * sigmoid(x)`, also called swish.
-    Silu,
-    /// `x * Φ(x)` with the exact normal distribution function.
-    Gelu,
-    /// `x * clamp(x + 3, 0, 6) / 6`.
-    HardSwish,
-    /// `tanh(x)`.
-    Tanh,
-}
-
-impl Activation {
-    /// Applies the activation to every element.
-    pub fn forward<const D: usize>(self, features: Tensor<D>) -> Tensor<D> {
-        match self {
-            Self::Relu => activation::relu(features),
-            Self::Silu => activation::silu(features),
-            Self::Gelu => activation::gelu(features),
-            Self::HardSwish => activation::hard_swish(features),
-            Self::Tanh => activation::tanh(features),
-        }
-    }
-}
-
-/// The distribution of a linear layer's first weights; `fan_in` and `fan_out` are its widths.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Initialisation {
-    /// Uniform within `±sqrt(6 / (fan_in + fan_out))`. Glorot and Bengio 2010.
-    #[default]
-    XavierUniform,
-    /// Normal of standard deviation `sqrt(2 / (fan_in + fan_out))`. Glorot and Bengio 2010.
-    XavierNormal,
-    /// Uniform within `±sqrt(6 / fan_in)`, for ReLU. [He et al. 2015](https://arxiv.org/abs/1502.01852).
-    KaimingUniform,
-    /// Normal of standard deviation `sqrt(2 / fan_in)`, for ReLU. [He et al. 2015](https://arxiv.org/abs/1502.01852).
-    KaimingNormal,
-    /// Normal of standard deviation 0.02, redrawn beyond two of them.
-    TruncNormal,
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rekindle_settings::Within;
 
     #[test]
     fn the_default_is_a_linear_head_that_passes_its_check() {
@@ -221,7 +118,9 @@ mod tests {
             }
             .check()
             .unwrap_err();
-            assert!(error.to_string().contains("head.dropout"), "{error}");
+            assert_eq!(error.key(), "dropout");
+            let error = error.within("head").to_string();
+            assert!(error.contains("`head.dropout`"), "{error}");
         }
     }
 
@@ -231,13 +130,10 @@ mod tests {
             hidden: vec![8, 0],
             ..HeadConfig::default()
         };
-        assert!(matches!(
-            config.check(),
-            Err(HeadError::Setting {
-                key: "head.hidden",
-                ..
-            })
-        ));
+        assert_eq!(
+            config.check().within("head").unwrap_err().to_string(),
+            "`head.hidden` is [8, 0], expected widths of at least 1"
+        );
     }
 
     #[test]
@@ -247,13 +143,7 @@ mod tests {
                 gem_exponent,
                 ..HeadConfig::default()
             };
-            assert!(matches!(
-                config.check(),
-                Err(HeadError::Setting {
-                    key: "head.gem_exponent",
-                    ..
-                })
-            ));
+            assert_eq!(config.check().unwrap_err().key(), "gem_exponent");
         }
     }
 }

@@ -2,20 +2,15 @@
 
 use std::fmt;
 
+use rekindle_settings::{SettingError, first_ten};
+
 /// What can be wrong with a head's settings, its stored weights, or its targets.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum HeadError {
     /// A setting has a value that no head or loss can be built from.
-    #[error("`{key}` is {found}, expected {expected}")]
-    Setting {
-        /// The setting's key, as in a recipe.
-        key: &'static str,
-        /// The value found.
-        found: String,
-        /// What is accepted.
-        expected: &'static str,
-    },
+    #[error(transparent)]
+    Setting(#[from] SettingError),
     /// Stored weights do not fit this head: a name is absent, a name has no place, or a shape differs.
     #[error(
         "the stored weights do not fit this head: {}; the head's configuration, its input width and its number of \
@@ -63,9 +58,6 @@ impl fmt::Display for Misshapen {
     }
 }
 
-/// Longest list that a message spells out.
-const LISTED: usize = 10;
-
 struct StateMismatch<'a> {
     missing: &'a [String],
     unused: &'a [String],
@@ -89,11 +81,7 @@ impl fmt::Display for StateMismatch<'_> {
 }
 
 fn listed<T: fmt::Display>(items: &[T]) -> String {
-    let shown: Vec<String> = items.iter().take(LISTED).map(ToString::to_string).collect();
-    match items.len() - shown.len() {
-        0 => format!("({}): {}", items.len(), shown.join(", ")),
-        more => format!("({}): {} and {more} more", items.len(), shown.join(", ")),
-    }
+    format!("({}): {}", items.len(), first_ten(items))
 }
 
 #[cfg(test)]

@@ -4,8 +4,10 @@ use burn::module::{Module, Param};
 use burn::nn::{BatchNorm, BatchNormConfig, Linear};
 use burn::tensor::{Device, Tensor, TensorData};
 
-use crate::config::{Activation, HeadConfig, Initialisation};
+use crate::activation::HiddenActivation;
+use crate::config::HeadConfig;
 use crate::dropout::SeededDropout;
+use crate::initialise::Initialisation;
 use crate::norm::batch_norm;
 use crate::pool::Pool;
 use crate::random::HostRng;
@@ -46,7 +48,7 @@ pub struct HiddenLayer {
     /// Dropout after the activation, if its probability is above 0.
     pub dropout: Option<SeededDropout>,
     #[module(skip)]
-    activation: Activation,
+    activation: HiddenActivation,
 }
 
 impl HiddenLayer {
@@ -68,8 +70,38 @@ impl HiddenLayer {
     }
 }
 
+impl HeadConfig {
+    /// Builds the head for feature maps of `in_channels` channels and `outputs` classes.
+    ///
+    /// The first weights are drawn on the host from `seed`, so that they are the same on every device.
+    ///
+    /// # Panics
+    ///
+    /// If [`check`](Self::check) would fail, or if `in_channels` or `outputs` is 0.
+    pub fn init(&self, in_channels: usize, outputs: usize, seed: u64, device: &Device) -> Head {
+        self.init_joined(in_channels, 0, outputs, seed, device)
+    }
+
+    /// As [`init`](Self::init), for a head whose pooled features are joined by `joined` more values before it classifies them,
+    /// such as the pooled outputs of earlier stages: [`Head::classify`] then takes `[batch, pooled + joined]`.
+    ///
+    /// # Panics
+    ///
+    /// As [`init`](Self::init).
+    pub fn init_joined(
+        &self,
+        in_channels: usize,
+        joined: usize,
+        outputs: usize,
+        seed: u64,
+        device: &Device,
+    ) -> Head {
+        Head::new(self, [in_channels, joined], outputs, seed, device)
+    }
+}
+
 impl Head {
-    pub(crate) fn new(
+    fn new(
         config: &HeadConfig,
         [in_channels, joined]: [usize; 2],
         outputs: usize,

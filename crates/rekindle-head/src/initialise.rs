@@ -1,7 +1,25 @@
-//! First weights. Owns the draw from a seed on the host; which distribution is asked for is in [`crate::config`].
+//! First weights. Owns the distributions and the draw from a seed on the host.
 
-use crate::config::Initialisation;
+use serde::{Deserialize, Serialize};
+
 use crate::random::HostRng;
+
+/// The distribution of a linear layer's first weights; `fan_in` and `fan_out` are its widths.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Initialisation {
+    /// Uniform within `±sqrt(6 / (fan_in + fan_out))`. Glorot and Bengio 2010.
+    #[default]
+    XavierUniform,
+    /// Normal of standard deviation `sqrt(2 / (fan_in + fan_out))`. Glorot and Bengio 2010.
+    XavierNormal,
+    /// Uniform within `±sqrt(6 / fan_in)`, for ReLU. [He et al. 2015](https://arxiv.org/abs/1502.01852).
+    KaimingUniform,
+    /// Normal of standard deviation `sqrt(2 / fan_in)`, for ReLU. [He et al. 2015](https://arxiv.org/abs/1502.01852).
+    KaimingNormal,
+    /// Normal of standard deviation 0.02, redrawn beyond two of them.
+    TruncNormal,
+}
 
 impl Initialisation {
     /// Draws the `fan_in * fan_out` weights of a linear layer.

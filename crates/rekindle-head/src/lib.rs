@@ -9,13 +9,14 @@
 //! | [`config`] | [`HeadConfig`]: what a head consists of, readable from a recipe |
 //! | [`head`] | [`Head`]: the Burn module, from feature map to logits |
 //! | [`pool`] | pooling over height and width, with and without a learned exponent |
+//! | [`activation`] | non-linearities of hidden layers |
 //! | [`dropout`] | dropout whose masks follow from a seed |
 //! | [`initialise`] | the distributions of first weights |
 //! | [`random`] | random numbers on the host, the same for every device |
 //! | [`norm`] | batch norm with PyTorch's running variance |
 //! | [`state`] | weights by name under PyTorch's conventions |
 //! | [`loss`] | losses on soft targets, on several labels and on numbers |
-//! | [`task`] | what the outputs stand for: classes, labels or numbers |
+//! | [`targets`] | what rows of targets are, and what outputs say that were trained on them |
 //!
 //! ```
 //! use burn::tensor::{Device, Tensor};
@@ -32,6 +33,7 @@
 //! # }
 //! ```
 
+pub mod activation;
 pub mod config;
 pub mod dropout;
 mod error;
@@ -42,13 +44,13 @@ pub mod norm;
 pub mod pool;
 pub mod random;
 pub mod state;
-pub mod task;
+pub mod targets;
 
-pub use config::{Activation, HeadConfig, Initialisation, Pooling};
+pub use activation::HiddenActivation;
+pub use config::HeadConfig;
 pub use error::{HeadError, Misshapen};
 pub use head::{Head, HiddenLayer};
-pub use loss::{
-    BinaryCrossEntropy, BinaryFocal, CrossEntropy, Focal, Huber, LossConfig, MeanAbsoluteError,
-    MeanSquaredError, one_hot,
-};
-pub use task::TaskKind;
+pub use initialise::Initialisation;
+pub use loss::*;
+pub use pool::Pooling;
+pub use targets::Targets;

@@ -1,12 +1,37 @@
-//! Pooling over height and width. Owns the formulas and the learned exponent; the choice is in [`crate::config`].
+//! Pooling over height and width. Owns its kinds, their formulas and the learned exponent.
 
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
-
-use crate::config::Pooling;
+use serde::{Deserialize, Serialize};
 
 /// Smallest value that the generalised mean takes a power of; smaller features, and negative ones, count as this.
 pub const GEM_FLOOR: f64 = 1e-6;
+
+/// How `[batch, channels, height, width]` becomes `[batch, features]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Pooling {
+    /// The mean over height and width.
+    #[default]
+    Average,
+    /// The maximum over height and width.
+    Max,
+    /// Both, the averages first: twice as many features as channels (timm's `catavgmax`).
+    AverageMax,
+    /// Generalised mean `(mean(x^p))^(1/p)` with one learned exponent `p`: average at 1, towards maximum above.
+    /// [Radenović et al. 2017](https://arxiv.org/abs/1711.02512).
+    Gem,
+}
+
+impl Pooling {
+    /// The number of features from `channels` channels.
+    pub fn features(self, channels: usize) -> usize {
+        match self {
+            Self::AverageMax => 2 * channels,
+            Self::Average | Self::Max | Self::Gem => channels,
+        }
+    }
+}
 
 /// Pooling with its learned exponent, if it has one.
 #[derive(Module, Debug)]

@@ -8,7 +8,7 @@ use burn::optim::{GradientsParams, SgdConfig};
 use burn::tensor::{Device, Gradients, Tensor, TensorData, Tolerance};
 use proptest::prelude::*;
 use rekindle_head::{
-    CrossEntropy, Head, HeadConfig, HeadError, Initialisation, LossConfig, Pooling, one_hot,
+    CrossEntropy, Head, HeadConfig, HeadError, Initialisation, Loss, LossConfig, Pooling, one_hot,
 };
 
 const POOLINGS: [Pooling; 4] = [

@@ -7,8 +7,8 @@ use burn::tensor::{Device, Tensor, TensorData, Tolerance};
 use rekindle_head::norm::batch_norm;
 use rekindle_head::pool::Pool;
 use rekindle_head::{
-    Activation, BinaryCrossEntropy, BinaryFocal, CrossEntropy, Focal, HeadConfig, LossConfig,
-    Pooling, one_hot,
+    BinaryCrossEntropy, BinaryFocal, CrossEntropy, Focal, HeadConfig, HiddenActivation, Loss,
+    LossConfig, Pooling, one_hot,
 };
 use serde_json::Value;
 
@@ -247,7 +247,7 @@ fn a_hidden_head_with_the_weights_of_pytorch_gives_its_logits() {
     let device = Device::flex().autodiff();
     let config = HeadConfig {
         hidden: vec![3],
-        activation: Activation::Gelu,
+        activation: HiddenActivation::Gelu,
         dropout: Some(0.0),
         ..HeadConfig::default()
     };
@@ -291,18 +291,18 @@ fn activations_are_those_of_pytorch() {
     let expected = &fixture["activations"];
     let input = Tensor::<1>::from_data(data(&expected["input"], [9]), &Device::flex());
     for (activation, name) in [
-        (Activation::Relu, "relu"),
-        (Activation::Silu, "silu"),
-        (Activation::Gelu, "gelu"),
-        (Activation::HardSwish, "hard_swish"),
-        (Activation::Tanh, "tanh"),
+        (HiddenActivation::Relu, "relu"),
+        (HiddenActivation::Silu, "silu"),
+        (HiddenActivation::Gelu, "gelu"),
+        (HiddenActivation::HardSwish, "hard_swish"),
+        (HiddenActivation::Tanh, "tanh"),
     ] {
         assert_close(
             activation.forward(input.clone()).into_data(),
             &expected[name],
             1e-5,
         );
-        let from_recipe: Activation = serde_json::from_value(name.into()).unwrap();
+        let from_recipe: HiddenActivation = serde_json::from_value(name.into()).unwrap();
         assert_eq!(from_recipe, activation);
     }
 }

@@ -26,7 +26,7 @@ pub fn write<T: Serialize>(value: &T) -> Result<Table, SettingError> {
 ///
 /// # Errors
 ///
-/// As [`write`].
+/// As [`write()`].
 pub fn to_toml_string<T: Serialize>(value: &T) -> Result<String, SettingError> {
     check(value)?;
     toml::to_string(value).map_err(|error| unwritable(&[], error.to_string()))

@@ -2,10 +2,12 @@
 
 use burn::tensor::activation::log_sigmoid;
 use burn::tensor::{Tensor, TensorData};
+use rekindle_settings::SettingError;
 use serde::{Deserialize, Serialize};
 
-use super::{check_smoothing, check_weights};
-use crate::error::HeadError;
+use super::rule::Loss;
+use super::shared::{check_smoothing, check_weights};
+use crate::targets::Targets;
 
 /// Binary cross-entropy between logits and targets from 0 to 1, for images with any number of labels.
 ///
@@ -25,29 +27,16 @@ pub struct BinaryCrossEntropy {
     pub positive_weights: Option<Vec<f32>>,
 }
 
-impl BinaryCrossEntropy {
-    /// Checks the settings against the number of labels.
-    ///
-    /// # Errors
-    ///
-    /// [`HeadError::Setting`] for a smoothing outside `[0, 1)`, a list of weights of another length than `labels`, or a weight that
-    /// is not finite and positive.
-    pub fn check(&self, labels: usize) -> Result<(), HeadError> {
+impl Loss for BinaryCrossEntropy {
+    const TARGETS: Targets = Targets::Indicators;
+
+    fn check(&self, labels: usize) -> Result<(), SettingError> {
         check_smoothing(self.label_smoothing)?;
         let weights = self.positive_weights.as_deref();
-        check_weights("loss.positive_weights", weights, labels)
+        check_weights("positive_weights", weights, labels)
     }
 
-    /// The mean loss of a batch.
-    ///
-    /// # Shapes
-    ///
-    /// `logits` and `targets` are `[batch, labels]`, targets from 0 to 1; the loss is `[1]`.
-    ///
-    /// # Panics
-    ///
-    /// If the shapes differ, or the number of positive weights is not the number of labels.
-    pub fn forward(&self, logits: Tensor<2>, targets: Tensor<2>) -> Tensor<1> {
+    fn forward(&self, logits: Tensor<2>, targets: Tensor<2>) -> Tensor<1> {
         let targets = match self.label_smoothing {
             0.0 => targets,
             share => targets.mul_scalar(1.0 - share).add_scalar(share / 2.0),
@@ -76,15 +65,13 @@ mod tests {
             positive_weights: Some(vec![1.0, -2.0]),
             ..Default::default()
         };
-        let error = weights.check(2).unwrap_err().to_string();
-        assert!(error.contains("loss.positive_weights"), "{error}");
+        assert_eq!(weights.check(2).unwrap_err().key(), "positive_weights");
         assert!(weights.check(3).is_err());
         let smoothing = BinaryCrossEntropy {
             label_smoothing: 1.0,
             ..Default::default()
         };
-        let error = smoothing.check(2).unwrap_err().to_string();
-        assert!(error.contains("loss.label_smoothing"), "{error}");
+        assert_eq!(smoothing.check(2).unwrap_err().key(), "label_smoothing");
     }
 
     #[test]

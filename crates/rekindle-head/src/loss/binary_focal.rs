@@ -2,10 +2,12 @@
 
 use burn::tensor::Tensor;
 use burn::tensor::activation::log_sigmoid;
+use rekindle_settings::SettingError;
 use serde::{Deserialize, Serialize};
 
-use super::check_gamma;
-use crate::error::HeadError;
+use super::rule::Loss;
+use super::shared::check_gamma;
+use crate::targets::Targets;
 
 /// Focal loss on logits of labels: binary cross-entropy whose terms are scaled down where the label is predicted well already.
 ///
@@ -33,34 +35,22 @@ impl Default for BinaryFocal {
     }
 }
 
-impl BinaryFocal {
-    /// Checks the settings.
-    ///
-    /// # Errors
-    ///
-    /// [`HeadError::Setting`] for a `gamma` that is negative or not finite, or an `alpha` that is not between 0 and 1.
-    pub fn check(&self) -> Result<(), HeadError> {
+impl Loss for BinaryFocal {
+    const TARGETS: Targets = Targets::Indicators;
+
+    fn check(&self, _: usize) -> Result<(), SettingError> {
         check_gamma(self.gamma)?;
         match self.alpha {
-            Some(alpha) if !(alpha > 0.0 && alpha < 1.0) => Err(HeadError::Setting {
-                key: "loss.alpha",
-                found: alpha.to_string(),
-                expected: "a number above 0 and below 1 (the paper's is 0.25)",
-            }),
+            Some(alpha) if !(alpha > 0.0 && alpha < 1.0) => Err(SettingError::new(
+                "alpha",
+                alpha,
+                "a number above 0 and below 1 (the paper's is 0.25)",
+            )),
             _ => Ok(()),
         }
     }
 
-    /// The mean loss of a batch.
-    ///
-    /// # Shapes
-    ///
-    /// `logits` and `targets` are `[batch, labels]`, targets from 0 to 1; the loss is `[1]`.
-    ///
-    /// # Panics
-    ///
-    /// If the shapes differ.
-    pub fn forward(&self, logits: Tensor<2>, targets: Tensor<2>) -> Tensor<1> {
+    fn forward(&self, logits: Tensor<2>, targets: Tensor<2>) -> Tensor<1> {
         let [log_p, log_rest] = [logits.clone(), logits.neg()].map(log_sigmoid);
         // (1 - p)^gamma as an exponential, whose gradient is finite everywhere.
         let power = |log: &Tensor<2>| log.clone().mul_scalar(self.gamma).exp();
@@ -83,12 +73,13 @@ mod tests {
     fn settings_out_of_range_are_refused_by_key() {
         let error = |gamma, alpha| {
             BinaryFocal { gamma, alpha }
-                .check()
+                .check(3)
                 .unwrap_err()
-                .to_string()
+                .key()
+                .to_owned()
         };
-        assert!(error(-1.0, None).contains("loss.gamma"));
-        assert!(error(2.0, Some(1.0)).contains("loss.alpha"));
-        BinaryFocal::default().check().unwrap();
+        assert_eq!(error(-1.0, None), "gamma");
+        assert_eq!(error(2.0, Some(1.0)), "alpha");
+        BinaryFocal::default().check(3).unwrap();
     }
 }

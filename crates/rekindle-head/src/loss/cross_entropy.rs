@@ -2,10 +2,12 @@
 
 use burn::tensor::Tensor;
 use burn::tensor::activation::log_softmax;
+use rekindle_settings::SettingError;
 use serde::{Deserialize, Serialize};
 
-use super::{batch_mean, check_smoothing, check_weights};
-use crate::error::HeadError;
+use super::rule::Loss;
+use super::shared::{batch_mean, check_smoothing, check_weights};
+use crate::targets::Targets;
 
 /// Cross-entropy between logits and soft targets, with label smoothing and class weights.
 ///
@@ -27,29 +29,15 @@ pub struct CrossEntropy {
     pub class_weights: Option<Vec<f32>>,
 }
 
-impl CrossEntropy {
-    /// Checks the settings against the number of classes.
-    ///
-    /// # Errors
-    ///
-    /// [`HeadError::Setting`] for a smoothing outside `[0, 1)`, a list of weights of another length than `classes`, or
-    /// a weight that is not finite and positive.
-    pub fn check(&self, classes: usize) -> Result<(), HeadError> {
+impl Loss for CrossEntropy {
+    const TARGETS: Targets = Targets::Distribution;
+
+    fn check(&self, classes: usize) -> Result<(), SettingError> {
         check_smoothing(self.label_smoothing)?;
-        check_weights("loss.class_weights", self.class_weights.as_deref(), classes)
+        check_weights("class_weights", self.class_weights.as_deref(), classes)
     }
 
-    /// The mean loss of a batch.
-    ///
-    /// # Shapes
-    ///
-    /// `logits` and `targets` are `[batch, classes]`, every row of `targets` non-negative with sum 1; the loss is
-    /// `[1]`.
-    ///
-    /// # Panics
-    ///
-    /// If the shapes differ, or the number of class weights is not the number of classes.
-    pub fn forward(&self, logits: Tensor<2>, targets: Tensor<2>) -> Tensor<1> {
+    fn forward(&self, logits: Tensor<2>, targets: Tensor<2>) -> Tensor<1> {
         let [_, classes] = logits.dims();
         let smoothed = match self.label_smoothing {
             0.0 => targets.clone(),
@@ -74,13 +62,7 @@ mod tests {
                 label_smoothing,
                 ..Default::default()
             };
-            assert!(matches!(
-                loss.check(3),
-                Err(HeadError::Setting {
-                    key: "loss.label_smoothing",
-                    ..
-                })
-            ));
+            assert_eq!(loss.check(3).unwrap_err().key(), "label_smoothing");
         }
     }
 
@@ -91,13 +73,7 @@ mod tests {
                 class_weights: Some(vec![1.0, bad]),
                 ..Default::default()
             };
-            assert!(matches!(
-                loss.check(2),
-                Err(HeadError::Setting {
-                    key: "loss.class_weights",
-                    ..
-                })
-            ));
+            assert_eq!(loss.check(2).unwrap_err().key(), "class_weights");
         }
     }
 }

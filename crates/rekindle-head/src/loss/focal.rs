@@ -2,10 +2,12 @@
 
 use burn::tensor::Tensor;
 use burn::tensor::activation::log_softmax;
+use rekindle_settings::SettingError;
 use serde::{Deserialize, Serialize};
 
-use super::{batch_mean, check_gamma, check_weights};
-use crate::error::HeadError;
+use super::rule::Loss;
+use super::shared::{batch_mean, check_gamma, check_weights};
+use crate::targets::Targets;
 
 /// Smallest `1 - p`; keeps the gradient finite for exponents below 1.
 const SMALLEST_REMAINDER: f64 = 1e-6;
@@ -34,29 +36,15 @@ impl Default for Focal {
     }
 }
 
-impl Focal {
-    /// Checks the settings against the number of classes.
-    ///
-    /// # Errors
-    ///
-    /// [`HeadError::Setting`] for a `gamma` that is negative or not finite, a list of weights of another length than
-    /// `classes`, or a weight that is not finite and positive.
-    pub fn check(&self, classes: usize) -> Result<(), HeadError> {
+impl Loss for Focal {
+    const TARGETS: Targets = Targets::Distribution;
+
+    fn check(&self, classes: usize) -> Result<(), SettingError> {
         check_gamma(self.gamma)?;
-        check_weights("loss.class_weights", self.class_weights.as_deref(), classes)
+        check_weights("class_weights", self.class_weights.as_deref(), classes)
     }
 
-    /// The mean loss of a batch.
-    ///
-    /// # Shapes
-    ///
-    /// `logits` and `targets` are `[batch, classes]`, every row of `targets` non-negative with sum 1; the loss is
-    /// `[1]`.
-    ///
-    /// # Panics
-    ///
-    /// If the shapes differ, or the number of class weights is not the number of classes.
-    pub fn forward(&self, logits: Tensor<2>, targets: Tensor<2>) -> Tensor<1> {
+    fn forward(&self, logits: Tensor<2>, targets: Tensor<2>) -> Tensor<1> {
         let log_probabilities = log_softmax(logits, 1);
         let mut losses = log_probabilities.clone().mul(targets.clone()).neg();
         if self.gamma != 0.0 {
@@ -82,13 +70,7 @@ mod tests {
                 gamma,
                 ..Default::default()
             };
-            assert!(matches!(
-                loss.check(3),
-                Err(HeadError::Setting {
-                    key: "loss.gamma",
-                    ..
-                })
-            ));
+            assert_eq!(loss.check(3).unwrap_err().key(), "gamma");
         }
     }
 }

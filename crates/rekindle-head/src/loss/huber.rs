@@ -1,9 +1,11 @@
 //! Huber loss. Owns the formula.
 
 use burn::tensor::Tensor;
+use rekindle_settings::{SettingError, positive};
 use serde::{Deserialize, Serialize};
 
-use crate::error::HeadError;
+use super::rule::Loss;
+use crate::targets::Targets;
 
 /// Huber loss: squared for small errors, straight for large ones, so that single wild targets pull less.
 ///
@@ -25,33 +27,14 @@ impl Default for Huber {
     }
 }
 
-impl Huber {
-    /// Checks the settings.
-    ///
-    /// # Errors
-    ///
-    /// [`HeadError::Setting`] for a `delta` that is not finite and above 0.
-    pub fn check(&self) -> Result<(), HeadError> {
-        match self.delta.is_finite() && self.delta > 0.0 {
-            true => Ok(()),
-            false => Err(HeadError::Setting {
-                key: "loss.delta",
-                found: self.delta.to_string(),
-                expected: "a finite number above 0",
-            }),
-        }
+impl Loss for Huber {
+    const TARGETS: Targets = Targets::Numbers;
+
+    fn check(&self, _: usize) -> Result<(), SettingError> {
+        positive("delta", self.delta)
     }
 
-    /// The mean loss of a batch.
-    ///
-    /// # Shapes
-    ///
-    /// `outputs` and `targets` are `[batch, numbers]`; the loss is `[1]`.
-    ///
-    /// # Panics
-    ///
-    /// If the shapes differ.
-    pub fn forward(&self, outputs: Tensor<2>, targets: Tensor<2>) -> Tensor<1> {
+    fn forward(&self, outputs: Tensor<2>, targets: Tensor<2>) -> Tensor<1> {
         let error = outputs.sub(targets).abs();
         // With m = min(|e|, delta): m (|e| - m / 2) is both branches.
         let small = error.clone().clamp_max(self.delta);
@@ -63,12 +46,13 @@ impl Huber {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rekindle_settings::Within;
 
     #[test]
     fn a_delta_that_is_not_above_zero_is_refused() {
         for delta in [0.0, -1.0, f64::NAN, f64::INFINITY] {
-            let error = Huber { delta }.check().unwrap_err().to_string();
-            assert!(error.contains("loss.delta"), "{error}");
+            let error = Huber { delta }.check(3).within("loss").unwrap_err();
+            assert_eq!(error.key(), "loss.delta");
         }
     }
 }

@@ -1,7 +1,11 @@
 //! Mean squared error. Owns the formula.
 
 use burn::tensor::Tensor;
+use rekindle_settings::SettingError;
 use serde::{Deserialize, Serialize};
+
+use super::rule::Loss;
+use crate::targets::Targets;
 
 /// The mean of `(x - y)^2` over samples and numbers; its best constant is the mean.
 ///
@@ -10,17 +14,14 @@ use serde::{Deserialize, Serialize};
 #[serde(deny_unknown_fields)]
 pub struct MeanSquaredError {}
 
-impl MeanSquaredError {
-    /// The mean loss of a batch.
-    ///
-    /// # Shapes
-    ///
-    /// `outputs` and `targets` are `[batch, numbers]`; the loss is `[1]`.
-    ///
-    /// # Panics
-    ///
-    /// If the shapes differ.
-    pub fn forward(&self, outputs: Tensor<2>, targets: Tensor<2>) -> Tensor<1> {
+impl Loss for MeanSquaredError {
+    const TARGETS: Targets = Targets::Numbers;
+
+    fn check(&self, _: usize) -> Result<(), SettingError> {
+        Ok(())
+    }
+
+    fn forward(&self, outputs: Tensor<2>, targets: Tensor<2>) -> Tensor<1> {
         let error = outputs.sub(targets);
         error.clone().mul(error).mean()
     }
