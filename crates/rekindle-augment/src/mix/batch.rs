@@ -17,7 +17,7 @@ impl Mix {
     ///
     /// If CutMix's box lies outside the images.
     pub fn images(&self, images: Tensor<4>) -> Tensor<4> {
-        let Some(cut) = self.cut else {
+        let Some(cut) = self.cut() else {
             return self.rows(images);
         };
         let [batch, channels, ..] = images.dims();
@@ -51,8 +51,8 @@ impl Mix {
     /// ```
     pub fn rows<const D: usize>(&self, rows: Tensor<D>) -> Tensor<D> {
         let others = neighbours(rows.clone());
-        rows.mul_scalar(self.share)
-            .add(others.mul_scalar(1.0 - self.share))
+        rows.mul_scalar(self.share())
+            .add(others.mul_scalar(1.0 - self.share()))
     }
 }
 

@@ -141,7 +141,7 @@ fn the_spelling_of_either_side_of_the_atlantic_is_read() {
 }
 
 #[test]
-fn an_unknown_name_is_answered_with_our_names_first() {
+fn an_unknown_name_is_answered_with_those_there_are() {
     let error = serde_json::from_str::<TransformSpec>(r#"{"op": "rotatoin"}"#).unwrap_err();
     let message = error.to_string();
     assert!(message.contains("unknown variant `rotatoin`"), "{message}");
