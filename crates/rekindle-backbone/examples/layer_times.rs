@@ -7,8 +7,7 @@ use std::time::Instant;
 
 use burn::module::Module;
 use burn::tensor::{Device, Distribution, Tensor};
-use rekindle_backbone::Architecture;
-use rekindle_kernels::Precision;
+use rekindle_backbone::{Architecture, Precision};
 use rekindle_kernels::profile::{self, Entry};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -17,14 +16,17 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let batch = arguments.get(1).map_or(Ok(16), |batch| batch.parse())?;
     let says = |word: &str| arguments.iter().skip(2).any(|said| said == word);
     let by_layer = says("layers");
-    if says("bf16") {
-        if !Precision::Bf16.is_available() {
-            return Err("this processor has no products in bf16".into());
-        }
-        Precision::set_current(Precision::Bf16);
+    let precision = match says("bf16") {
+        true => Precision::Bf16,
+        false => Precision::F32,
+    };
+    if !precision.is_available() {
+        return Err("this processor has no products in bf16".into());
     }
     let device = Device::flex();
-    let backbone = Architecture::from_name(name)?.init(&device);
+    let backbone = Architecture::from_name(name)?
+        .init(&device)
+        .with_precision(precision);
     let images = Tensor::<4>::random(
         [batch, 3, 224, 224],
         Distribution::Normal(0.0, 1.0),

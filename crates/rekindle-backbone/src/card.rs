@@ -13,7 +13,7 @@ pub struct Card {
     /// The architecture.
     pub architecture: String,
     /// Where the weights are.
-    pub source: Source,
+    pub source: WeightsSource,
     /// Licence of the weights, an SPDX identifier.
     pub licence: String,
     /// Top-1 accuracy on ImageNet-1k in percent, as its makers report it.
@@ -27,7 +27,7 @@ pub struct Card {
 /// Where weights come from.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub struct Source {
+pub struct WeightsSource {
     /// File name in the package `rekindle-models`, embedded by the feature `bundled`.
     pub bundled: Option<String>,
     /// Repository on the Hugging Face hub that holds `model.safetensors`.
@@ -64,13 +64,4 @@ impl Card {
             reason: error.message().to_owned(),
         })
     }
-}
-
-/// The candidate most like `name`, if any is near.
-pub(crate) fn nearest<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -> Option<String> {
-    candidates
-        .map(|candidate| (strsim::jaro_winkler(name, candidate), candidate))
-        .filter(|(likeness, _)| *likeness > 0.7)
-        .max_by(|a, b| a.0.total_cmp(&b.0))
-        .map(|(_, candidate)| candidate.to_owned())
 }

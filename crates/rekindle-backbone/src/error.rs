@@ -3,12 +3,14 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use rekindle_settings::{did_you_mean, first_ten};
+
 /// Errors of this crate.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BackboneError {
     /// No architecture or card has this name.
-    #[error("unknown backbone `{name}`{}; `rekindle backbones` lists those there are", did_you_mean(.suggestion))]
+    #[error("unknown backbone `{name}`{}; `rekindle backbones` lists those there are", did_you_mean(.name, .suggestion))]
     UnknownBackbone {
         /// The name that was asked for.
         name: String,
@@ -65,13 +67,6 @@ pub enum BackboneError {
     },
 }
 
-fn did_you_mean(suggestion: &Option<String>) -> String {
-    suggestion
-        .as_ref()
-        .map(|name| format!(", did you mean `{name}`?"))
-        .unwrap_or_default()
-}
-
 /// A tensor whose shape differs from the network's.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mismatch {
@@ -101,9 +96,6 @@ impl UnmatchedWeights {
     }
 }
 
-/// How many entries of a list an error message shows.
-const LISTED: usize = 10;
-
 impl fmt::Display for UnmatchedWeights {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let shapes: Vec<String> = self
@@ -122,15 +114,7 @@ impl fmt::Display for UnmatchedWeights {
                 f.write_str("; ")?;
             }
             first = false;
-            write!(
-                f,
-                "{} {what}: {}",
-                keys.len(),
-                keys[..keys.len().min(LISTED)].join(", ")
-            )?;
-            if keys.len() > LISTED {
-                write!(f, " and {} more", keys.len() - LISTED)?;
-            }
+            write!(f, "{} {what}: {}", keys.len(), first_ten(keys))?;
         }
         Ok(())
     }

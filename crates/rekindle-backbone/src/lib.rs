@@ -24,19 +24,28 @@
 //! - [`Card`]: one set of weights: where they are, their hash and licence, and the preprocessing that belongs to them.
 //! - [`Backbone::load_file`], [`Backbone::load_state`]: strict loading.
 //! - [`Backbone::fold_norms`]: the copy for inference, with each batch norm folded into its convolution.
+//! - [`Backbone::with_precision`]: in which [`Precision`] convolutions multiply.
+//! - [`Backbone::summary`]: sizes, parameters and multiply-adds, stage by stage.
+//! - [`layers::Layer`]: a kind of layer, which describes itself once to every [`walk::Walker`].
 
 pub mod arch;
+mod backbone;
 mod card;
 mod error;
 mod inference;
 pub mod layers;
 mod load;
-mod stages;
+mod stage;
 mod state;
+mod summary;
+pub mod walk;
 
 pub use arch::{Architecture, Family};
-pub use card::{Card, CardPreprocessing, Source};
+pub use backbone::Backbone;
+pub use card::{Card, CardPreprocessing, WeightsSource};
 pub use error::{BackboneError, Mismatch, UnmatchedWeights};
 pub use load::{StateDict, read_safetensors, read_safetensors_file};
-pub use stages::{Backbone, Stage};
+pub use rekindle_kernels::Precision;
+pub use stage::Stage;
 pub use state::{Named, StateVisitor};
+pub use summary::StageSummary;

@@ -7,7 +7,8 @@ use burn::module::{Param, RunningState};
 use burn::tensor::{Device, Tensor, TensorData};
 use safetensors::{Dtype, SafeTensors};
 
-use crate::{Backbone, BackboneError, Mismatch, Named, StateVisitor, UnmatchedWeights};
+use crate::backbone::Backbone;
+use crate::{BackboneError, Mismatch, Named, StateVisitor, UnmatchedWeights};
 
 /// Tensors by key, in f32 on the host.
 pub type StateDict = BTreeMap<String, TensorData>;

@@ -3,7 +3,9 @@
 use burn::module::{Module, Param, RunningState};
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Distribution, Tensor};
-use rekindle_backbone::{Architecture, BackboneError, Named, StateVisitor};
+use rekindle_backbone::layers::{BatchNorm, PoolConfig};
+use rekindle_backbone::walk::{ConvStep, Custom, Step, Value, Walker};
+use rekindle_backbone::{Architecture, Backbone, BackboneError, Named, Precision, StateVisitor};
 
 const SIDE: usize = 32;
 
@@ -186,4 +188,248 @@ fn every_missing_unused_and_misshapen_key_is_named() {
     ] {
         assert!(text.contains(part), "{part} in {text}");
     }
+}
+
+#[test]
+fn multiply_adds_and_parameters_are_the_published_ones() {
+    let device = Device::flex();
+    // Of the whole networks, fvcore's and thop's counts of convolutions and torchvision's parameters, without the classifier: resnet18
+    // 1,814,073,344 and 11,689,512; resnet50 4,089,184,256 and 25,557,032; mobilenetv3_large_100 216,589,760 and 5,483,032. Those of
+    // tf_efficientnet_lite0, 4,652,008 parameters as timm has it, are from the formula (n + 2p - f) / s + 1 by hand.
+    for (name, multiply_adds, parameters) in [
+        (
+            "resnet18",
+            1_814_073_344 - 512 * 1000,
+            11_689_512 - 513 * 1000,
+        ),
+        (
+            "resnet50",
+            4_089_184_256 - 2048 * 1000,
+            25_557_032 - 2049 * 1000,
+        ),
+        (
+            "mobilenetv3_large_100",
+            216_589_760 - 1280 * 1000,
+            5_483_032 - 1281 * 1000,
+        ),
+        (
+            "tf_efficientnet_lite0",
+            383_907_552,
+            4_652_008 - 1281 * 1000,
+        ),
+    ] {
+        let backbone = Architecture::from_name(name).unwrap().init(&device);
+        let summary = backbone.summary(224, 224);
+        let sum: u64 = summary.iter().map(|stage| stage.multiply_adds).sum();
+        assert_eq!(sum, multiply_adds, "{name}");
+        let sum: usize = summary.iter().map(|stage| stage.parameters).sum();
+        assert_eq!(sum, parameters, "{name}");
+        for (said, stage) in summary.iter().zip(backbone.stages()) {
+            let side = stage.side(224);
+            assert_eq!(
+                (said.height, said.width),
+                (side, side),
+                "{name} {}",
+                said.name
+            );
+            assert_eq!(
+                (&said.name[..], said.channels),
+                (stage.name(), stage.channels())
+            );
+        }
+    }
+    let stages = Architecture::from_name("resnet18")
+        .unwrap()
+        .init(&device)
+        .summary(224, 224);
+    let each: Vec<u64> = stages.iter().map(|stage| stage.multiply_adds).collect();
+    assert_eq!(
+        each,
+        [
+            118_013_952,
+            462_422_016,
+            411_041_792,
+            411_041_792,
+            411_041_792
+        ]
+    );
+}
+
+#[test]
+fn a_summary_says_the_sizes_of_any_image() {
+    let device = Device::flex();
+    for name in [
+        "resnet18d",
+        "mobilenetv3_small_100",
+        "tf_mobilenetv3_small_100",
+    ] {
+        let backbone = Architecture::from_name(name).unwrap().init(&device);
+        let mut x = Tensor::random([1, 3, 71, 98], Distribution::Default, &device);
+        for (said, stage) in backbone.summary(71, 98).iter().zip(backbone.stages()) {
+            x = stage.forward(x);
+            assert_eq!(
+                [1, said.channels, said.height, said.width],
+                x.dims(),
+                "{name} {}",
+                said.name
+            );
+        }
+    }
+}
+
+/// The precisions of all convolutions, in order.
+#[derive(Default)]
+struct Precisions(Vec<Precision>);
+
+impl Precisions {
+    fn of(backbone: &Backbone) -> Vec<Precision> {
+        let mut seen = Self::default();
+        for stage in backbone.stages() {
+            stage.walk(&mut seen, Value::new(0)).unwrap();
+        }
+        seen.0
+    }
+}
+
+impl Walker for Precisions {
+    fn fork(&mut self, x: Value) -> [Value; 2] {
+        [Value::new(x.index()), x]
+    }
+
+    fn conv(&mut self, x: Value, step: ConvStep<'_>) -> Step {
+        self.0.push(step.conv.precision());
+        Ok(x)
+    }
+
+    fn batch_norm(&mut self, x: Value, _: &BatchNorm) -> Step {
+        Ok(x)
+    }
+
+    fn pool(&mut self, x: Value, _: &PoolConfig) -> Step {
+        Ok(x)
+    }
+
+    fn add(&mut self, x: Value, _: Value, _: rekindle_backbone::layers::Activation) -> Step {
+        Ok(x)
+    }
+
+    fn gate(&mut self, x: Value, _: Value) -> Step {
+        Ok(x)
+    }
+
+    fn custom(&mut self, mut inputs: Vec<Value>, _: &dyn Custom) -> Step {
+        Ok(inputs.remove(0))
+    }
+}
+
+#[test]
+fn a_precision_reaches_every_convolution_and_stays_with_what_is_made_of_the_network() {
+    let device = Device::flex();
+    let plain = Architecture::from_name("mobilenetv3_small_100")
+        .unwrap()
+        .init(&device);
+    assert_eq!(plain.precision(), Precision::F32);
+    let backbone = plain.clone().with_precision(Precision::Bf16);
+    let last = backbone.stages().len();
+    let state = backbone.state();
+    let trained = backbone.clone().train();
+    for made in [
+        backbone.fold_norms(),
+        backbone.part(1, last),
+        backbone.fold_norms().part(1, 3),
+        trained.valid(),
+        trained.freeze_before(2, true),
+        backbone.clone().load_state(&state, "memory").unwrap(),
+        backbone.clone().to_device(&device),
+    ] {
+        assert_eq!(made.precision(), Precision::Bf16);
+        let precisions = Precisions::of(&made);
+        assert!(precisions.len() > 3 && precisions.iter().all(|&one| one == Precision::Bf16));
+    }
+    for made in [&plain, &backbone.with_precision(Precision::F32)] {
+        assert!(
+            Precisions::of(made)
+                .iter()
+                .all(|&one| one == Precision::F32)
+        );
+    }
+}
+
+#[test]
+fn two_backbones_of_different_precision_do_not_influence_each_other() {
+    let device = Device::flex();
+    let plain = Architecture::from_name("resnet18").unwrap().init(&device);
+    let rounded = plain.clone().with_precision(Precision::Bf16);
+    let images = image(&device);
+    let features = |backbone: &Backbone| backbone.forward(images.clone()).into_data();
+    let gradients = |backbone: &Backbone| {
+        let mut backbone = backbone.clone().train();
+        let grads = backbone
+            .forward(Tensor::from_inner(images.clone()))
+            .mean()
+            .backward();
+        let grads = GradientsParams::from_grads(grads, &backbone);
+        let mut kept = Kept {
+            grads,
+            all: Vec::new(),
+        };
+        backbone.visit_state(&mut kept);
+        kept.all
+    };
+    let folded = plain.fold_norms();
+    // A clone shares its plans until it is given a precision of its own.
+    let folded_rounded = folded.clone().with_precision(Precision::Bf16);
+    let before = (features(&plain), features(&folded), gradients(&plain));
+    let other = (
+        features(&rounded),
+        features(&folded_rounded),
+        gradients(&rounded),
+    );
+    assert!(before == (features(&plain), features(&folded), gradients(&plain)));
+    assert!(
+        other
+            == (
+                features(&rounded),
+                features(&folded_rounded),
+                gradients(&rounded)
+            )
+    );
+    // Elsewhere products stay in `f32`.
+    let differs = Precision::Bf16.is_available();
+    assert_eq!(before.0 != other.0, differs);
+    assert_eq!(before.1 != other.1, differs);
+    assert_eq!(before.2 != other.2, differs);
+}
+
+struct Kept {
+    grads: GradientsParams,
+    all: Vec<burn::tensor::TensorData>,
+}
+
+impl StateVisitor for Kept {
+    fn parameter<const D: usize>(&mut self, _: &str, parameter: &mut Param<Tensor<D>>) {
+        let gradient = self.grads.get::<D>(parameter.id);
+        self.all.extend(gradient.map(Tensor::into_data));
+    }
+
+    fn buffer(&mut self, _: &str, _: &mut RunningState<Tensor<1>>) {}
+}
+
+#[test]
+fn a_precision_is_written_as_its_name() {
+    assert_eq!(Precision::default(), Precision::F32);
+    for precision in [Precision::F32, Precision::Bf16] {
+        let text = serde_json::to_string(&precision).unwrap();
+        assert_eq!(text, format!("\"{}\"", precision.name()));
+        assert_eq!(serde_json::from_str::<Precision>(&text).unwrap(), precision);
+    }
+}
+
+#[test]
+fn a_mistyped_name_is_told_the_nearest() {
+    let error = Architecture::from_name("resnet81").unwrap_err().to_string();
+    assert!(
+        error.starts_with("unknown backbone `resnet81` (did you mean `resnet18`?);"),
+        "{error}"
+    );
 }

@@ -44,17 +44,18 @@ mod simd;
 
 pub use activation::Activation;
 pub use buffer::{Buffer, release_memory};
+#[doc(hidden)] // For a test beside Burn's operations.
+pub use conv::reads_deferred;
 pub use conv::{
-    Epilogue, PixelGradient, PreparedConv, conv_backward_deferred, conv_backward_from_parts,
-    conv_backward_input, conv_backward_input_adding, conv_backward_weight, conv_forward,
-    conv_forward_moments, conv_forward_moments_deferred, reads_deferred, takes_gradient_in_parts,
+    Epilogue, PixelGradient, PreparedConv, conv_backward_from_parts, conv_backward_input,
+    conv_backward_input_adding, conv_backward_weight, conv_forward, conv_forward_moments,
+    takes_gradient_in_parts,
 };
 pub use elementwise::{activate, activate_backward, add_activate};
 pub use gate::{gate, gate_backward};
 pub use layout::{nchw_to_nhwc, nhwc_to_nchw};
 pub use norm::{
-    Deferred, Derivative, InputGradientParts, Moments, NormActBackward, act_backward, moments,
-    normalize_act,
+    Derivative, InputGradientParts, Moments, NormActBackward, act_backward, moments, normalize_act,
 };
 pub use pool::{
     PoolShape, average_pool, average_pool_backward, global_average_pool,

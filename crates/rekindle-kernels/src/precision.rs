@@ -1,9 +1,12 @@
-//! The number format of the factors of convolutions' products.
-
-use std::sync::atomic::{AtomicBool, Ordering};
+//! The number format of the factors of convolutions' products. Which of them a processor has is `simd`'s business.
 
 /// The number format in which the factors of a product meet. Sums, and everything that is stored, are `f32`.
+///
+/// It belongs to a convolution ([`ConvShape`](crate::ConvShape)), so that networks of different precisions can run side by side; a
+/// backward pass keeps the precision of its forward pass.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum Precision {
     /// 32-bit floats: 24 bits of significand.
@@ -14,27 +17,12 @@ pub enum Precision {
     Bf16,
 }
 
-static BF16: AtomicBool = AtomicBool::new(false);
-
 impl Precision {
-    /// Whether this processor multiplies in this format.
-    pub fn is_available(self) -> bool {
+    /// Its word in recipes and messages, `f32` or `bf16`: the one that it is serialised as.
+    pub fn name(self) -> &'static str {
         match self {
-            Self::F32 => true,
-            #[cfg(target_arch = "x86_64")]
-            Self::Bf16 => crate::simd::has_pairs(),
-            #[cfg(not(target_arch = "x86_64"))]
-            Self::Bf16 => false,
-        }
-    }
-
-    /// The precision of the convolutions that Burn tensors and plans enter from now on, in the whole process: `f32` until
-    /// [`set_current`](Self::set_current) is called. A backward pass keeps the precision of its forward pass.
-    pub fn current() -> Self {
-        if BF16.load(Ordering::Relaxed) {
-            Self::Bf16
-        } else {
-            Self::F32
+            Self::F32 => "f32",
+            Self::Bf16 => "bf16",
         }
     }
 
@@ -44,11 +32,6 @@ impl Precision {
             Self::F32 => numbers,
             Self::Bf16 => numbers.div_ceil(2),
         }
-    }
-
-    /// Sets [`current`](Self::current).
-    pub fn set_current(precision: Self) {
-        BF16.store(precision == Self::Bf16, Ordering::Relaxed);
     }
 }
 

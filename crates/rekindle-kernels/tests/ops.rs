@@ -5,10 +5,10 @@ use burn::tensor::ops::{AvgPoolOptions, ConvOptions as BurnConvOptions, MaxPoolO
 use burn::tensor::{Device, Distribution, Tensor};
 use proptest::prelude::*;
 use rekindle_kernels::ops::{
-    Carries, Carry, ConvOptions, NormOptions, PoolOptions, accelerated, avg_pool, channels_first,
+    Carries, Carry, ConvNorm, ConvOptions, PoolOptions, accelerated, avg_pool, channels_first,
     channels_last, conv_act, conv_norm_act, gate, global_average, max_pool,
 };
-use rekindle_kernels::{Activation, reads_deferred};
+use rekindle_kernels::{Activation, Precision, reads_deferred};
 
 fn device() -> Device {
     Device::flex().autodiff()
@@ -158,6 +158,7 @@ fn cases() -> impl Strategy<Value = Case> {
                         padding: [[before, after], [after, before]],
                         dilation: [1; 2],
                         groups,
+                        precision: Precision::F32,
                     },
                     activation,
                     residual,
@@ -203,16 +204,17 @@ proptest! {
         let residual = random([shape.batch, shape.out_height(), shape.out_width(), shape.channels_out]);
         let (gamma, beta) = (random([case.weight[0]]), random([case.weight[0]]));
         let Case { options, activation, .. } = case;
-        let norm = NormOptions { epsilon: 1e-3 };
+        let epsilon = 1e-3;
         let kernel = |[x, weight, residual]: &[Tensor<4>; 3], vectors: &[Tensor<1>]| {
             let (gamma, beta) = (vectors[0].clone(), vectors[1].clone());
             let joined = case.residual.then(|| residual.clone());
-            let out = conv_norm_act(x.clone(), weight.clone(), gamma, beta, joined, options, norm, activation, Carries::default()).output.into_tensor();
+            let layer = ConvNorm { weight: weight.clone(), gamma, beta, epsilon, options, activation };
+            let out = conv_norm_act(x.clone(), layer, joined, Carries::default()).output.into_tensor();
             if case.residual { out } else { out + residual.clone() }
         };
         let burn = |[x, weight, residual]: &[Tensor<4>; 3], vectors: &[Tensor<1>]| {
             let y = channels_first(burn_conv(x.clone(), weight.clone(), None, options));
-            let out = channels_last(batch_norm_train(y, vectors[0].clone(), vectors[1].clone(), norm.epsilon).output);
+            let out = channels_last(batch_norm_train(y, vectors[0].clone(), vectors[1].clone(), epsilon).output);
             match case.residual {
                 true => activation.forward(out + residual.clone()),
                 false => activation.forward(out) + residual.clone(),
@@ -220,7 +222,7 @@ proptest! {
         };
         let (x, weight) = (random(case.x), random(case.weight));
         let y = channels_first(burn_conv(x.clone(), weight.clone(), None, options));
-        let sum = channels_last(batch_norm_train(y, gamma.clone(), beta.clone(), norm.epsilon).output);
+        let sum = channels_last(batch_norm_train(y, gamma.clone(), beta.clone(), epsilon).output);
         let sum = if case.residual { sum + residual.clone() } else { sum };
         let mask = Some(away_from_kinks(sum));
         if shape.weight_len() > shape.channels_out {
@@ -337,20 +339,17 @@ fn residual_block(x: Tensor<4>, first: Tensor<4>, share: [bool; 2], groups: usiz
     let [takes, gives] = share.map(|share| share.then(|| carry.clone()));
     let layer = |x, weight, residual, options, carries| {
         let (gamma, beta) = (gamma.clone(), beta.clone());
-        let norm = NormOptions { epsilon: 1e-3 };
-        conv_norm_act(
-            x,
+        let layer = ConvNorm {
             weight,
             gamma,
             beta,
-            residual,
+            epsilon: 1e-3,
             options,
-            norm,
-            Activation::Relu,
-            carries,
-        )
-        .output
-        .into_tensor()
+            activation: Activation::Relu,
+        };
+        conv_norm_act(x, layer, residual, carries)
+            .output
+            .into_tensor()
     };
     let carries = Carries { takes, gives: None };
     let inner = layer(x.clone(), first, None, options, carries);
@@ -429,18 +428,16 @@ fn expansion(joined: bool, stride: usize, activation: Activation) -> Vec<Vec<f32
     let [gamma, beta, gamma_2, beta_2] = [0.5, -0.3, 0.7, 0.1].map(vector);
     let leaves = (x.clone(), expand.clone(), depthwise.clone());
     let vectors = [gamma.clone(), beta.clone(), gamma_2.clone(), beta_2.clone()];
-    let norm = NormOptions { epsilon: 1e-3 };
-    let first = conv_norm_act(
-        x,
-        expand,
+    let layer = |weight, gamma, beta, options| ConvNorm {
+        weight,
         gamma,
         beta,
-        None,
-        ConvOptions::default(),
-        norm,
+        epsilon: 1e-3,
+        options,
         activation,
-        Carries::default(),
-    );
+    };
+    let first = layer(expand, gamma, beta, ConvOptions::default());
+    let first = conv_norm_act(x, first, None, Carries::default());
     let options = ConvOptions {
         stride: [stride; 2],
         padding: [[1; 2]; 2],
@@ -452,17 +449,8 @@ fn expansion(joined: bool, stride: usize, activation: Activation) -> Vec<Vec<f32
         false => first.output.into_tensor().into(),
     };
     assert!(reads_deferred(&options.shape(map.dims(), depthwise.dims())));
-    let second = conv_norm_act(
-        map,
-        depthwise,
-        gamma_2,
-        beta_2,
-        None,
-        options,
-        norm,
-        activation,
-        Carries::default(),
-    );
+    let second = layer(depthwise, gamma_2, beta_2, options);
+    let second = conv_norm_act(map, second, None, Carries::default());
     let out = second.output.into_tensor();
     let gradients = (out.clone() * ramp(out.dims())).sum().backward();
     let values = |data: burn::tensor::TensorData| data.try_into_vec::<f32>().unwrap();

@@ -7,7 +7,7 @@
 use burn::tensor::Device;
 
 use super::inverted_residual::{Convention, InvertedResidual, round_channels};
-use crate::layers::{Activation, Conv2dConfig, Layer};
+use crate::layers::{Activation, AnyLayer, Conv2dConfig};
 use crate::{Backbone, Stage};
 
 /// Shape of an EfficientNet-Lite.
@@ -65,7 +65,7 @@ impl EfficientNetLite {
             ..Conv2dConfig::new("conv_stem", [3, STEM], 3)
         };
         let convention = self.convention();
-        let stem = Layer::conv(convention.block(stem, "bn1", Activation::Relu6, device));
+        let stem = AnyLayer::new(convention.block(stem, "bn1", Activation::Relu6, device));
         let mut stages = vec![Stage::new("stem", vec![stem], STEM, 2)];
         let (mut channels, mut reduction) = (STEM, 2);
         for (index, (repeats, kernel, stride, expansion, out)) in STAGES.into_iter().enumerate() {
@@ -101,7 +101,7 @@ impl EfficientNetLite {
             });
         }
         let head = Conv2dConfig::new("conv_head", [channels, FEATURES], 1);
-        let head = Layer::conv(convention.block(head, "bn2", Activation::Relu6, device));
+        let head = AnyLayer::new(convention.block(head, "bn2", Activation::Relu6, device));
         stages.push(Stage::new("conv_head", vec![head], FEATURES, reduction));
         Backbone::new(name, stages, "classifier")
     }

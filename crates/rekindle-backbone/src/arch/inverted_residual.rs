@@ -3,8 +3,8 @@
 use burn::tensor::Device;
 
 use crate::layers::{
-    Activation, BatchNormConfig, Conv2dConfig, ConvNormAct, ConvNormActConfig, Layer, Padding,
-    Residual, SqueezeExciteConfig, Unit,
+    Activation, AnyLayer, BatchNormConfig, Conv2dConfig, ConvNormAct, ConvNormActConfig, Padding,
+    Residual, SqueezeExciteConfig,
 };
 
 /// What a family's convolutions and batch norms have in common: where its weights come from decides it.
@@ -80,20 +80,20 @@ pub(super) struct InvertedResidual {
 
 impl InvertedResidual {
     /// Builds the block: a residual layer, or its units in a row where there is no shortcut.
-    pub fn layers(&self, convention: Convention, device: &Device) -> Vec<Layer> {
+    pub fn layers(&self, convention: Convention, device: &Device) -> Vec<AnyLayer> {
         let [channels_in, channels_out] = self.channels;
         let units = self.units(convention, device);
         match self.shortcut && self.stride == 1 && channels_in == channels_out {
-            true => vec![Layer::Residual(Residual::new(
+            true => vec![AnyLayer::new(Residual::new(
                 units,
                 Vec::new(),
                 Activation::Identity,
             ))],
-            false => units.into_iter().map(Layer::Unit).collect(),
+            false => units,
         }
     }
 
-    fn units(&self, convention: Convention, device: &Device) -> Vec<Unit> {
+    fn units(&self, convention: Convention, device: &Device) -> Vec<AnyLayer> {
         let key = &self.key;
         let [channels_in, channels_out] = self.channels;
         let width = self.expanded.unwrap_or(channels_in);
@@ -101,7 +101,7 @@ impl InvertedResidual {
         let mut norms = 0;
         let mut conv = |conv, activation| {
             norms += 1;
-            Unit::Conv(convention.block(conv, &format!("{key}.bn{norms}"), activation, device))
+            AnyLayer::new(convention.block(conv, &format!("{key}.bn{norms}"), activation, device))
         };
         if self.expanded.is_some() {
             let expansion = Conv2dConfig::new(format!("{key}.conv_pw"), [channels_in, width], 1);
@@ -118,7 +118,7 @@ impl InvertedResidual {
                 activation,
                 ..SqueezeExciteConfig::new(format!("{key}.se"), width, reduced)
             };
-            units.push(Unit::SqueezeExcite(layer.init(device)));
+            units.push(AnyLayer::new(layer.init(device)));
         }
         let name = if self.expanded.is_some() {
             "conv_pwl"

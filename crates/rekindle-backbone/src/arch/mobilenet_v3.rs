@@ -11,7 +11,7 @@
 use burn::tensor::Device;
 
 use super::inverted_residual::{Convention, InvertedResidual, round_channels};
-use crate::layers::{Activation, Conv2dConfig, ConvNormActConfig, Layer, Pool, PoolConfig, Unit};
+use crate::layers::{Activation, AnyLayer, Conv2dConfig, ConvNormActConfig, Pool, PoolConfig};
 use crate::{Backbone, Stage};
 
 /// The two networks of the paper.
@@ -209,13 +209,19 @@ impl MobileNetV3 {
     }
 
     /// A convolution outside the blocks.
-    fn conv(&self, conv: Conv2dConfig, norm: &str, device: &Device) -> Layer {
+    fn conv(&self, conv: Conv2dConfig, norm: &str, device: &Device) -> AnyLayer {
         let convention = self.convention();
-        Layer::conv(convention.block(conv, norm, self.activation(), device))
+        AnyLayer::new(convention.block(conv, norm, self.activation(), device))
     }
 
     /// The layers of a stage; `channels` goes from those of its input to those of its output.
-    fn row(&self, key: &str, row: &[Blocks], channels: &mut usize, device: &Device) -> Vec<Layer> {
+    fn row(
+        &self,
+        key: &str,
+        row: &[Blocks],
+        channels: &mut usize,
+        device: &Device,
+    ) -> Vec<AnyLayer> {
         let each = row
             .iter()
             .flat_map(|blocks| (0..blocks.count).map(move |repeat| (blocks, repeat)));
@@ -277,8 +283,8 @@ impl MobileNetV3 {
             norm: None,
             activation: self.activation(),
         };
-        let pool = Layer::Unit(Unit::Pool(Pool::new(PoolConfig::global_average())));
-        let layers = vec![pool, Layer::conv(conv.init(device))];
+        let pool = AnyLayer::new(Pool::new(PoolConfig::global_average()));
+        let layers = vec![pool, AnyLayer::new(conv.init(device))];
         Stage::new("conv_head", layers, channels[1], reduction).pooled()
     }
 

@@ -1,17 +1,16 @@
-//! Which networks there are. One file per family; adding an architecture is one file and one line in [`Family`].
+//! Which networks there are: one file for each family, and its line in the list at the end of this one.
 
-mod efficientnet_lite;
+pub mod efficientnet_lite;
 mod inverted_residual;
-mod mobilenet_v3;
-mod resnet;
+pub mod mobilenet_v3;
+pub mod resnet;
 
 use burn::tensor::Device;
+use rekindle_settings::nearest;
 
 use crate::{Backbone, BackboneError};
 
-pub use efficientnet_lite::EfficientNetLite;
-pub use mobilenet_v3::{MobileNetV3, MobileNetV3Flavour, MobileNetV3Size};
-pub use resnet::ResNet;
+pub use mobilenet_v3::{MobileNetV3Flavour, MobileNetV3Size};
 
 /// A network's shape, named as timm names it.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,38 +21,7 @@ pub struct Architecture {
     pub family: Family,
 }
 
-/// The families, each with its own parameters.
-#[derive(Debug, Clone, PartialEq)]
-#[non_exhaustive]
-pub enum Family {
-    /// ResNet, ResNeXt, wide ResNet and their -d variants.
-    ResNet(ResNet),
-    /// EfficientNet-Lite 0 to 4.
-    EfficientNetLite(EfficientNetLite),
-    /// MobileNetV3, large and small.
-    MobileNetV3(MobileNetV3),
-}
-
 impl Architecture {
-    /// Every architecture, family by family.
-    pub fn all() -> Vec<Self> {
-        let resnets = resnet::VARIANTS.iter().map(|(name, shape)| Self {
-            name,
-            family: Family::ResNet(shape.clone()),
-        });
-        let lites = efficientnet_lite::VARIANTS
-            .iter()
-            .map(|(name, shape)| Self {
-                name,
-                family: Family::EfficientNetLite(shape.clone()),
-            });
-        let mobiles = mobilenet_v3::VARIANTS.iter().map(|(name, shape)| Self {
-            name,
-            family: Family::MobileNetV3(shape.clone()),
-        });
-        resnets.chain(lites).chain(mobiles).collect()
-    }
-
     /// The architecture of this name, without a weight tag: `resnet50`, not `resnet50.a1_in1k`.
     ///
     /// # Errors
@@ -66,19 +34,51 @@ impl Architecture {
             .cloned()
             .ok_or_else(|| BackboneError::UnknownBackbone {
                 name: name.to_owned(),
-                suggestion: crate::card::nearest(
-                    name,
-                    all.iter().map(|architecture| architecture.name),
-                ),
+                suggestion: nearest(name, all.iter().map(|architecture| architecture.name))
+                    .map(str::to_owned),
             })
     }
+}
 
-    /// Builds the network with random weights on a device.
-    pub fn init(&self, device: &Device) -> Backbone {
-        match &self.family {
-            Family::ResNet(shape) => shape.init(self.name, device),
-            Family::EfficientNetLite(shape) => shape.init(self.name, device),
-            Family::MobileNetV3(shape) => shape.init(self.name, device),
+/// Everything that has to know which families there are. A family is a module with `VARIANTS`, timm's names and their shapes, and a
+/// shape with `init`.
+macro_rules! families {
+    ($($(#[$doc:meta])* $module:ident::$name:ident,)+) => {
+        $(pub use $module::$name;)+
+
+        /// The families, each with its own parameters.
+        #[derive(Debug, Clone, PartialEq)]
+        #[non_exhaustive]
+        pub enum Family {
+            $($(#[$doc])* $name($name),)+
         }
-    }
+
+        impl Architecture {
+            /// Every architecture, family by family.
+            pub fn all() -> Vec<Self> {
+                let mut all = Vec::new();
+                $(all.extend($module::VARIANTS.iter().map(|(name, shape)| Self {
+                    name,
+                    family: Family::$name(shape.clone()),
+                }));)+
+                all
+            }
+
+            /// Builds the network with random weights on a device.
+            pub fn init(&self, device: &Device) -> Backbone {
+                match &self.family {
+                    $(Family::$name(shape) => shape.init(self.name, device),)+
+                }
+            }
+        }
+    };
+}
+
+families! {
+    /// ResNet, ResNeXt, wide ResNet and their -d variants.
+    resnet::ResNet,
+    /// EfficientNet-Lite 0 to 4.
+    efficientnet_lite::EfficientNetLite,
+    /// MobileNetV3, large and small.
+    mobilenet_v3::MobileNetV3,
 }

@@ -6,8 +6,8 @@
 use burn::tensor::Device;
 
 use crate::layers::{
-    Activation, BatchNormConfig, Conv2dConfig, ConvNormAct, ConvNormActConfig, Layer, Padding,
-    Pool, PoolConfig, PoolKind, Residual, Unit,
+    Activation, AnyLayer, BatchNormConfig, Conv2dConfig, ConvNormAct, ConvNormActConfig, Padding,
+    Pool, PoolConfig, PoolKind, Residual,
 };
 use crate::{Backbone, Stage};
 
@@ -101,12 +101,12 @@ impl ResNet {
                     stride: 2,
                     padding: 1,
                 };
-                layers.push(Layer::Unit(Unit::Pool(Pool::new(pool))));
+                layers.push(AnyLayer::new(Pool::new(pool)));
             }
             for block in 0..depth {
                 let stride = if index > 0 && block == 0 { 2 } else { 1 };
                 let key = format!("layer{}.{block}", index + 1);
-                layers.push(Layer::Residual(
+                layers.push(AnyLayer::new(
                     self.residual(&key, channels, planes, expansion, stride, device),
                 ));
                 channels = planes * expansion;
@@ -118,7 +118,7 @@ impl ResNet {
         Backbone::new(name, stages, "fc")
     }
 
-    fn stem(&self, device: &Device) -> Vec<Layer> {
+    fn stem(&self, device: &Device) -> Vec<AnyLayer> {
         let convs: &[(&str, &str, [usize; 2], usize, usize)] = match self.deep_stem {
             true => &[
                 ("conv1.0", "conv1.1", [3, 32], 3, 2),
@@ -133,7 +133,7 @@ impl ResNet {
                     stride,
                     ..Conv2dConfig::new(conv, channels, kernel)
                 };
-                Layer::conv(conv_norm(conv, norm, Activation::Relu, device))
+                AnyLayer::new(conv_norm(conv, norm, Activation::Relu, device))
             };
         convs.iter().map(each).collect()
     }
@@ -153,7 +153,7 @@ impl ResNet {
                 key: format!("{key}.conv{index}"),
                 ..conv
             };
-            Unit::Conv(conv_norm(
+            AnyLayer::new(conv_norm(
                 conv,
                 &format!("{key}.bn{index}"),
                 activation,
@@ -202,7 +202,7 @@ impl ResNet {
         channels_out: usize,
         stride: usize,
         device: &Device,
-    ) -> Vec<Unit> {
+    ) -> Vec<AnyLayer> {
         // With the -d stem, position 0 of the shortcut is the pooling (or nothing), so that its convolution is number 1.
         let first = usize::from(self.deep_stem);
         let conv = Conv2dConfig {
@@ -227,8 +227,8 @@ impl ResNet {
             padding: 0,
         };
         match self.deep_stem && stride > 1 {
-            true => vec![Unit::Pool(Pool::new(pool)), Unit::Conv(conv)],
-            false => vec![Unit::Conv(conv)],
+            true => vec![AnyLayer::new(Pool::new(pool)), AnyLayer::new(conv)],
+            false => vec![AnyLayer::new(conv)],
         }
     }
 }

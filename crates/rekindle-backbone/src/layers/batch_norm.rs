@@ -3,7 +3,7 @@
 use burn::module::{Flag, Module, Param, RunningState};
 use burn::tensor::module::{batch_norm, batch_norm_train};
 use burn::tensor::{Device, Tensor};
-use rekindle_kernels::ops::{Map, NormOptions};
+use rekindle_kernels::ops::Map;
 
 use crate::{Named, StateVisitor};
 
@@ -95,11 +95,14 @@ impl BatchNorm {
         x.is_autodiff() && self.training.is_enabled()
     }
 
-    /// The kernels' options of this layer.
-    pub(super) fn options(&self) -> NormOptions {
-        NormOptions {
-            epsilon: self.epsilon,
-        }
+    /// What is added to the variance.
+    pub fn epsilon(&self) -> f64 {
+        self.epsilon
+    }
+
+    /// timm's name of the layer.
+    pub fn key(&self) -> &str {
+        &self.key
     }
 
     fn forward_inference(&self, x: Tensor<4>) -> Tensor<4> {

@@ -3,9 +3,8 @@
 use burn::module::{Module, Param};
 use burn::nn::Initializer;
 use burn::tensor::{Device, Tensor};
-use rekindle_kernels::Activation;
-use rekindle_kernels::ops::{self, ConvOptions, Source};
-use rekindle_kernels::plan::{PlanBuilder, PlanPadding, PlannedConv, Value};
+use rekindle_kernels::ops::{self, ConvOptions};
+use rekindle_kernels::{Activation, Precision};
 
 use super::FeatureMap;
 use crate::{Named, StateVisitor};
@@ -87,6 +86,7 @@ impl Conv2dConfig {
             groups: self.groups,
             padding: self.padding,
             key: self.key.clone(),
+            precision: Precision::default(),
         }
     }
 }
@@ -104,6 +104,8 @@ pub struct Conv2d {
     padding: Padding,
     #[module(skip)]
     key: String,
+    #[module(skip)]
+    precision: Precision,
 }
 
 impl Conv2d {
@@ -161,33 +163,38 @@ impl Conv2d {
         FeatureMap::channels_first(activation.forward(out))
     }
 
-    /// Adds the convolution to a plan for inference.
-    pub(super) fn plan(
-        &self,
-        plan: &mut PlanBuilder,
-        x: Value,
-        residual: Option<Value>,
-        activation: Activation,
-    ) -> Value {
-        let conv = PlannedConv {
-            weight: Source::new(self.weight.val()).numbers(),
-            dims: self.weight.dims(),
-            bias: self
-                .bias
-                .as_ref()
-                .map(|bias| Source::new(bias.val()).numbers()),
-            stride: self.stride,
-            padding: match self.padding {
-                Padding::Fixed(pad) => PlanPadding::Fixed(pad),
-                Padding::Same => PlanPadding::Same,
-            },
-            groups: self.groups,
-        };
-        plan.conv(x, conv, residual, activation)
+    /// timm's name of the layer.
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+
+    /// Stride in both directions.
+    pub fn stride(&self) -> usize {
+        self.stride
+    }
+
+    /// Border padding.
+    pub fn padding(&self) -> Padding {
+        self.padding
+    }
+
+    /// Number of groups.
+    pub fn groups(&self) -> usize {
+        self.groups
+    }
+
+    /// In which its products are computed where rekindle's kernels take over; `f32` unless
+    /// [`Backbone::with_precision`](crate::Backbone::with_precision) has set another.
+    pub fn precision(&self) -> Precision {
+        self.precision
+    }
+
+    pub(super) fn set_precision(&mut self, precision: Precision) {
+        self.precision = precision;
     }
 
     /// The geometry for a map of these dimensions.
-    pub(super) fn options(&self, dims: [usize; 4], channels_last: bool) -> ConvOptions {
+    pub(crate) fn options(&self, dims: [usize; 4], channels_last: bool) -> ConvOptions {
         let (height, width) = match channels_last {
             true => (dims[1], dims[2]),
             false => (dims[2], dims[3]),
@@ -205,6 +212,7 @@ impl Conv2d {
             padding,
             dilation: [1; 2],
             groups: self.groups,
+            precision: self.precision,
         }
     }
 
@@ -224,6 +232,7 @@ impl Conv2d {
             groups: self.groups,
             padding: self.padding,
             key: self.key.clone(),
+            precision: self.precision,
         }
     }
 }

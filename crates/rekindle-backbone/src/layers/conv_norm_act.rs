@@ -1,12 +1,15 @@
 //! The block that every architecture is built from: convolution, batch norm, activation.
 
 use burn::module::Module;
-use burn::tensor::{Device, Tensor};
-use rekindle_kernels::ops::{Carries, Carry, conv_norm_act};
-use rekindle_kernels::plan::{PlanBuilder, Value};
+use burn::tensor::Device;
+use rekindle_kernels::Activation;
+use rekindle_kernels::ops::{Carries, Carry};
 
-use super::{Activation, BatchNorm, BatchNormConfig, Conv2d, Conv2dConfig, FeatureMap};
-use crate::{Named, StateVisitor};
+use super::conv_norm::conv_norm;
+use super::layer::Layer;
+use super::part::Part;
+use super::{BatchNorm, BatchNormConfig, Conv2d, Conv2dConfig, FeatureMap};
+use crate::walk::{ConvStep, Step, Value, Walker};
 
 /// Shape of a [`ConvNormAct`].
 #[derive(Debug, Clone)]
@@ -42,19 +45,6 @@ pub struct ConvNormAct {
 }
 
 impl ConvNormAct {
-    /// Applies the block.
-    ///
-    /// # Shapes
-    ///
-    /// `[batch, channels_in, height, width]` to `[batch, channels_out, height', width']`.
-    pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        self.apply(FeatureMap::new(x)).into_images()
-    }
-
-    pub(super) fn apply(&self, x: FeatureMap) -> FeatureMap {
-        self.apply_as(x, None, self.activation, Carries::default())
-    }
-
     /// The same as the first of a residual block, whose other path shares the gradient of `x`.
     pub(super) fn apply_taking(&self, x: FeatureMap, other: Carry) -> FeatureMap {
         let carries = Carries {
@@ -89,92 +79,47 @@ impl ConvNormAct {
         activation: Activation,
         carries: Carries,
     ) -> FeatureMap {
-        let Some(norm) = &self.norm else {
-            return self.conv.apply(x, residual, activation);
-        };
-        if !x.is_channels_last() {
-            let out = norm.forward(self.conv.forward(x.into_tensor()));
-            let out = match residual {
-                Some(residual) => out + residual.into_tensor(),
-                None => out,
-            };
-            return FeatureMap::channels_first(activation.forward(out));
-        }
-        let map = x.into_map();
-        if norm.uses_batch_statistics_of(&map) && self.conv.bias.is_none() {
-            let options = self.conv.options(map.dims(), true);
-            let weight = self.conv.weight.val();
-            let residual = residual.map(FeatureMap::into_tensor);
-            let (gamma, beta) = (norm.gamma.val(), norm.beta.val());
-            let result = conv_norm_act(
-                map,
-                weight,
-                gamma,
-                beta,
-                residual,
-                options,
-                norm.options(),
-                activation,
-                carries,
-            );
-            let [batch, height, width, _] = result.output.dims();
-            norm.track(result.mean, result.variance, batch * height * width);
-            return FeatureMap::channels_last(result.output);
-        }
-        let tensor = map.into_tensor();
-        // Constant statistics scale the weights instead of the result; gradients of scale and shift come with those of the weights.
-        let (scale, shift) = norm.scale_and_shift_tracked(&tensor.device());
-        let bias = match &self.conv.bias {
-            Some(bias) => bias.val() * scale.clone() + shift,
-            None => shift,
-        };
-        let weight = self.conv.weight.val() * scale.reshape([-1, 1, 1, 1]);
-        self.conv.apply_with(
-            FeatureMap::channels_last(tensor),
-            weight,
-            Some(bias),
-            residual,
-            activation,
-        )
+        let norm = self.norm.as_ref();
+        conv_norm(&self.conv, norm, x, residual, activation, carries)
     }
 
-    /// Adds the block, whose norm is folded, to a plan for inference; with a residual, as [`apply_adding`](Self::apply_adding).
-    pub(super) fn plan(
+    /// Describes the block; with a residual, as [`apply_adding`](Self::apply_adding).
+    pub(super) fn walk_adding(
         &self,
-        plan: &mut PlanBuilder,
+        walker: &mut dyn Walker,
         x: Value,
         adding: Option<(Value, Activation)>,
-    ) -> Value {
-        debug_assert!(self.norm.is_none());
+    ) -> Step {
         let (residual, activation) = adding.unzip();
-        self.conv
-            .plan(plan, x, residual, activation.unwrap_or(self.activation))
+        let step = ConvStep {
+            conv: &self.conv,
+            norm: self.norm.as_ref(),
+            residual,
+            activation: activation.unwrap_or(self.activation),
+        };
+        walker.conv(x, step)
     }
 
     /// The block for inference, its batch norm folded into the convolution.
     pub fn fold_norm(&self) -> Self {
-        let Some(norm) = &self.norm else {
-            return self.clone();
-        };
-        let (scale, shift) = norm.scale_and_shift();
-        Self {
-            conv: self.conv.scaled(scale, shift),
-            norm: None,
-            activation: self.activation,
-        }
-    }
-
-    pub(super) fn track_statistics(mut self, track: bool) -> Self {
-        self.norm = self.norm.map(|norm| norm.track_statistics(track));
-        self
+        let mut folded = self.clone();
+        folded.parts(&mut |part| part.fold());
+        folded
     }
 }
 
-impl Named for ConvNormAct {
-    fn visit_state<V: StateVisitor>(&mut self, visitor: &mut V) {
-        self.conv.visit_state(visitor);
-        if let Some(norm) = &mut self.norm {
-            norm.visit_state(visitor);
-        }
+impl Layer for ConvNormAct {
+    const KIND: &'static str = "Conv";
+
+    fn walk(&self, walker: &mut dyn Walker, x: Value) -> Step {
+        self.walk_adding(walker, x, None)
+    }
+
+    fn parts(&mut self, each: &mut dyn FnMut(Part<'_>)) {
+        each(Part::ConvNorm(&mut self.conv, &mut self.norm));
+    }
+
+    fn apply(&self, x: FeatureMap) -> FeatureMap {
+        self.apply_as(x, None, self.activation, Carries::default())
     }
 }

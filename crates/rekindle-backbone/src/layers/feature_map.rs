@@ -15,14 +15,14 @@ enum Order {
 /// Images or features in the order of dimensions that their backend computes in.
 ///
 /// The order is chosen once, where images enter a network: channels last where rekindle's kernels take over, channels first elsewhere.
-pub(crate) struct FeatureMap {
+pub struct FeatureMap {
     map: Map,
     order: Order,
 }
 
 impl FeatureMap {
     /// From `[batch, channels, height, width]`, without a copy.
-    pub(crate) fn new(images: Tensor<4>) -> Self {
+    pub fn new(images: Tensor<4>) -> Self {
         if ops::accelerated(&images) {
             Self::channels_last(ops::channels_last(images))
         } else {
@@ -37,7 +37,7 @@ impl FeatureMap {
         }
     }
 
-    pub(super) fn channels_last(map: impl Into<Map>) -> Self {
+    pub(crate) fn channels_last(map: impl Into<Map>) -> Self {
         Self {
             map: map.into(),
             order: Order::ChannelsLast,
@@ -50,7 +50,7 @@ impl FeatureMap {
     }
 
     /// The tensor in its own order.
-    pub(super) fn into_tensor(self) -> Tensor<4> {
+    pub(crate) fn into_tensor(self) -> Tensor<4> {
         self.map.into_tensor()
     }
 
@@ -85,7 +85,7 @@ impl FeatureMap {
     }
 
     /// As `[batch, channels, height, width]`, without a copy.
-    pub(crate) fn into_images(self) -> Tensor<4> {
+    pub fn into_images(self) -> Tensor<4> {
         match self.order {
             Order::ChannelsFirst => self.into_tensor(),
             Order::ChannelsLast => ops::channels_first(self.into_tensor()),

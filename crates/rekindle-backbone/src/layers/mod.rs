@@ -1,20 +1,34 @@
-//! The blocks that every architecture is built from.
+//! The kinds of layers that every architecture is built from, a file each: what a kind computes ([`Layer::walk`]) and what it is made of
+//! ([`Layer::parts`]) are said there once.
 //!
-//! [`ConvNormAct`] is the one seam at which a faster kernel can take over; nothing outside this module calls a convolution.
+//! `conv_norm` is the one seam at which a faster kernel can take over; nothing outside this module calls a convolution.
 
+mod any;
 mod batch_norm;
 mod conv2d;
+mod conv_norm;
 mod conv_norm_act;
+mod erased;
 mod feature_map;
+mod layer;
+mod part;
 mod pool;
+mod pool_config;
 mod residual;
+mod run;
 mod squeeze_excite;
+#[cfg(test)]
+mod tests;
 
+pub use any::AnyLayer;
 pub use batch_norm::{BatchNorm, BatchNormConfig};
 pub use conv_norm_act::{ConvNormAct, ConvNormActConfig};
 pub use conv2d::{Conv2d, Conv2dConfig, Padding};
-pub(crate) use feature_map::FeatureMap;
-pub use pool::{Pool, PoolConfig, PoolKind};
+pub use feature_map::FeatureMap;
+pub use layer::Layer;
+pub use part::Part;
+pub use pool::Pool;
+pub use pool_config::{PoolConfig, PoolKind};
 pub use rekindle_kernels::Activation;
-pub use residual::{Layer, Residual, Unit};
+pub use residual::Residual;
 pub use squeeze_excite::{SqueezeExcite, SqueezeExciteConfig};

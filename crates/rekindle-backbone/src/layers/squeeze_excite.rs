@@ -1,12 +1,15 @@
 //! Squeeze-and-excitation: channels weighted by what the whole map holds.
 
 use burn::module::Module;
-use burn::tensor::{Device, Tensor};
-use rekindle_kernels::ops;
-use rekindle_kernels::plan::{PlanBuilder, Value};
+use burn::tensor::Device;
+use rekindle_kernels::{Activation, ops};
 
-use super::{Activation, Conv2d, Conv2dConfig, FeatureMap, Pool, PoolConfig};
-use crate::{Named, StateVisitor};
+use super::conv2d::{Conv2d, Conv2dConfig};
+use super::feature_map::FeatureMap;
+use super::layer::Layer;
+use super::part::Part;
+use super::pool_config::PoolConfig;
+use crate::walk::{ConvStep, Step, Value, Walker};
 
 /// Shape of a [`SqueezeExcite`].
 #[derive(Debug, Clone)]
@@ -64,32 +67,36 @@ pub struct SqueezeExcite {
     gate: Activation,
 }
 
-impl SqueezeExcite {
-    /// Weights the channels of `x`.
-    ///
-    /// # Shapes
-    ///
-    /// `[batch, channels, height, width]` to the same.
-    pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        self.apply(FeatureMap::new(x)).into_images()
+impl Layer for SqueezeExcite {
+    const KIND: &'static str = "SqueezeExcite";
+
+    fn walk(&self, walker: &mut dyn Walker, x: Value) -> Step {
+        let step = |conv, activation| ConvStep {
+            conv,
+            norm: None,
+            residual: None,
+            activation,
+        };
+        let [x, squeezed] = walker.fork(x);
+        let squeezed = walker.pool(squeezed, &PoolConfig::global_average())?;
+        let reduced = walker.conv(squeezed, step(&self.reduce, self.activation))?;
+        let gate = walker.conv(reduced, step(&self.expand, self.gate))?;
+        walker.gate(x, gate)
     }
 
-    /// Adds the layer to a plan for inference.
-    pub(super) fn plan(&self, plan: &mut PlanBuilder, x: Value) -> Value {
-        let squeezed = plan.global_average(x);
-        let reduced = self.reduce.plan(plan, squeezed, None, self.activation);
-        let gate = self.expand.plan(plan, reduced, None, self.gate);
-        plan.gate(x, gate)
+    fn parts(&mut self, each: &mut dyn FnMut(Part<'_>)) {
+        each(Part::Conv(&mut self.reduce));
+        each(Part::Conv(&mut self.expand));
     }
 
-    pub(super) fn apply(&self, x: FeatureMap) -> FeatureMap {
+    fn apply(&self, x: FeatureMap) -> FeatureMap {
         let gate_of = |squeezed: FeatureMap| {
             let reduced = self.reduce.apply(squeezed, None, self.activation);
             self.expand.apply(reduced, None, self.gate).into_tensor()
         };
         if !x.is_channels_last() {
             let [x, squeezed] = x.twice();
-            let gate = gate_of(Pool::new(PoolConfig::global_average()).apply(squeezed));
+            let gate = gate_of(PoolConfig::global_average().apply(squeezed));
             return FeatureMap::channels_first(x.into_tensor() * gate);
         }
         // The map is read twice; the gate hands its gradient to the mean.
@@ -100,18 +107,11 @@ impl SqueezeExcite {
     }
 }
 
-impl Named for SqueezeExcite {
-    fn visit_state<V: StateVisitor>(&mut self, visitor: &mut V) {
-        self.reduce.visit_state(visitor);
-        self.expand.visit_state(visitor);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use burn::module::Param;
-    use burn::tensor::Tolerance;
+    use burn::tensor::{Tensor, Tolerance};
 
     #[test]
     fn each_channel_is_multiplied_by_its_own_factor() {

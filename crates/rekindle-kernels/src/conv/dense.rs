@@ -3,7 +3,7 @@
 //!
 //! `gather` says where the left factor lies, `panels` packs the right one, `multiply` owns the product.
 
-use super::Epilogue;
+use super::epilogue::Epilogue;
 use super::gather::Gather;
 use super::multiply::{ColumnMoments, multiply, multiply_measuring};
 use super::panels::Panels;

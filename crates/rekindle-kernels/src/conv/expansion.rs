@@ -4,9 +4,9 @@
 
 use std::ops::Range;
 
-use super::Epilogue;
 use super::copies::rounded;
 use super::depthwise::{Frame, Places, Producer};
+use super::epilogue::Epilogue;
 use super::panels::Panels;
 use super::product::{Finish, InTiles, Tiled, bias_of, finish, rows_times_panel};
 use crate::buffer::Buffer;

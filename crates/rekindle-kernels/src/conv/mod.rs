@@ -2,13 +2,16 @@
 //!
 //! This module chooses the kernel; each file below owns one way to compute.
 
+mod algorithm;
 mod copies;
 mod dense;
 mod depthwise;
+mod epilogue;
 mod expansion;
 mod gather;
 mod multiply;
 mod panels;
+mod pixel_gradient;
 mod pointwise;
 mod prepared;
 mod product;
@@ -19,30 +22,17 @@ mod tests;
 mod weight_gradient;
 mod winograd;
 
-pub use pointwise::PixelGradient;
+pub use epilogue::Epilogue;
+pub use pixel_gradient::PixelGradient;
 pub use prepared::PreparedConv;
 pub use reference::{reference_backward_input, reference_backward_weight, reference_forward};
 
-use crate::norm::Reading;
-use crate::{
-    Activation, ConvShape, Deferred, Moments, Precision, elementwise::add_to, moments, profile,
-};
+use crate::elementwise::add_to;
+use crate::norm::{Deferred, Reading};
+use crate::{ConvShape, Moments, moments};
+use algorithm::{Algorithm, BOTH, OF_WEIGHT, timed};
 use depthwise::Source;
-
-/// What happens to a convolution's result before it is stored: `activation(result + bias + residual)`, the residual a map or what is
-/// there already.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Epilogue<'a> {
-    /// Added per channel, `[channels_out]`.
-    pub bias: Option<&'a [f32]>,
-    /// Added per element, of the output's shape.
-    pub residual: Option<&'a [f32]>,
-    /// Whether what the output's place holds is added, in place of a residual: one that nothing reads any more need not leave the caches.
-    /// Not for depthwise convolutions.
-    pub accumulate: bool,
-    /// Applied last.
-    pub activation: Activation,
-}
+use epilogue::check;
 
 /// `out = activation(convolution(x, weight) + bias + residual)`.
 ///
@@ -278,117 +268,10 @@ pub fn conv_backward_from_parts(
     });
 }
 
-/// How a convolution is computed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Algorithm {
-    Depthwise,
-    Winograd,
-    /// The forward pass of few channels; the backward one is that of dense ones.
-    Stem,
-    Dense,
-}
-
-impl Algorithm {
-    /// The fastest one for this shape.
-    fn of(shape: &ConvShape) -> Self {
-        if shape.is_depthwise() {
-            Self::Depthwise
-        } else if winograd::wins(shape) {
-            Self::Winograd
-        } else if stem::applies(shape) {
-            Self::Stem
-        } else {
-            Self::Dense
-        }
-    }
-
-    /// The same for the gradient of the weight.
-    fn of_weight_gradient(shape: &ConvShape) -> Self {
-        match Self::of(shape) {
-            Self::Winograd
-                if panels::weight_gradient_precision(shape) == Precision::Bf16
-                    && shape.channels_in * shape.channels_out >= BF16_TAP =>
-            {
-                Self::Dense
-            }
-            other => other,
-        }
-    }
-}
-
-/// Numbers of a 3x3 kernel's tap from which `bf16` is faster than Winograd's algorithm for the gradient of the weight (measured): the sums
-/// of its many frequencies are then too large for the caches.
-const BF16_TAP: usize = 1 << 16;
-
-/// The pass that computes the gradients of the weight and of the input.
-const BOTH: &str = "backward both";
-
-/// That of the weight alone.
-const OF_WEIGHT: &str = "backward weight";
-
-fn timed<R>(shape: &ConvShape, pass: &str, work: impl FnOnce() -> R) -> R {
-    let passes = if pass == BOTH { 2.0 } else { 1.0 };
-    let name = || {
-        let algorithm = match pass {
-            OF_WEIGHT => Algorithm::of_weight_gradient(shape),
-            _ => Algorithm::of(shape),
-        };
-        format!("conv {pass} {algorithm:?} {}", sizes(shape))
-    };
-    profile::timed(name, passes * flop(shape), work)
-}
-
-/// As [`timed`], for an expansion and the depthwise convolution behind it.
-fn timed_pair<R>(shape: &ConvShape, next: &ConvShape, work: impl FnOnce() -> R) -> R {
-    let name = || {
-        format!(
-            "conv inference Expansion {} + {}",
-            sizes(shape),
-            sizes(next)
-        )
-    };
-    profile::timed(name, flop(shape) + flop(next), work)
-}
-
-fn sizes(shape: &ConvShape) -> String {
-    let [kernel_height, kernel_width] = shape.kernel;
-    format!(
-        "{}x{} {}->{} k{kernel_height}x{kernel_width} s{} g{}",
-        shape.height,
-        shape.width,
-        shape.channels_in,
-        shape.channels_out,
-        shape.stride[0],
-        shape.groups,
-    )
-}
-
-/// Floating-point operations of one pass, by the definition.
-fn flop(shape: &ConvShape) -> f64 {
-    2.0 * shape.output_len() as f64 * (shape.weight_len() / shape.channels_out) as f64
-}
-
 /// Whether many images of this size are convolved in tiles, by Winograd's algorithm.
 pub(crate) fn uses_tiles(shape: &ConvShape) -> bool {
     winograd::wins(&ConvShape {
         batch: shape.batch.max(1 << 10),
         ..*shape
     })
-}
-
-fn check(shape: &ConvShape, x: &[f32], weight: usize, epilogue: &Epilogue<'_>, out: &[f32]) {
-    shape.check();
-    assert_eq!(x.len(), shape.input_len(), "input of {shape:?}");
-    assert_eq!(weight, shape.weight_len(), "weight of {shape:?}");
-    assert_eq!(out.len(), shape.output_len(), "output of {shape:?}");
-    if let Some(bias) = epilogue.bias {
-        assert_eq!(bias.len(), shape.channels_out, "bias of {shape:?}");
-    }
-    if let Some(residual) = epilogue.residual {
-        assert_eq!(residual.len(), shape.output_len(), "residual of {shape:?}");
-    }
-    if epilogue.accumulate {
-        assert!(!shape.is_depthwise(), "{shape:?} does not accumulate");
-        assert!(epilogue.residual.is_none(), "a residual of {shape:?}");
-    }
 }

@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
-use super::Epilogue;
 use super::copies;
+use super::epilogue::Epilogue;
 use super::gather::Gather;
 use super::panels::Panels;
 use super::product::{Finish, InTiles, Tiled, ask_for, finish, join_moments, rows_times_panel};

@@ -1,24 +1,17 @@
 //! The backward pass of a 1x1 convolution, block by block of pixels: the gradient of its result is computed into the cache, serves the
 //! gradient of the weight and that of the input there, and is never stored. Where maps are large, memory is what such a layer waits for.
 
-use std::ops::Range;
-
-use super::Epilogue;
+use super::epilogue::Epilogue;
 use super::gather::Gather;
 use super::multiply::Alone;
 use super::panels::{Panels, weight_gradient_precision};
+use super::pixel_gradient::PixelGradient;
 use super::weight_gradient::{Accumulate, Pixels, Tap, add_chunks, reorder, sums_len};
 use crate::ConvShape;
 use crate::buffer::{Buffer, streams};
 use crate::cache::second_level;
 use crate::parallel::{Shared, for_each};
 use crate::simd::Level;
-
-/// A gradient of a convolution's result that is computed where it is needed.
-pub trait PixelGradient: Sync {
-    /// The gradient of these pixels of the batch, `[pixels, channels_out]`, with kernels of this level.
-    fn compute(&self, level: Level, pixels: Range<usize>, out: &mut [f32]);
-}
 
 /// Sixteenths of the second-level cache for a block's gradients: they stay there beside the input's pixels.
 const BLOCK_SIXTEENTHS: usize = 3;

@@ -1,8 +1,10 @@
 //! Weights kept in the form that the forward pass reads, for networks whose weights stay.
 
+use super::algorithm::{Algorithm, timed, timed_pair};
+use super::epilogue::{Epilogue, check};
 use super::expansion::{self, Expansion};
 use super::panels::Panels;
-use super::{Algorithm, Epilogue, check, dense, depthwise, stem, timed, timed_pair, winograd};
+use super::{dense, depthwise, stem, winograd};
 use crate::{ConvShape, Level};
 
 /// A convolution whose weights are prepared once and used for many images.

@@ -1,6 +1,6 @@
 //! The inner loop of every dense convolution: a small tile of a matrix product, held in registers.
 
-use super::Epilogue;
+use super::epilogue::Epilogue;
 use crate::Activation;
 use crate::parallel::Shared;
 use crate::simd::{Kernel, Simd};

@@ -1,6 +1,6 @@
 //! The definition, in double precision and slow: what the tests compare with.
 
-use super::Epilogue;
+use super::epilogue::Epilogue;
 use crate::ConvShape;
 
 /// Calls `term(output, input, weight)` with the index of every product that the convolution sums.

@@ -4,7 +4,7 @@
 //!
 //! In `f32` in every precision, as Winograd's algorithm and the depthwise kernels are.
 
-use super::Epilogue;
+use super::epilogue::Epilogue;
 use super::multiply::ColumnMoments;
 use super::panels::Panels;
 use super::product::{Finish, InTiles, Tiled, ask_for, bias_of, finish, join_moments};

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::gather::Gather;
 use super::*;
 use crate::precision::all_rounded;
-use crate::{Level, Precision, with_level};
+use crate::{Activation, Level, Precision, with_level};
 
 /// Numbers in [-1, 1) from a simple generator.
 fn numbers(len: usize, seed: u64) -> Vec<f32> {

@@ -3,7 +3,7 @@
 use burn::tensor::Tensor;
 use burn::tensor::module::conv2d;
 
-use super::{ConvOptions, channels_first, channels_last};
+use super::geometry::{ConvOptions, channels_first, channels_last};
 use crate::Activation;
 
 /// `activation(convolution(x, weight) + bias + residual)`.
@@ -59,8 +59,8 @@ pub fn conv_act(
 mod plain {
     use burn::tensor::Tensor;
 
-    use super::super::ConvOptions;
     use super::super::flex::{Dense, from_plain, plain, to_tensor};
+    use super::ConvOptions;
     use crate::buffer::Buffer;
     use crate::{Activation, Epilogue, conv_forward};
 
@@ -106,8 +106,8 @@ mod tracked {
     use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
     use burn::tensor::Tensor;
 
-    use super::super::ConvOptions;
     use super::super::flex::{Dense, from_tracked, register, small, to_tensor, tracked};
+    use super::ConvOptions;
     use crate::buffer::Buffer;
     use crate::{
         Activation, ConvShape, Derivative, Epilogue, act_backward, activate, conv_backward_input,

@@ -2,7 +2,7 @@
 
 use burn::tensor::Tensor;
 
-use super::Carry;
+use super::carry::Carry;
 
 /// `x * gate`, the last step of a squeeze-and-excitation block (Hu et al. 2018).
 ///

@@ -47,10 +47,10 @@ impl Map {
     }
 
     /// The numbers, if there is nothing left to do.
-    pub fn tensor(&self) -> Option<&Tensor<4>> {
+    #[cfg(feature = "flex")]
+    pub(super) fn tensor(&self) -> Option<&Tensor<4>> {
         match &self.0 {
             Content::Tensor(tensor) => Some(tensor),
-            #[cfg(feature = "flex")]
             Content::Unfinished(_) => None,
         }
     }

@@ -2,11 +2,11 @@
 
 use burn::tensor::Tensor;
 
-use crate::plan::Plan;
+use crate::plan::InferencePlan;
 
 /// Runs a plan on images `[batch, height, width, channels]` and gives its outputs in the same order of dimensions; none where the
 /// kernels do not take over, or where gradients are recorded.
-pub fn run_plan(plan: &Plan, images: &Tensor<4>) -> Option<Vec<Tensor<4>>> {
+pub fn run_plan(plan: &InferencePlan, images: &Tensor<4>) -> Option<Vec<Tensor<4>>> {
     #[cfg(feature = "flex")]
     {
         use super::flex::{Dense, Route, from_plain, plain, route, to_tensor};
@@ -31,11 +31,11 @@ pub fn run_plan(plan: &Plan, images: &Tensor<4>) -> Option<Vec<Tensor<4>>> {
 
 /// A tensor that something was computed from, to find out later whether it is still the same one.
 #[derive(Debug, Clone)]
-pub struct Source<const D: usize> {
+pub struct Snapshot<const D: usize> {
     tensor: Tensor<D>,
 }
 
-impl<const D: usize> Source<D> {
+impl<const D: usize> Snapshot<D> {
     /// Remembers a tensor; its memory stays.
     pub fn new(tensor: Tensor<D>) -> Self {
         Self { tensor }

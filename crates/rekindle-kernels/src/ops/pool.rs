@@ -4,7 +4,8 @@ use burn::tensor::Tensor;
 use burn::tensor::module::{avg_pool2d, max_pool2d};
 use burn::tensor::ops::{AvgPoolOptions, MaxPoolOptions};
 
-use super::{Carry, channels_first, channels_last};
+use super::carry::Carry;
+use super::geometry::{channels_first, channels_last};
 
 /// A square window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

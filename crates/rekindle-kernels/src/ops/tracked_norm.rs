@@ -1,4 +1,4 @@
-//! Convolution and normalisation on the Flex backend, with gradients.
+//! A convolution and its normalisation on the Flex backend, with gradients: what is kept of one until its result is read.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -10,21 +10,20 @@ use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::{Autodiff, Flex, tensor::FloatTensor};
 use burn::tensor::Tensor;
 
-use super::flex::{Dense, from_plain, from_tracked, register, small, to_tensor, tracked};
-use super::map::Content;
-use super::{Carries, ConvOptions, Map, NormOptions, Normalized};
+use super::carry::Carries;
+use super::flex::{Dense, from_tracked, register, small, to_tensor};
 use crate::buffer::Buffer;
+use crate::conv::conv_backward_deferred;
+use crate::norm::Deferred;
 use crate::profile::timed;
 use crate::{
-    Activation, ConvShape, Deferred, Moments, NormActBackward, conv_backward_deferred,
-    conv_backward_from_parts, conv_backward_input_adding, conv_backward_weight,
-    conv_forward_moments, conv_forward_moments_deferred, normalize_act, reads_deferred,
-    takes_gradient_in_parts,
+    Activation, ConvShape, Moments, NormActBackward, conv_backward_from_parts,
+    conv_backward_input_adding, conv_backward_weight, normalize_act, takes_gradient_in_parts,
 };
 
 /// A normalisation by the batch's own moments, and the activation behind it.
 #[derive(Debug)]
-struct Norm {
+pub(super) struct Norm {
     mean: Vec<f32>,
     inv_std: Vec<f32>,
     scale: Vec<f32>,
@@ -35,7 +34,7 @@ struct Norm {
 }
 
 impl Norm {
-    fn new(
+    pub(super) fn new(
         moments: &Moments,
         gamma: &[f32],
         beta: &[f32],
@@ -63,7 +62,7 @@ impl Norm {
     }
 
     /// The normalised map of `y`, not yet computed.
-    fn of<'a>(&'a self, y: &'a Dense) -> Deferred<'a> {
+    pub(super) fn of<'a>(&'a self, y: &'a Dense) -> Deferred<'a> {
         Deferred {
             y: y.slice(),
             scale: &self.scale,
@@ -83,19 +82,19 @@ impl Norm {
 
 /// A convolution whose result is there, and whose normalisation is not.
 pub(super) struct Unfinished {
-    x: FloatTensor<Autodiff<Flex>>,
-    weight: FloatTensor<Autodiff<Flex>>,
-    gamma: FloatTensor<Autodiff<Flex>>,
-    beta: FloatTensor<Autodiff<Flex>>,
-    residual: Option<FloatTensor<Autodiff<Flex>>>,
+    pub(super) x: FloatTensor<Autodiff<Flex>>,
+    pub(super) weight: FloatTensor<Autodiff<Flex>>,
+    pub(super) gamma: FloatTensor<Autodiff<Flex>>,
+    pub(super) beta: FloatTensor<Autodiff<Flex>>,
+    pub(super) residual: Option<FloatTensor<Autodiff<Flex>>>,
     /// Of `x` and `weight`.
-    numbers: [Dense; 2],
-    shape: ConvShape,
-    carries: Carries,
+    pub(super) numbers: [Dense; 2],
+    pub(super) shape: ConvShape,
+    pub(super) carries: Carries,
     /// The normalisation of `x`, if it is left to this operation.
-    before: Option<Arc<Norm>>,
-    y: Dense,
-    norm: Arc<Norm>,
+    pub(super) before: Option<Arc<Norm>>,
+    pub(super) y: Dense,
+    pub(super) norm: Arc<Norm>,
 }
 
 impl Unfinished {
@@ -129,7 +128,7 @@ impl Unfinished {
     }
 
     /// The convolution's result, whose reader normalises it.
-    fn defer(self) -> (FloatTensor<Autodiff<Flex>>, Arc<Norm>) {
+    pub(super) fn defer(self) -> (FloatTensor<Autodiff<Flex>>, Arc<Norm>) {
         debug_assert!(self.residual.is_none());
         let norm = self.norm.clone();
         (self.finish(None), norm)
@@ -337,76 +336,4 @@ fn register_some(grads: &mut Gradients, node: Option<NodeId>, gradient: Buffer, 
 
 fn name(what: &str, [_, height, width, channels]: [usize; 4]) -> String {
     format!("norm {what} {height}x{width}x{channels}")
-}
-
-#[expect(
-    clippy::too_many_arguments,
-    reason = "the layer's parameters, each named"
-)]
-pub(super) fn conv_norm_act(
-    x: Map,
-    weight: Tensor<4>,
-    gamma: Tensor<1>,
-    beta: Tensor<1>,
-    residual: Option<Tensor<4>>,
-    options: ConvOptions,
-    norm: NormOptions,
-    activation: Activation,
-    carries: Carries,
-) -> Normalized {
-    let shape = options.shape(x.dims(), weight.dims());
-    let dims = [
-        shape.batch,
-        shape.out_height(),
-        shape.out_width(),
-        shape.channels_out,
-    ];
-    let (x, before) = match x.0 {
-        Content::Unfinished(x) if carries.takes.is_none() && reads_deferred(&shape) => {
-            let (x, norm) = x.defer();
-            (x, Some(norm))
-        }
-        content => (tracked(Map(content).into_tensor()), None),
-    };
-    let (weight, gamma, beta) = (tracked(weight), tracked(gamma), tracked(beta));
-    let dense = |tensor: &FloatTensor<Autodiff<Flex>>| Dense::new(tensor.clone().into_primitive());
-    let numbers = [dense(&x), dense(&weight)];
-    let (x_numbers, weight_numbers) = (&numbers[0], numbers[1].slice());
-    let mut y = Buffer::unspecified(shape.output_len());
-    let moments = match &before {
-        Some(before) => {
-            let x = before.of(x_numbers);
-            conv_forward_moments_deferred(&shape, &x, weight_numbers, &mut y)
-        }
-        None => conv_forward_moments(&shape, x_numbers.slice(), weight_numbers, &mut y),
-    };
-    let own = Norm::new(
-        &moments,
-        dense(&gamma).slice(),
-        dense(&beta).slice(),
-        norm.epsilon,
-        activation,
-    );
-    let unfinished = Unfinished {
-        x,
-        weight,
-        gamma,
-        beta,
-        residual: residual.map(tracked),
-        numbers,
-        shape,
-        carries,
-        before,
-        y: Dense::new(to_tensor(y, &dims)),
-        norm: Arc::new(own),
-    };
-    let output = match unfinished.residual.is_some() {
-        true => unfinished.normalize().into(),
-        false => Map(Content::Unfinished(Box::new(unfinished))),
-    };
-    Normalized {
-        output,
-        mean: from_plain(small(&moments.mean)),
-        variance: from_plain(small(&moments.variance)),
-    }
 }

@@ -2,9 +2,10 @@
 
 use std::sync::Mutex;
 
+use super::inference::{InferencePlan, LARGE_MAP, PART_BYTES};
 use super::layers::{PlannedConv, PlannedPool};
 use super::step::{Layer, Step};
-use super::{LARGE_MAP, PART_BYTES, Plan, Value};
+use super::value::Value;
 use crate::Activation;
 
 /// Adds layers one after the other.
@@ -69,6 +70,21 @@ impl PlanBuilder {
         self.push(x, Layer::Add { other, activation })
     }
 
+    /// How many layers there are, for [`truncate`](Self::truncate).
+    pub fn len(&self) -> usize {
+        self.steps.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.steps.is_empty()
+    }
+
+    /// Forgets the layers behind the first `len`, and with them their values: for layers that turn out not to fit a plan halfway.
+    pub fn truncate(&mut self, len: usize) {
+        self.steps.truncate(len);
+    }
+
     fn push(&mut self, input: Value, layer: Layer) -> Value {
         let step = Step { layer, input };
         assert!(
@@ -80,7 +96,7 @@ impl PlanBuilder {
     }
 
     /// The plan; its results are those of `outputs`.
-    pub fn build(self, outputs: Vec<Value>) -> Plan {
+    pub fn build(self, outputs: Vec<Value>) -> InferencePlan {
         assert!(
             outputs.iter().all(|value| value.0 <= self.steps.len()),
             "an output that no step makes"
@@ -91,7 +107,7 @@ impl PlanBuilder {
                 last_reader[value.0] = index;
             }
         }
-        Plan {
+        InferencePlan {
             steps: self.steps,
             outputs,
             last_reader,

@@ -27,6 +27,8 @@ pub struct PlannedConv {
     pub padding: PlanPadding,
     /// Number of groups.
     pub groups: usize,
+    /// In which the products are computed.
+    pub precision: Precision,
 }
 
 impl PlannedConv {
@@ -58,7 +60,7 @@ impl PlannedConv {
             dilation: [1; 2],
             padding: [pad(height, kernel_height), pad(width, kernel_width)],
             groups: self.groups,
-            precision: Precision::current(),
+            precision: self.precision,
         }
     }
 

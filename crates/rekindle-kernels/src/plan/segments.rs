@@ -3,8 +3,9 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use super::inference::InferencePlan;
 use super::step::{Layer, Step};
-use super::{Plan, Value};
+use super::value::Value;
 use crate::buffer::Buffer;
 use crate::conv::PreparedConv;
 use crate::parallel::{Shared, for_each};
@@ -38,7 +39,7 @@ fn even(images: usize, batch: usize) -> usize {
     batch.div_ceil(parts.next_multiple_of(2).min(batch))
 }
 
-impl Plan {
+impl InferencePlan {
     /// How many images each step takes at a time, neighbours that agree together.
     pub(super) fn segments(&self, shapes: &[[usize; 4]]) -> Vec<Segment> {
         let batch = shapes[0][0];

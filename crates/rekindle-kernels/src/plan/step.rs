@@ -2,8 +2,8 @@
 
 use std::sync::{Arc, Mutex};
 
-use super::Value;
 use super::layers::{PlannedConv, PlannedPool};
+use super::value::Value;
 use crate::Activation;
 use crate::conv::{Epilogue, PreparedConv};
 use crate::elementwise::add_activate;

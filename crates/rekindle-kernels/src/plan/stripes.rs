@@ -4,8 +4,9 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use super::inference::InferencePlan;
 use super::step::{Layer, Step};
-use super::{Plan, Value};
+use super::value::Value;
 use crate::buffer::Buffer;
 use crate::conv::{Epilogue, PreparedConv};
 use crate::parallel::{Shared, for_each};
@@ -17,7 +18,7 @@ const STRIPE_BYTES: usize = 384 << 10;
 /// Channels of a panel, about.
 const PANEL: usize = 16;
 
-impl Plan {
+impl InferencePlan {
     /// How many of these steps, from the first, are convolutions one behind the other whose maps between are not stored: nothing else
     /// reads them, and they are larger than the cache or an expansion's. At least 1.
     pub(super) fn chain(

@@ -2,9 +2,9 @@
 
 use super::step::Layer;
 use super::*;
-use crate::Activation;
 use crate::check::{numbers, with_threads};
 use crate::conv::{Epilogue, conv_forward, reference_forward};
+use crate::{Activation, Precision};
 
 fn conv(
     channels: [usize; 2],
@@ -21,11 +21,12 @@ fn conv(
         stride,
         padding,
         groups,
+        precision: Precision::F32,
     }
 }
 
 /// A stem, an inverted residual with a gate, a residual block with Winograd's convolutions, and pooling of each kind.
-fn network() -> Plan {
+fn network() -> InferencePlan {
     let mut plan = PlanBuilder::new();
     let same = PlanPadding::Same;
     let x = plan.input();
@@ -98,7 +99,7 @@ fn network() -> Plan {
 }
 
 /// The same, one step after the other over the whole batch.
-fn step_by_step(plan: &Plan, images: &[f32], dims: [usize; 4]) -> Vec<Vec<f32>> {
+fn step_by_step(plan: &InferencePlan, images: &[f32], dims: [usize; 4]) -> Vec<Vec<f32>> {
     let mut values = vec![(images.to_vec(), dims)];
     for step in &plan.steps {
         let (x, dims) = &values[step.input.0];
@@ -216,4 +217,48 @@ fn weights_are_prepared_anew_for_images_of_another_size() {
             .fold(0.0f32, |worst, (a, b)| worst.max((a - b).abs()));
         assert!(worst < 1e-3, "{dims:?}: {worst}");
     }
+}
+
+/// A plan of one dense convolution whose products are in this precision.
+fn one_layer(precision: Precision) -> InferencePlan {
+    let mut plan = PlanBuilder::new();
+    let x = plan.input();
+    let layer = PlannedConv {
+        precision,
+        ..conv([64, 64], 1, 1, 1, PlanPadding::Fixed(0))
+    };
+    let out = plan.conv(x, layer, None, Activation::Identity);
+    plan.build(vec![out])
+}
+
+#[test]
+fn plans_of_different_precision_do_not_influence_each_other() {
+    let dims = [2, 14, 14, 64];
+    let images = numbers(dims.iter().product(), 4);
+    let run = |plan: &InferencePlan| plan.run(&images, dims)[0].0.to_vec();
+    let [plain, rounded] = [Precision::F32, Precision::Bf16].map(one_layer);
+    let (first, other) = (run(&plain), run(&rounded));
+    assert!(run(&plain) == first && run(&rounded) == other);
+    // In tests AVX-512 is enough: the two instructions are emulated where they are missing.
+    assert_eq!(first != other, Precision::Bf16.is_available());
+}
+
+#[test]
+fn layers_that_were_added_in_vain_leave_no_trace() {
+    let mut plan = PlanBuilder::new();
+    assert!(plan.is_empty());
+    let x = plan.input();
+    let mixing = || conv([32, 32], 1, 1, 1, PlanPadding::Fixed(0));
+    let first = plan.conv(x, mixing(), None, Activation::Relu);
+    let before = plan.len();
+    let half = plan.conv(first, mixing(), None, Activation::Relu);
+    plan.global_average(half);
+    plan.truncate(before);
+    assert_eq!(plan.len(), 1);
+    let out = plan.add(first, first, Activation::Identity);
+    let dims = [1, 5, 5, 32];
+    let images = numbers(dims.iter().product(), 6);
+    let outputs = plan.build(vec![first, out]).run(&images, dims);
+    let doubled: Vec<f32> = outputs[0].0.iter().map(|x| x + x).collect();
+    assert_eq!(doubled, outputs[1].0[..]);
 }

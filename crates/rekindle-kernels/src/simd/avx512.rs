@@ -2,7 +2,8 @@
 
 use std::arch::x86_64::*;
 
-use super::{Kernel, Simd, avx512_bf16};
+use super::avx512_factors::{Factors, Sums, copy, mask, pair};
+use super::vector::{Kernel, Simd};
 
 /// Proof that the processor has avx512f, and what the factors of products take.
 #[derive(Clone, Copy)]
@@ -22,36 +23,6 @@ impl<F: Factors> Avx512<F> {
     pub(super) fn assumed(factors: F) -> Self {
         Self(factors)
     }
-}
-
-/// Sums of a tile of 14 rows and two registers.
-pub(super) type Sums = [[__m512; 2]; 14];
-
-/// How the factors of products are held, and their products.
-///
-/// A value exists only where the processor has the instructions.
-pub(crate) trait Factors: Copy + Send + Sync + 'static {
-    /// [`Simd::DEPTH`]: 1, or 2 and then the processor has avx512bw.
-    const DEPTH: usize;
-
-    /// [`Simd::dot`].
-    fn dot(self, a: __m512, b: __m512, sum: __m512) -> __m512;
-
-    /// Where a place holds two numbers: those of `first` and then those of `second`, rounded to nearest even.
-    fn rounded(self, first: __m512, second: __m512) -> __m512i;
-
-    /// The product of 14 rows, `pitch` places apart, with a panel of two registers, `[depth][32]`, added to `sums`.
-    ///
-    /// # Safety
-    ///
-    /// `depth` places can be read at each row, `32 * depth` at `b`.
-    unsafe fn fourteen_rows(
-        self,
-        sums: &mut Sums,
-        rows: (*const f32, usize),
-        depth: usize,
-        b: *const f32,
-    );
 }
 
 /// Factors in `f32`.
@@ -83,12 +54,6 @@ impl Factors for Floats {
         // SAFETY: the processor has avx512f; the caller's promise.
         unsafe { fourteen_rows_of_floats(sums, rows, depth, b) }
     }
-}
-
-/// The first `n` lanes.
-#[inline(always)]
-pub(super) fn mask(n: usize) -> __mmask16 {
-    ((1u32 << n) - 1) as __mmask16
 }
 
 // SAFETY of every block below: a value of the type exists only inside `enter`, whose caller vouches for the instructions; pointers are
@@ -194,12 +159,12 @@ impl<F: Factors> Simd for Avx512<F> {
     fn copy_factor(self, from: &[f32], to: &mut [f32]) {
         match F::DEPTH {
             1 => to[..from.len()].copy_from_slice(from),
-            _ => avx512_bf16::copy(self.0, from, to),
+            _ => copy(self.0, from, to),
         }
     }
     #[inline(always)]
     fn pair(self, first: __m512, second: __m512) -> __m512 {
-        avx512_bf16::pair(self.0, first, second)
+        pair(self.0, first, second)
     }
     #[inline(always)]
     fn prefetch(self, p: *const f32) {

@@ -2,8 +2,10 @@
 
 use std::arch::x86_64::*;
 
-use super::avx512::{Avx512, Factors, Sums, fourteen_rows, mask, row, step};
-use super::{Kernel, Level};
+use super::avx512::{Avx512, fourteen_rows, row, step};
+use super::avx512_factors::{Factors, Sums};
+use super::level::Level;
+use super::vector::Kernel;
 
 /// Whether pairs can be multiplied: the processor has avx512bf16 or, in tests, what emulating it takes.
 pub(crate) fn has_pairs() -> bool {
@@ -34,61 +36,6 @@ pub(super) fn enter<K: Kernel>(kernel: K) -> K::Output {
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bf16,avx2,fma")]
 unsafe fn enter_bf16<K: Kernel>(kernel: K) -> K::Output {
     kernel.run(Avx512::assumed(Pairs(())))
-}
-
-/// [`Simd::copy_factor`](super::Simd::copy_factor) of pairs.
-#[inline(always)]
-pub(super) fn copy<F: Factors>(factors: F, from: &[f32], to: &mut [f32]) {
-    const AT_ONCE: usize = 32;
-    assert!(F::DEPTH == 2);
-    let to = &mut to[..from.len().div_ceil(2)];
-    let whole = from.len() / AT_ONCE;
-    let (source, to) = (from.as_ptr(), to.as_mut_ptr());
-    // SAFETY: the slices have so many numbers and places, two to a place; the processor has avx512f.
-    unsafe {
-        for chunk in 0..whole {
-            let source = source.add(chunk * AT_ONCE);
-            let (first, second) = (_mm512_loadu_ps(source), _mm512_loadu_ps(source.add(16)));
-            let to = to.add(chunk * AT_ONCE / 2);
-            _mm512_storeu_si512(to.cast(), factors.rounded(first, second));
-        }
-        let left = from.len() % AT_ONCE;
-        if left > 0 {
-            let source = source.add(whole * AT_ONCE);
-            let first = _mm512_maskz_loadu_ps(mask(left.min(16)), source);
-            let rest = mask(left.saturating_sub(16));
-            let second = _mm512_maskz_loadu_ps(rest, source.wrapping_add(16));
-            // The last pair of an odd number of them ends with a zero.
-            let to = to.add(whole * AT_ONCE / 2);
-            let pairs = mask(left.div_ceil(2));
-            _mm512_mask_storeu_epi32(to.cast(), pairs, factors.rounded(first, second));
-        }
-    }
-}
-
-/// [`Simd::pair`](super::Simd::pair).
-#[inline(always)]
-pub(super) fn pair<F: Factors>(factors: F, first: __m512, second: __m512) -> __m512 {
-    assert!(F::DEPTH == 2);
-    // SAFETY: the processor has avx512bw; both types are 64 bytes without further meaning.
-    unsafe {
-        let order = std::mem::transmute::<[u16; 32], __m512i>(const { interleaved() });
-        _mm512_castsi512_ps(_mm512_permutexvar_epi16(
-            order,
-            factors.rounded(first, second),
-        ))
-    }
-}
-
-/// 0, 16, 1, 17, ...
-const fn interleaved() -> [u16; 32] {
-    let mut order = [0; 32];
-    let mut at = 0;
-    while at < 32 {
-        order[at] = (at / 2 + at % 2 * 16) as u16;
-        at += 1;
-    }
-    order
 }
 
 /// The processor's own instructions.

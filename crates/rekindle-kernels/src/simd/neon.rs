@@ -2,7 +2,7 @@
 
 use std::arch::aarch64::*;
 
-use super::Simd;
+use super::vector::Simd;
 
 /// Registers of four.
 #[derive(Clone, Copy)]

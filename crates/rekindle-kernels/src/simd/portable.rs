@@ -1,6 +1,6 @@
 //! Plain Rust: arrays that the compiler maps to whatever the baseline has.
 
-use super::Simd;
+use super::vector::Simd;
 
 /// Registers of eight as an array.
 #[derive(Clone, Copy)]

@@ -3,8 +3,8 @@
 
 use super::ahead::Ahead;
 use super::correlation::{Correlation, Target};
+use super::packed::{for_each_part, pack_weight, rows_per_item};
 use super::tiles::Line;
-use super::{for_each_part, pack_weight, rows_per_item};
 use crate::ConvShape;
 use crate::simd::Level;
 

@@ -9,8 +9,8 @@ use rayon::prelude::*;
 
 use super::ahead::{Ahead, Cursor};
 use super::correlation::load;
+use super::packed::{GROUP, row_below, unroll};
 use super::tiles::{Line, Tile, cut, is_wide};
-use super::{GROUP, row_below, unroll};
 use crate::ConvShape;
 use crate::simd::{Kernel, Level, Simd, dispatch_at, dispatch_specialised};
 

@@ -3,8 +3,8 @@
 use super::ahead::Ahead;
 use super::correlation::{Correlation, Last, Target};
 use super::images::{Images, Source};
+use super::packed::{for_each_part, pack_weight, row_below, rows_per_item};
 use super::tiles::Line;
-use super::{for_each_part, pack_weight, row_below, rows_per_item};
 use crate::channels::Pattern;
 use crate::norm::{Combined, part_moments};
 use crate::parallel::Shared;

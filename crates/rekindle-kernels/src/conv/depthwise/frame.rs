@@ -1,9 +1,8 @@
 //! Some channels of a few images with zeros around them, so that the convolution finds every pixel that it sees at a distance known to
 //! the compiler, at the border as elsewhere.
 
-use super::GROUP;
 use super::correlation::{Correlation, Target, store};
-use super::unroll;
+use super::packed::{GROUP, unroll};
 use crate::ConvShape;
 use crate::buffer::Buffer;
 use crate::simd::{Kernel, Simd};

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::row_below;
+use super::packed::row_below;
 use crate::ConvShape;
 use crate::buffer::Buffer;
 use crate::norm::Reading;

@@ -7,7 +7,7 @@ use super::ahead::Ahead;
 use super::correlation::{Correlation, Target};
 use super::forward::{Weights, correlation};
 use super::frame::{Frame, FromFrame};
-use super::{GROUP, row_below};
+use super::packed::{GROUP, row_below};
 use crate::parallel::{Shared, for_each};
 use crate::simd::{Level, dispatch_specialised};
 use crate::{ConvShape, Epilogue};

@@ -2,9 +2,9 @@ use proptest::prelude::*;
 
 use crate::conv::tests::InMemory;
 use crate::conv::{reference_backward_input, reference_backward_weight, reference_forward};
-use crate::norm::{NormActBackward, Reading, normalize_act};
+use crate::norm::{Deferred, NormActBackward, Reading, normalize_act};
 use crate::simd::{Level, with_level};
-use crate::{Activation, ConvShape, Deferred, Epilogue};
+use crate::{Activation, ConvShape, Epilogue};
 
 use super::Source;
 use super::backward::backward_in_bands;

@@ -4,10 +4,9 @@
 //! zeros. So a tile at the border is computed as any other, without a branch (the indirection is that of Dukhan 2019, "The Indirect
 //! Convolution Algorithm").
 
-use super::GROUP;
 use super::correlation::{Correlation, Target, load, store};
+use super::packed::{GROUP, unroll};
 use super::tiles::Tile;
-use super::unroll;
 use crate::simd::{Kernel, Simd};
 
 /// Rows and columns that a tile sees at most: two rows of eight outputs of a 5x5 kernel at stride 2.

@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use super::{Accumulate, Pixels, tiles};
+use super::part::{Accumulate, Pixels, tiles};
 use crate::buffer::Buffer;
 use crate::simd::{Kernel, Simd};
 

@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use super::{Accumulate, PIXELS, Pixels, Tap, tiles};
+use super::part::{Accumulate, PIXELS, Pixels, Tap, tiles};
 use crate::buffer::Buffer;
 use crate::simd::Simd;
 

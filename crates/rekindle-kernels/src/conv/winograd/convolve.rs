@@ -4,9 +4,9 @@ use std::ops::Range;
 
 use super::frequencies::{Frequencies, FromFrequencies, Images};
 use super::products::Products;
+use super::sizes::{FREQUENCIES, SHARED_BYTES};
 use super::tiling::{Tiling, for_pieces};
 use super::weights::Weights;
-use super::{FREQUENCIES, SHARED_BYTES};
 use crate::cache::second_level;
 use crate::conv::Epilogue;
 use crate::conv::product::Finish;

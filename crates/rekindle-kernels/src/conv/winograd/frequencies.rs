@@ -2,9 +2,9 @@
 
 use std::ops::Range;
 
+use super::sizes::{FREQUENCIES, STEP};
 use super::tiling::Tiling;
 use super::transforms::{gradient_transform, input_transform, output_transform};
-use super::{FREQUENCIES, STEP};
 use crate::Activation;
 use crate::buffer::Buffer;
 use crate::conv::product::Finish;

@@ -10,6 +10,7 @@
 mod convolve;
 mod frequencies;
 mod products;
+mod sizes;
 mod tiling;
 mod transforms;
 mod weight_gradient;
@@ -18,18 +19,12 @@ mod weights;
 pub(super) use weight_gradient::backward_weight;
 pub(super) use weights::Weights;
 
-use super::Epilogue;
+use super::epilogue::Epilogue;
 use crate::ConvShape;
 use crate::simd::Level;
 use convolve::convolve;
+use sizes::STEP;
 use tiling::Tiling;
-
-/// Frequencies of a tile.
-const FREQUENCIES: usize = 36;
-/// Outputs of a tile in each direction.
-const STEP: usize = 4;
-/// Bytes of frequencies that all threads work on together: within the last-level cache.
-const SHARED_BYTES: usize = 10 << 20;
 
 /// Whether the algorithm computes this convolution.
 pub(super) fn applies(shape: &ConvShape) -> bool {

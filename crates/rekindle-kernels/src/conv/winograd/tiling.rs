@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::STEP;
+use super::sizes::STEP;
 use crate::ConvShape;
 use crate::parallel::for_each;
 

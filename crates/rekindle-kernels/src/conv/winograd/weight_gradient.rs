@@ -5,9 +5,9 @@ mod blocks;
 use std::ops::Range;
 
 use super::frequencies::{Frequencies, Images};
+use super::sizes::{FREQUENCIES, SHARED_BYTES};
 use super::tiling::{Tiling, for_pieces};
 use super::transforms::weight_gradient_transform;
-use super::{FREQUENCIES, SHARED_BYTES};
 use crate::buffer::Buffer;
 use crate::conv::weight_gradient::{Pixels, Tap, accumulate_into, sums_len};
 use crate::parallel::{Shared, for_each};

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::FREQUENCIES;
+use super::sizes::FREQUENCIES;
 use super::transforms::weight_transform;
 use crate::ConvShape;
 use crate::buffer::Buffer;

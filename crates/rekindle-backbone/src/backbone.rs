@@ -2,125 +2,13 @@
 
 use burn::module::Module;
 use burn::tensor::Tensor;
-use rekindle_kernels::plan::{PlanBuilder, Value};
+use rekindle_kernels::Precision;
 
-use crate::inference::{Plans, Sources};
-use crate::layers::{FeatureMap, Layer};
+use crate::inference::Plans;
+use crate::layers::FeatureMap;
+use crate::stage::Stage;
+use crate::summary::{StageSummary, summary};
 use crate::{Named, StateVisitor};
-
-/// A consecutive part of a backbone, the unit of freezing, feature caching and learning rates.
-#[derive(Module, Debug)]
-pub struct Stage {
-    layers: Vec<Layer>,
-    #[module(skip)]
-    name: String,
-    channels: usize,
-    reduction: usize,
-    tap: bool,
-    pooled: bool,
-}
-
-impl Stage {
-    /// A stage of the given name; `reduction` is the ratio of the input image's side to the output's.
-    pub fn new(
-        name: impl Into<String>,
-        layers: Vec<Layer>,
-        channels: usize,
-        reduction: usize,
-    ) -> Self {
-        Self {
-            layers,
-            name: name.into(),
-            channels,
-            reduction,
-            tap: false,
-            pooled: false,
-        }
-    }
-
-    /// Marks the stage as the last one at its resolution, one of timm's feature taps.
-    pub fn tapped(mut self) -> Self {
-        self.tap = true;
-        self
-    }
-
-    /// Marks the stage as one behind global pooling: its output has one pixel, whatever the size of the image.
-    pub fn pooled(mut self) -> Self {
-        self.pooled = true;
-        self
-    }
-
-    /// The stage's name, `layer1` or `blocks.3`.
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// Channels of its output.
-    pub fn channels(&self) -> usize {
-        self.channels
-    }
-
-    /// Ratio of the input image's side to the side of its output; of a pooled stage, to that of the map that it pools.
-    pub fn reduction(&self) -> usize {
-        self.reduction
-    }
-
-    /// Whether this is the last stage at its resolution, where a feature pyramid taps the network.
-    pub fn is_tap(&self) -> bool {
-        self.tap
-    }
-
-    /// Whether the stage comes behind global pooling, so that its output has one pixel.
-    pub fn is_pooled(&self) -> bool {
-        self.pooled
-    }
-
-    /// The side of its output for an image of this side.
-    pub fn side(&self, image: usize) -> usize {
-        match self.pooled {
-            true => 1,
-            false => image.div_ceil(self.reduction),
-        }
-    }
-
-    /// Runs the stage.
-    ///
-    /// # Shapes
-    ///
-    /// `[batch, channels_in, height, width]` to `[batch, channels, height', width']`.
-    pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        self.apply(FeatureMap::new(x)).into_images()
-    }
-
-    fn apply(&self, x: FeatureMap) -> FeatureMap {
-        self.layers.iter().fold(x, |x, layer| layer.apply(x))
-    }
-
-    /// Adds the stage, whose norms are folded, to a plan for inference.
-    pub(crate) fn plan(&self, plan: &mut PlanBuilder, x: Value) -> Value {
-        self.layers.iter().fold(x, |x, layer| layer.plan(plan, x))
-    }
-
-    /// Its parameters as they are now.
-    pub(crate) fn sources(&self, sources: &mut Sources) {
-        Module::visit(self, sources);
-    }
-
-    fn map_layers(self, each: impl FnMut(Layer) -> Layer) -> Self {
-        Self {
-            layers: self.layers.into_iter().map(each).collect(),
-            ..self
-        }
-    }
-}
-
-impl Named for Stage {
-    fn visit_state<V: StateVisitor>(&mut self, visitor: &mut V) {
-        self.layers
-            .iter_mut()
-            .for_each(|layer| layer.visit_state(visitor));
-    }
-}
 
 /// A convolutional trunk: images in, features out.
 ///
@@ -133,25 +21,60 @@ pub struct Backbone {
     name: String,
     #[module(skip)]
     classifier: String,
+    #[module(skip)]
+    precision: Precision,
     /// Of a folded backbone: how it is run where the kernels take over.
     #[module(skip)]
     plans: Option<Plans>,
 }
 
 impl Backbone {
-    /// A backbone from its stages; `classifier` is timm's name of the layer behind it, whose keys a weight file may hold.
+    /// A backbone from its stages, whose products are computed in `f32`; `classifier` is timm's name of the layer behind it, whose keys a weight file may hold.
     ///
     /// # Panics
     ///
     /// When there are no stages.
     pub fn new(name: impl Into<String>, stages: Vec<Stage>, classifier: impl Into<String>) -> Self {
         assert!(!stages.is_empty(), "a backbone has at least one stage");
-        Self {
+        let new = Self {
             stages,
             name: name.into(),
             classifier: classifier.into(),
+            precision: Precision::default(),
             plans: None,
+        };
+        new.with_precision(Precision::default())
+    }
+
+    /// The same with its convolutions' products in another precision, where rekindle's kernels take over and the processor has it
+    /// ([`Precision::is_available`]); elsewhere they stay `f32`.
+    ///
+    /// What is made from it has the same precision: parts, the folded network, the gradients of its forward passes. Other backbones have
+    /// theirs, also in the same process.
+    pub fn with_precision(self, precision: Precision) -> Self {
+        let each = |stage: Stage| stage.with_parts(|part| part.set_precision(precision));
+        Self {
+            stages: self.stages.into_iter().map(each).collect(),
+            precision,
+            // Others may share the plans, which are of the precision that they were made in.
+            plans: self.plans.map(|_| Plans::default()),
+            ..self
         }
+    }
+
+    /// The precision of its convolutions' products.
+    pub fn precision(&self) -> Precision {
+        self.precision
+    }
+
+    /// What each stage makes of an image of this size, and what that takes.
+    ///
+    /// # Panics
+    ///
+    /// When a kernel is larger than the padded map that it meets, as no kernel of this crate's architectures is for images of a pixel or
+    /// more.
+    pub fn summary(&self, height: usize, width: usize) -> Vec<StageSummary> {
+        summary(&self.stages, height, width)
     }
 
     /// The architecture's name.
@@ -176,7 +99,7 @@ impl Backbone {
 
     /// Channels of the features.
     pub fn channels(&self) -> usize {
-        self.stages[self.stages.len() - 1].channels
+        self.stages[self.stages.len() - 1].channels()
     }
 
     /// Runs all stages.
@@ -253,7 +176,7 @@ impl Backbone {
     /// The outputs at the feature taps, finest first, as timm's `features_only` gives them.
     pub fn forward_taps(&self, images: Tensor<4>) -> Vec<Tensor<4>> {
         let taps: Vec<usize> = (0..self.stages.len())
-            .filter(|index| self.stages[*index].tap)
+            .filter(|index| self.stages[*index].is_tap())
             .collect();
         self.forward_keeping(images, &taps).1
     }
@@ -265,7 +188,7 @@ impl Backbone {
             true => this.freeze(),
             false => this
                 .unfreeze()
-                .map_layers(|layer| layer.track_statistics(track_statistics)),
+                .with_parts(|part| part.track_statistics(track_statistics)),
         };
         self.stages = self.stages.into_iter().enumerate().map(each).collect();
         self
@@ -277,23 +200,21 @@ impl Backbone {
     ///
     /// When the range is empty or out of bounds.
     pub fn part(&self, from: usize, to: usize) -> Self {
-        Self::new(
+        let part = Self::new(
             self.name.clone(),
             self.stages[from..to].to_vec(),
             self.classifier.clone(),
-        )
+        );
+        part.with_precision(self.precision)
     }
 
     /// The network for inference: without autodiff, every batch norm folded into its convolution.
     ///
     /// Equal to the original with running statistics up to rounding, and faster: on Burn's CPU backend it runs as one plan
-    /// ([`rekindle_kernels::plan`]). It has other keys, so it is never saved.
+    /// ([`rekindle_kernels::plan`]), but for stages with operations that a plan does not know, which run one by one. It has other keys, so it is never saved.
     pub fn fold_norms(&self) -> Self {
         let plain = self.valid();
-        let each = |stage: Stage| {
-            let layers = stage.layers.iter().map(Layer::fold_norms).collect();
-            Stage { layers, ..stage }
-        };
+        let each = |stage: Stage| stage.with_parts(|part| part.fold());
         Self {
             stages: plain.stages.into_iter().map(each).collect(),
             plans: Some(Plans::default()),
