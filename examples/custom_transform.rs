@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use rekindle_augment::{RgbImage, SampleRng, Transform, TransformRegistry};
-use rekindle_finetune::data::{LastBatch, Loader, LoaderOptions, batches, epoch_order};
+use rekindle_data::{LastBatch, Loader, LoaderOptions, batches, epoch_order};
 use rekindle_finetune::{Plan, Recipe, RunOptions, RunOutcome, Silent, run};
 use serde::Deserialize;
 

@@ -10,7 +10,8 @@ use std::error::Error;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use rekindle_finetune::{Plan, Predictor, Recipe, RunOptions, RunOutcome, Silent, run};
+use rekindle_finetune::{Plan, Recipe, RunOptions, RunOutcome, Silent, run};
+use rekindle_model::Predictor;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args_os().skip(1).map(PathBuf::from);

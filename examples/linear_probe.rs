@@ -15,9 +15,10 @@ use rekindle_augment::{
     DecodeLimits, Pipeline, Preprocessing, Rescale, RgbBatch, SampleRng, decode, rescale,
 };
 use rekindle_backbone::Backbone;
-use rekindle_finetune::data::{ImageFolder, Split, scan_folder};
-use rekindle_finetune::{Recipe, card_from_name, device_from_name, load_backbone};
+use rekindle_data::{ImageFolder, Split, scan_folder};
+use rekindle_finetune::Recipe;
 use rekindle_head::{Head, HeadConfig, LossConfig, one_hot};
+use rekindle_model::{card_from_name, device_from_name, load_backbone};
 
 const SEED: u64 = 1;
 const BATCH: usize = 16;
@@ -110,7 +111,7 @@ impl Frozen {
         }
         let labels: Vec<usize> = samples
             .iter()
-            .map(|&sample| folder.samples[sample].class())
+            .filter_map(|&sample| folder.samples[sample].class())
             .collect();
         let targets = one_hot(&labels, folder.classes.len(), &self.device)?;
         Ok((Tensor::cat(pooled, 0), targets))

@@ -64,8 +64,8 @@ fn the_recipes_differ_in_what_they_train() {
         let file = root().join("examples/recipes").join(name);
         Recipe::load(Some(&file), &[]).unwrap_or_else(|error| panic!("{error}"))
     };
-    assert_eq!(load("linear-probe.toml").phase2.epochs, 0);
-    assert!(load("finetune-last-stages.toml").phase2.epochs > 0);
+    assert_eq!(load("linear-probe.toml").phase[1].epochs, 0);
+    assert!(load("finetune-last-stages.toml").phase[1].epochs > 0);
     assert!(load("mix.toml").augment.mix.is_some());
     let policy = load("trivial-augment.toml").augment.transforms;
     let is_policy = |spec: &TransformSpec| matches!(spec, TransformSpec::TrivialAugment(_));
@@ -133,7 +133,7 @@ fn transforms_inside_transforms_survive_the_plans_toml() {
     .unwrap();
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("recipe.toml");
-    std::fs::write(&file, plan.recipe.to_toml()).unwrap();
+    std::fs::write(&file, plan.recipe.to_toml().unwrap()).unwrap();
     assert_eq!(Recipe::load(Some(&file), &[]).unwrap(), plan.recipe);
 
     let pipeline = plan.training_pipeline().unwrap();
@@ -152,13 +152,16 @@ fn wrong_transforms_inside_transforms_are_named_by_their_path() {
     for (inside, expected) in [
         (
             r#"{ op = "posterise", bits = 9 }"#,
-            "in `one_of.transforms[0]`: `posterise.bits` is 9",
+            "`augment.transforms[0].transforms[0].bits` is 9 for `posterise`",
         ),
-        (r#"{ op = "posterise", bit = 3 }"#, "did you mean `bits`?"),
-        (r#"{ op = "posterize" }"#, "did you mean `posterise`?"),
+        (
+            r#"{ op = "posterise", bit = 3 }"#,
+            "did you mean `augment.transforms[0].transforms[0].bits`?",
+        ),
+        (r#"{ op = "posterice" }"#, "did you mean `posterise`?"),
         (
             r#"{ op = "custom", name = "darken", settings = { by = 3, to = 4 } }"#,
-            "in `one_of.transforms[0]`: `custom.settings` of `darken`: unknown field `to`",
+            "`augment.transforms[0].transforms[0].settings` of `darken`: unknown field `to`",
         ),
         (
             r#"{ op = "custom", name = "darker" }"#,

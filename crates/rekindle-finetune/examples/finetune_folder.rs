@@ -8,6 +8,7 @@ use std::time::Instant;
 use rekindle_finetune::{
     EpochRecord, EpochTiming, FinetuneError, Observer, Plan, Recipe, RunOptions, RunOutcome, run,
 };
+use rekindle_model::FileError;
 
 struct Print;
 
@@ -57,8 +58,8 @@ fn main() -> Result<(), FinetuneError> {
             report.seconds_to_first_step.unwrap_or(f64::NAN),
         );
     }
-    removed.map_err(|source| FinetuneError::Write {
-        path: directory,
-        source,
+    removed.map_err(|source| {
+        let path = directory;
+        FileError::Write { path, source }.into()
     })
 }

@@ -12,16 +12,17 @@ use rekindle_backbone::{StateDict, read_safetensors};
 use serde::{Deserialize, Serialize};
 
 use crate::FinetuneError;
-use crate::classifier::TailState;
-use crate::files::{create_directory, read, to_safetensors, write_whole};
-use crate::metrics::TaskReport;
 use crate::observer::{EpochRecord, EpochTiming};
 use crate::stopping::EarlyStopping;
+use rekindle_data::TaskReport;
+use rekindle_model::{
+    FileError, NetworkState, create_directory, read, to_safetensors, write_whole,
+};
 
 /// Where a run stands.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Progress {
-    /// `phase1` or `phase2`.
+    /// The phase's name.
     pub phase: String,
     /// Whole epochs done in it.
     pub epoch: usize,
@@ -47,9 +48,9 @@ pub struct Checkpoint {
     /// Where the run stands.
     pub progress: Progress,
     /// What is being trained.
-    pub current: TailState,
+    pub current: NetworkState,
     /// The best state so far.
-    pub best: Option<TailState>,
+    pub best: Option<NetworkState>,
     /// Its metrics.
     pub best_report: Option<TaskReport>,
     /// The optimiser's state.
@@ -70,7 +71,7 @@ impl Checkpoint {
     /// A file cannot be written; the older set is still there then.
     pub fn save(&self, run: &Path) -> Result<(), FinetuneError> {
         let [place, new, old] = places(run);
-        let failed = |source| FinetuneError::Write {
+        let failed = |source| FileError::Write {
             path: place.clone(),
             source,
         };
@@ -87,7 +88,7 @@ impl Checkpoint {
             fs::rename(&place, &old).map_err(failed)?;
         }
         fs::rename(&new, &place).map_err(failed)?;
-        remove(&old).map_err(failed)
+        Ok(remove(&old).map_err(failed)?)
     }
 
     fn write(&self, folder: &Path) -> Result<(), FinetuneError> {
@@ -98,14 +99,14 @@ impl Checkpoint {
         if let Some(report) = &self.best_report {
             write_whole(
                 &folder.join(REPORT),
-                &serde_json::to_vec_pretty(report).unwrap_or_default(),
+                &to_json(report, &folder.join(REPORT))?,
             )?;
         }
         if let Some(optimizer) = &self.optimizer {
             write_whole(&folder.join(OPTIMIZER), optimizer)?;
         }
-        let json = serde_json::to_vec_pretty(&self.progress).unwrap_or_default();
-        write_whole(&folder.join(PROGRESS), &json)
+        let json = to_json(&self.progress, &folder.join(PROGRESS))?;
+        Ok(write_whole(&folder.join(PROGRESS), &json)?)
     }
 
     /// Reads the set of a run.
@@ -159,9 +160,11 @@ impl Checkpoint {
     pub fn remove(run: &Path) -> Result<(), FinetuneError> {
         let [place, new, old] = places(run);
         [place, new, old].iter().try_for_each(|folder| {
-            remove(folder).map_err(|source| FinetuneError::Write {
-                path: folder.clone(),
-                source,
+            remove(folder).map_err(|source| {
+                FinetuneError::from(FileError::Write {
+                    path: folder.clone(),
+                    source,
+                })
             })
         })
     }
@@ -185,6 +188,14 @@ pub fn restore_optimizer(
         })
 }
 
+/// As JSON, to be written to this file.
+pub(crate) fn to_json(value: &impl Serialize, path: &Path) -> Result<Vec<u8>, FinetuneError> {
+    serde_json::to_vec_pretty(value).map_err(|error| FinetuneError::NotWritable {
+        path: path.into(),
+        reason: error.to_string(),
+    })
+}
+
 fn places(run: &Path) -> [PathBuf; 3] {
     ["checkpoint", "checkpoint.new", "checkpoint.old"].map(|name| run.join(name))
 }
@@ -196,7 +207,7 @@ fn remove(folder: &Path) -> std::io::Result<()> {
     }
 }
 
-fn tail_bytes(tail: &TailState) -> Vec<u8> {
+fn tail_bytes(tail: &NetworkState) -> Vec<u8> {
     let with = |prefix: &str, state: &StateDict| -> StateDict {
         state
             .iter()
@@ -208,7 +219,7 @@ fn tail_bytes(tail: &TailState) -> Vec<u8> {
     to_safetensors(&all, Default::default())
 }
 
-fn read_tail(path: &Path) -> Result<TailState, FinetuneError> {
+fn read_tail(path: &Path) -> Result<NetworkState, FinetuneError> {
     let (state, _) = read_safetensors(&read(path)?, &path.display().to_string())?;
     let with = |prefix: &str| -> StateDict {
         state
@@ -216,7 +227,7 @@ fn read_tail(path: &Path) -> Result<TailState, FinetuneError> {
             .filter_map(|(key, data)| Some((key.strip_prefix(prefix)?.to_owned(), data.clone())))
             .collect()
     };
-    Ok(TailState {
+    Ok(NetworkState {
         backbone: with("backbone."),
         head: with("head."),
     })

@@ -6,7 +6,7 @@ use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
-use rekindle_settings::{SettingError, positive};
+use rekindle_settings::{SettingError, first_ten, positive};
 
 /// PyTorch's guard against a division by zero.
 const EPSILON: f64 = 1e-6;
@@ -62,7 +62,7 @@ impl TryFrom<ClipKeys> for ClipSpec {
         match (keys.name, keys.limit) {
             (ClipName::None, None) => Ok(Self::None),
             (ClipName::None, Some(limit)) => Err(SettingError::new(
-                "clip.limit",
+                "limit",
                 limit,
                 "no limit beside the name `none`",
             )),
@@ -70,7 +70,7 @@ impl TryFrom<ClipKeys> for ClipSpec {
             (ClipName::TensorNorm, Some(limit)) => Ok(Self::TensorNorm { limit }),
             (ClipName::GlobalNorm, Some(limit)) => Ok(Self::GlobalNorm { limit }),
             (_, None) => Err(SettingError::new(
-                "clip.limit",
+                "limit",
                 "absent",
                 "a finite number above 0",
             )),
@@ -111,16 +111,9 @@ pub struct NonFinite {
 }
 
 fn listed(parameters: &[String]) -> String {
-    let shown = parameters
-        .iter()
-        .take(10)
-        .map(String::as_str)
-        .collect::<Vec<_>>()
-        .join(", ");
-    match parameters.len() {
-        0 => "no single parameter".to_string(),
-        1..=10 => shown,
-        more => format!("{shown} and {} more", more - 10),
+    match parameters.is_empty() {
+        true => "no single parameter".to_string(),
+        false => first_ten(parameters),
     }
 }
 
@@ -358,10 +351,7 @@ mod tests {
         assert!(serde_json::from_value::<ClipSpec>(json!({"name": "none", "limit": 1.0})).is_err());
         assert!(serde_json::from_value::<ClipSpec>(json!({"name": "none", "limt": 1.0})).is_err());
         let error = serde_json::from_value::<ClipSpec>(json!({"name": "value"})).unwrap_err();
-        assert!(
-            error.to_string().contains("`clip.limit` is absent"),
-            "{error}"
-        );
+        assert!(error.to_string().contains("`limit` is absent"), "{error}");
         for spec in [
             ClipSpec::None,
             ClipSpec::Value { limit: 2.0 },

@@ -4,20 +4,23 @@ use std::path::PathBuf;
 
 use rekindle_augment::AugmentError;
 use rekindle_backbone::BackboneError;
+use rekindle_data::DataError;
+use rekindle_data::metrics::MetricsError;
 use rekindle_head::HeadError;
-
-use crate::data::DataError;
-use crate::metrics::MetricsError;
+use rekindle_model::{FileError, ModelError};
 use rekindle_settings::SettingError;
 
 /// What can go wrong between a recipe and a result.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum FinetuneError {
+    /// The network, its weights or the device.
+    #[error(transparent)]
+    Model(#[from] ModelError),
     /// The data.
     #[error(transparent)]
     Data(#[from] DataError),
-    /// The backbone or its weights.
+    /// The backbone.
     #[error(transparent)]
     Backbone(#[from] BackboneError),
     /// The head or the loss.
@@ -32,6 +35,9 @@ pub enum FinetuneError {
     /// A setting out of range.
     #[error(transparent)]
     Setting(#[from] SettingError),
+    /// A file of the run cannot be read or written.
+    #[error(transparent)]
+    File(#[from] FileError),
     /// The recipe is not TOML, or a key is unknown or of the wrong type.
     #[error("{origin}: {reason}")]
     Recipe {
@@ -40,45 +46,13 @@ pub enum FinetuneError {
         /// What is wrong, with the nearest valid key.
         reason: String,
     },
-    /// No device has this name.
-    #[error("unknown device `{name}`{}; this program has: {available}", did_you_mean(.suggestion))]
-    UnknownDevice {
-        /// The name that was asked for.
-        name: String,
-        /// The nearest name there is.
-        suggestion: Option<String>,
-        /// The names there are.
-        available: String,
-    },
-    /// The device's backend is not compiled into this program.
-    #[error(
-        "device `{name}` needs a backend that this program was built without; build it with `cargo build --release --features {feature}`"
-    )]
-    BackendNotCompiled {
-        /// The name that was asked for.
-        name: String,
-        /// The Cargo feature that adds it.
-        feature: &'static str,
-    },
-    /// A device could not finish its work.
-    #[error(
-        "device `{name}` failed: {reason}; try a smaller batch, smaller images or another device"
-    )]
-    DeviceFailed {
-        /// Its name.
-        name: String,
-        /// What its backend said.
+    /// Something of the run cannot be written down.
+    #[error("{} cannot be written: {reason}", path.display())]
+    NotWritable {
+        /// The file that was to be written.
+        path: PathBuf,
+        /// What has no form there.
         reason: String,
-    },
-    /// The weights of a card are not bundled, and no file was given.
-    #[error(
-        "the weights of {card} are not bundled with this program; download {url} and pass `--weights FILE`"
-    )]
-    WeightsNotBundled {
-        /// The card.
-        card: String,
-        /// Where the file can be had.
-        url: String,
     },
     /// The run directory exists.
     #[error("the run {} exists already; choose another `--name`, or go on with it with `--resume`", path.display())]
@@ -100,46 +74,6 @@ pub enum FinetuneError {
         /// What differs.
         reason: String,
     },
-    /// A file of the run could not be written.
-    #[error("cannot write {}: {source}; free some space or choose another place with `--runs`", path.display())]
-    Write {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
-    },
-    /// A sheet of pictures cannot go to the place that was asked for.
-    #[error("cannot write a sheet to {}: {reason}", path.display())]
-    SheetPath {
-        /// The file.
-        path: PathBuf,
-        /// What speaks against it, and what to do.
-        reason: &'static str,
-    },
-    /// A sheet of pictures could not be written.
-    #[error("cannot write {}: {source}; free some space or choose another place", path.display())]
-    WriteSheet {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
-    },
-    /// A file could not be read.
-    #[error("cannot read {}: {source}", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
-    },
-    /// The file is not a model that rekindle wrote.
-    #[error("{} is not a rekindle model: {reason}; `rekindle train` writes one as model.safetensors", path.display())]
-    NotAModel {
-        /// The file.
-        path: PathBuf,
-        /// What was found.
-        reason: String,
-    },
     /// Loss or gradients are no longer numbers.
     #[error(
         "{what} is not finite in {phase}, epoch {epoch}, step {step}{detail}; lower `{phase}.lr`, or clip gradients with `{phase}.clip`"
@@ -150,7 +84,7 @@ pub enum FinetuneError {
         /// The parameters, where they are known.
         detail: String,
         /// The phase.
-        phase: &'static str,
+        phase: String,
         /// Epoch, from 1.
         epoch: usize,
         /// Step in the epoch, from 1.
@@ -162,7 +96,7 @@ pub enum FinetuneError {
     )]
     NoBestEpoch {
         /// The value looked at.
-        monitor: &'static str,
+        monitor: String,
     },
     /// The checkpoint of an optimiser could not be restored.
     #[error("the optimiser state in {} cannot be read: {reason}", path.display())]
@@ -172,11 +106,4 @@ pub enum FinetuneError {
         /// What the reader said.
         reason: String,
     },
-}
-
-fn did_you_mean(suggestion: &Option<String>) -> String {
-    suggestion
-        .as_ref()
-        .map(|name| format!(", did you mean `{name}`?"))
-        .unwrap_or_default()
 }

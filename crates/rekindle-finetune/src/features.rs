@@ -3,54 +3,57 @@
 //! Images are put into blocks of a fixed size and order, and a block is always computed as one batch. So a feature depends on the
 //! block alone, not on which batch asked for it first, and a resumed run sees the same numbers.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use rekindle_augment::{Pipeline, Rescale, RgbBatch, rescale};
 use rekindle_backbone::Backbone;
+use rekindle_data::{Dataset, Loader, LoaderOptions};
 use rekindle_head::Head;
+use rekindle_model::{Features, Joint, Trunk};
 
 use crate::FinetuneError;
-use crate::classifier::{Features, Joint};
-use crate::data::{Dataset, Loader, LoaderOptions};
 
 /// Images per block.
 const BLOCK: usize = 16;
 
+/// A place where a backbone is cut, by the number of stages before it: 0 are the images, and the number of all stages the head's input.
+pub type Cut = usize;
+
 /// The folded, frozen network, in the pieces between which features are kept.
 #[derive(Debug)]
 pub struct FrozenNetwork {
-    /// Stages that stay frozen in both phases.
-    lower: Option<Backbone>,
-    /// The other stages, as they are in phase 1.
-    upper: Option<Backbone>,
-    /// What the head sees of each part.
-    joints: [Joint; 2],
-    /// The head whose pooling ends phase 1's frozen part; none where pooling has parameters.
+    /// The stages before each cut and behind the one before it, by ascending cuts. The last is behind all stages.
+    trunks: Vec<(Cut, Trunk)>,
+    joint: Joint,
+    /// The head whose pooling ends the last piece; none where pooling has parameters.
     pool: Option<Head>,
     rescale: Rescale,
     device: Device,
 }
 
 impl FrozenNetwork {
-    /// Folds a backbone, cut before the stage `boundary`.
+    /// Folds a backbone, cut at these places and behind its last stage.
     pub fn new(
         backbone: &Backbone,
-        boundary: usize,
+        cuts: impl IntoIterator<Item = Cut>,
         joint: &Joint,
         head: &Head,
         rescale: Rescale,
         device: &Device,
     ) -> Self {
-        let stages = backbone.stages().len();
-        let part =
-            |from: usize, to: usize| (from < to).then(|| backbone.part(from, to).fold_norms());
+        let mut cuts: Vec<Cut> = cuts.into_iter().collect();
+        cuts.push(backbone.stages().len());
+        cuts.sort_unstable();
+        cuts.dedup();
+        let from = std::iter::once(0).chain(cuts.iter().copied());
+        let pieces = from.zip(&cuts);
+        let pieces = pieces.map(|(from, &to)| (to, Trunk::frozen(backbone, joint, from, to)));
         Self {
-            lower: part(0, boundary),
-            upper: part(boundary, stages),
-            joints: joint.split(boundary),
+            trunks: pieces.collect(),
+            joint: joint.clone(),
             pool: head.pools_without_parameters().then(|| head.clone()),
             rescale,
             device: device.clone(),
@@ -62,58 +65,41 @@ impl FrozenNetwork {
         rescale(pixels, &self.rescale, &self.device)
     }
 
-    /// The output of the stages before the boundary, with their taps.
-    pub fn lower(&self, images: Tensor<4>) -> Features {
-        let (maps, kept) = run(&self.lower, images, &self.joints[0].taps);
-        Features::Maps {
-            maps,
-            taps: self.joints[0].pool_taps(kept),
-        }
-    }
-
-    /// The features at a tap, computed from images.
-    pub fn features(&self, images: Tensor<4>, tap: Tap) -> Features {
-        let lower = self.lower(images);
-        match tap {
-            Tap::Boundary => lower,
-            Tap::Head => self.upper(lower),
-        }
-    }
-
-    /// From the boundary to the head's input in phase 1.
-    fn upper(&self, features: Features) -> Features {
-        let Features::Maps { maps, taps } = features else {
-            return features;
-        };
-        let (maps, kept) = run(&self.upper, maps, &self.joints[1].taps);
-        let taps = taps.into_iter().chain(self.joints[1].pool_taps(kept));
-        match &self.pool {
-            Some(head) => Features::Joined(self.joints[1].join(head.pool(maps), taps)),
-            None => {
-                let taps: Vec<Tensor<2>> = taps.collect();
-                Features::Maps {
-                    maps,
-                    taps: (!taps.is_empty()).then(|| Tensor::cat(taps, 1)),
-                }
+    /// The features at a cut, computed from images.
+    pub fn features(&self, images: Tensor<4>, cut: Cut) -> Features {
+        let mut features = None;
+        self.each(images, cut, |at, found| {
+            if at == cut {
+                features = Some(found);
             }
+        });
+        match features {
+            Some(features) => features,
+            None => panic!("the network has no cut behind {cut} stages"),
         }
     }
-}
 
-fn run(part: &Option<Backbone>, x: Tensor<4>, taps: &[usize]) -> (Tensor<4>, Vec<Tensor<4>>) {
-    match part {
-        Some(stages) => stages.forward_keeping(x, taps),
-        None => (x, Vec::new()),
+    /// Runs from images to a cut, and gives the features at each cut on the way.
+    fn each(&self, images: Tensor<4>, to: Cut, mut take: impl FnMut(Cut, Features)) {
+        let mut features = Features::Maps {
+            maps: images,
+            taps: None,
+        };
+        let last = self.trunks.len() - 1;
+        for (place, (cut, trunk)) in self.trunks.iter().enumerate() {
+            if *cut > to {
+                break;
+            }
+            features = trunk.run(features);
+            let at_cut = match &self.pool {
+                Some(head) if place == last => {
+                    Features::Joined(self.joint.head_input(head, features.clone()))
+                }
+                _ => features.clone(),
+            };
+            take(*cut, at_cut);
+        }
     }
-}
-
-/// What is kept of each image.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Tap {
-    /// The output of the stages before the boundary, for phase 2.
-    Boundary,
-    /// The head's input in phase 1.
-    Head,
 }
 
 /// Frozen features of a set of images.
@@ -125,11 +111,8 @@ pub struct FeatureCache {
     blocks: Vec<Vec<usize>>,
     /// Block and place in it of each sample.
     places: HashMap<usize, (usize, usize)>,
-    /// Rows of each (view, block), per tap.
-    boundary: HashMap<(usize, usize), Rows>,
-    head: HashMap<(usize, usize), Rows>,
-    keep_boundary: bool,
-    keep_head: bool,
+    /// Rows of each (view, block), for each cut whose features are kept.
+    kept: BTreeMap<Cut, HashMap<(usize, usize), Rows>>,
     seed: u64,
     waited: Duration,
 }
@@ -159,13 +142,14 @@ impl<const D: usize> Values<D> {
 }
 
 impl FeatureCache {
-    /// An empty cache for these samples; blocks follow their order. `augmented` is the pipeline of the views beyond the first.
+    /// An empty cache for these samples that will keep the features at these cuts; blocks follow the samples' order. `augmented` is the
+    /// pipeline of the views beyond the first.
     pub fn new(
         dataset: Arc<Dataset>,
         samples: &[usize],
         evaluation: Arc<Pipeline>,
         augmented: Option<Arc<Pipeline>>,
-        keep_boundary: bool,
+        cuts: impl IntoIterator<Item = Cut>,
         seed: u64,
     ) -> Self {
         let blocks: Vec<Vec<usize>> = samples.chunks(BLOCK).map(<[usize]>::to_vec).collect();
@@ -179,16 +163,13 @@ impl FeatureCache {
             );
         }
         let pipelines = std::iter::once(evaluation).chain(augmented).collect();
-        let (boundary, head) = (HashMap::new(), HashMap::new());
+        let kept = cuts.into_iter().map(|cut| (cut, HashMap::new())).collect();
         Self {
             dataset,
             pipelines,
             blocks,
             places,
-            boundary,
-            head,
-            keep_boundary,
-            keep_head: true,
+            kept,
             seed,
             waited: Duration::ZERO,
         }
@@ -202,15 +183,11 @@ impl FeatureCache {
     pub fn get(
         &mut self,
         network: &FrozenNetwork,
-        tap: Tap,
+        cut: Cut,
         wanted: &[(usize, usize)],
     ) -> Result<Features, FinetuneError> {
-        self.fill(network, tap, wanted, &mut |_| true)?;
-        let store = if tap == Tap::Boundary {
-            &self.boundary
-        } else {
-            &self.head
-        };
+        self.fill(network, cut, wanted, &mut |_| true)?;
+        let store = &self.kept[&cut];
         let rows: Vec<(&Rows, usize)> = wanted
             .iter()
             .map(|(sample, view)| {
@@ -230,11 +207,11 @@ impl FeatureCache {
     pub fn fill(
         &mut self,
         network: &FrozenNetwork,
-        tap: Tap,
+        cut: Cut,
         wanted: &[(usize, usize)],
         progress: &mut dyn FnMut(usize) -> bool,
     ) -> Result<bool, FinetuneError> {
-        for (view, blocks) in self.missing_blocks(tap, wanted) {
+        for (view, blocks) in self.missing_blocks(cut, wanted) {
             let pipeline = self.pipelines[view.min(self.pipelines.len() - 1)].clone();
             let batches = blocks
                 .iter()
@@ -264,20 +241,16 @@ impl FeatureCache {
     }
 
     /// How many images [`FeatureCache::fill`] would compute for these samples.
-    pub fn missing(&self, tap: Tap, wanted: &[(usize, usize)]) -> usize {
-        self.missing_blocks(tap, wanted)
+    pub fn missing(&self, cut: Cut, wanted: &[(usize, usize)]) -> usize {
+        self.missing_blocks(cut, wanted)
             .iter()
             .flat_map(|(_, blocks)| blocks)
             .map(|block| self.blocks[*block].len())
             .sum()
     }
 
-    fn missing_blocks(&self, tap: Tap, wanted: &[(usize, usize)]) -> Vec<(usize, Vec<usize>)> {
-        let store = if tap == Tap::Boundary {
-            &self.boundary
-        } else {
-            &self.head
-        };
+    fn missing_blocks(&self, cut: Cut, wanted: &[(usize, usize)]) -> Vec<(usize, Vec<usize>)> {
+        let store = &self.kept[&cut];
         let mut seen = HashSet::new();
         let mut missing: Vec<(usize, Vec<usize>)> = Vec::new();
         for (sample, view) in wanted {
@@ -293,25 +266,33 @@ impl FeatureCache {
         missing
     }
 
+    /// Computes a block, up to the last cut whose features are kept.
     fn compute(&mut self, network: &FrozenNetwork, key: (usize, usize), pixels: &RgbBatch) {
-        let lower = network.lower(network.images(pixels));
-        if self.keep_boundary {
-            self.boundary.insert(key, rows(lower.clone()));
-        }
-        if self.keep_head {
-            self.head.insert(key, rows(network.upper(lower)));
-        }
+        let Some(last) = self.kept.keys().next_back().copied() else {
+            return;
+        };
+        let kept = &mut self.kept;
+        network.each(network.images(pixels), last, |cut, features| {
+            if let Some(store) = kept.get_mut(&cut) {
+                store.insert(key, rows(features));
+            }
+        });
     }
 
-    /// Whether the boundary's outputs are kept.
-    pub fn keeps_boundary(&self) -> bool {
-        self.keep_boundary
+    /// Whether the features at a cut are kept.
+    pub fn keeps(&self, cut: Cut) -> bool {
+        self.kept.contains_key(&cut)
     }
 
-    /// Drops phase 1's features, and computes no more of them.
-    pub fn drop_head_features(&mut self) {
-        self.keep_head = false;
-        self.head.clear();
+    /// Drops the features at other cuts than these, and computes no more of them.
+    pub fn keep_only(&mut self, cuts: &[Cut]) {
+        self.kept.retain(|cut, _| cuts.contains(cut));
+    }
+
+    /// Forgets the features behind a cut, whose stages have changed.
+    pub fn forget_behind(&mut self, cut: Cut) {
+        let changed = self.kept.iter_mut().filter(|(kept, _)| **kept > cut);
+        changed.for_each(|(_, store)| store.clear());
     }
 
     /// Time spent waiting for images so far.
@@ -382,22 +363,16 @@ fn gather(rows: &[(&Rows, usize)], device: &Device) -> Features {
     }
 }
 
-/// Bytes of one image's features at both taps: the boundary's, and the head's in phase 1.
-pub fn bytes_per_image(
-    backbone: &Backbone,
-    boundary: usize,
-    head: &Head,
-    size: [usize; 2],
-) -> [usize; 2] {
+/// Bytes of one image's features at a cut.
+pub fn bytes_per_image(backbone: &Backbone, cut: Cut, head: &Head, size: [usize; 2]) -> usize {
     let maps = |stages: usize| match stages.checked_sub(1).map(|last| &backbone.stages()[last]) {
         Some(stage) => {
             size.map(|side| stage.side(side)).iter().product::<usize>() * stage.channels() * 4
         }
         None => size.iter().product::<usize>() * 3 * 4,
     };
-    let head = match head.pools_without_parameters() {
+    match cut == backbone.stages().len() && head.pools_without_parameters() {
         true => head.features() * 4,
-        false => maps(backbone.stages().len()),
-    };
-    [maps(boundary), head]
+        false => maps(cut),
+    }
 }

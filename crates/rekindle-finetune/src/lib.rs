@@ -23,53 +23,28 @@
 //! # }
 //! ```
 //!
-//! Phase 1 trains the head on features of the frozen backbone, computed once; phase 2 unfreezes the last stages. Where the frozen
-//! part ends its output is kept too, so phase 2 repeats no frozen work either.
+//! A recipe has a list of phases. By default the first trains the head on features of the frozen backbone, computed once, and the second
+//! unfreezes the last stages. Where the frozen part of a phase ends its output is kept, so no phase repeats frozen work.
 
-mod bench;
-pub mod check;
 mod checkpoint;
-pub mod classifier;
 pub mod clip;
-pub mod data;
-mod device;
 mod error;
 pub mod features;
-mod files;
-mod fit;
-mod machine;
-pub mod metrics;
-mod model_file;
 mod observer;
 pub mod optim;
-pub mod outputs;
 mod phase;
 mod plan;
-mod precision;
-mod predict;
-mod preview;
 mod recipe;
 mod run;
 pub mod schedule;
-pub mod sheet;
+pub mod step;
 pub mod stopping;
-pub mod task;
-mod weights;
 
-pub use bench::{BenchReport, BenchSettings, Speed, bench};
-pub use device::{available_devices, device_from_name};
 pub use error::FinetuneError;
-pub use machine::Machine;
-pub use model_file::{ModelFile, ModelInfo, load_info};
 pub use observer::{EpochRecord, EpochTiming, Observer, Silent, StepProgress};
+pub use phase::epoch_id;
 pub use plan::{Facts, Plan};
-pub use precision::Precision;
-pub use predict::Predictor;
-pub use preview::{Preview, PreviewOptions, preview};
 pub use recipe::{
-    AugmentRecipe, BackboneRecipe, DataRecipe, FeaturesRecipe, InputRecipe, LossRecipe,
-    PhaseRecipe, Recipe, UnfreezeFrom, UnfreezeRecipe,
+    AugmentRecipe, FeaturesRecipe, LossRecipe, PhaseRecipe, Recipe, Unfreeze, phase_title,
 };
-pub use rekindle_head::TaskKind;
 pub use run::{DiskCacheUse, RunOptions, RunOutcome, RunReport, run};
-pub use weights::{architecture_from_name, card_from_name, cards, download_url, load_backbone};

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::Plan;
+use crate::{PhaseRecipe, Plan};
 
 /// One epoch's figures; the same for the same seed and machine.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct EpochRecord {
-    /// `phase1` or `phase2`.
+    /// The phase's name.
     pub phase: String,
     /// Epoch in the phase, from 1; 0 is the state a phase begins with.
     pub epoch: usize,
@@ -20,7 +20,7 @@ pub struct EpochRecord {
     /// Mean norm of the gradients before clipping.
     pub gradient_norm: f64,
     /// The figures on the validation images by name, such as `validation_loss` and `validation_accuracy`; those of
-    /// [`TaskReport::figure_names`](crate::metrics::TaskReport::figure_names).
+    /// [`TaskReport::figure_names`](rekindle_data::Task::figures).
     #[serde(flatten)]
     pub validation: BTreeMap<String, f64>,
     /// Whether it is the best epoch so far.
@@ -38,7 +38,7 @@ impl EpochRecord {
 /// How long an epoch took; apart from [`EpochRecord`], since it differs from run to run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct EpochTiming {
-    /// `phase1` or `phase2`.
+    /// The phase's name.
     pub phase: String,
     /// Epoch in the phase, from 1.
     pub epoch: usize,
@@ -61,9 +61,9 @@ impl EpochTiming {
 
 /// Where a step stands, for a progress bar.
 #[derive(Debug, Clone, Copy)]
-pub struct StepProgress {
-    /// `phase1` or `phase2`.
-    pub phase: &'static str,
+pub struct StepProgress<'a> {
+    /// The phase's name.
+    pub phase: &'a str,
     /// Epoch, from 1.
     pub epoch: usize,
     /// Most epochs.
@@ -81,7 +81,7 @@ pub trait Observer {
     /// The run begins.
     fn started(&mut self, _plan: &Plan) {}
     /// A phase begins; the trainable and all parameters are counted.
-    fn phase_started(&mut self, _phase: &'static str, _trainable: usize, _all: usize) {}
+    fn phase_started(&mut self, _phase: &PhaseRecipe, _trainable: usize, _all: usize) {}
     /// Frozen features are computed: images done of how many.
     fn features(&mut self, _done: usize, _of: usize) {}
     /// A training step is done.
@@ -90,6 +90,34 @@ pub trait Observer {
     fn epoch(&mut self, _record: &EpochRecord, _timing: &EpochTiming) {}
     /// Something that the user should know.
     fn note(&mut self, _text: &str) {}
+}
+
+/// Several observers hear the same.
+impl<T: Observer + ?Sized> Observer for [&mut T] {
+    fn started(&mut self, plan: &Plan) {
+        self.iter_mut().for_each(|each| each.started(plan));
+    }
+
+    fn phase_started(&mut self, phase: &PhaseRecipe, trainable: usize, all: usize) {
+        self.iter_mut()
+            .for_each(|each| each.phase_started(phase, trainable, all));
+    }
+
+    fn features(&mut self, done: usize, of: usize) {
+        self.iter_mut().for_each(|each| each.features(done, of));
+    }
+
+    fn step(&mut self, progress: StepProgress) {
+        self.iter_mut().for_each(|each| each.step(progress));
+    }
+
+    fn epoch(&mut self, record: &EpochRecord, timing: &EpochTiming) {
+        self.iter_mut().for_each(|each| each.epoch(record, timing));
+    }
+
+    fn note(&mut self, text: &str) {
+        self.iter_mut().for_each(|each| each.note(text));
+    }
 }
 
 /// Hears nothing.

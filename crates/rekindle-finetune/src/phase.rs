@@ -12,19 +12,18 @@ use burn::module::{Module, ParamGroup};
 use burn::optim::ModuleOptimizer;
 use burn::tensor::{Bytes, Tensor, TensorData};
 use rekindle_augment::{Mix, MixAt, SampleRng};
+use rekindle_data::{
+    Draw, LastBatch, Loader, LoaderOptions, Meter, Outputs, Sampling, Target, TaskReport,
+    balanced_epoch, batches, epoch_order,
+};
+use rekindle_model::{Features, Network, NetworkState};
 
 use crate::checkpoint::{Checkpoint, Progress, restore_optimizer};
-use crate::classifier::{Features, Tail, TailState};
-use crate::data::{
-    Draw, LastBatch, Loader, LoaderOptions, Sampling, Target, balanced_epoch, batches, epoch_order,
-};
-use crate::features::{FrozenNetwork, Tap};
-use crate::metrics::{Meter, TaskReport};
+use crate::features::{Cut, FrozenNetwork};
 use crate::observer::{EpochRecord, EpochTiming, Observer, StepProgress};
-use crate::outputs::Outputs;
 use crate::recipe::PhaseRecipe;
-use crate::stopping::{Decision, Monitor};
-use crate::task::{StepFailure, Task};
+use crate::step::{Step, StepFailure};
+use crate::stopping::Decision;
 use crate::{FinetuneError, Plan};
 
 /// A checkpoint is written when the user interrupts, and at the end of an epoch when this much time has passed since the last one.
@@ -35,7 +34,7 @@ const EPOCHS_APART: u64 = 1 << 32;
 
 /// The epoch of every [`SampleRng`] in an epoch, from 0, of a phase, from 1. The numbers below those of phase 1 are the views of the
 /// feature cache.
-pub(crate) fn epoch_id(phase: u64, epoch: usize) -> u64 {
+pub fn epoch_id(phase: u64, epoch: usize) -> u64 {
     phase * EPOCHS_APART + epoch as u64
 }
 
@@ -47,9 +46,7 @@ const MIX: u64 = 0x4D49_5855;
 /// Everything a phase needs that does not change in it.
 #[derive(Debug)]
 pub struct Phase<'a> {
-    /// `phase1` or `phase2`.
-    pub name: &'static str,
-    /// 1 or 2.
+    /// Its place in the list, from 1.
     pub number: u64,
     /// Its settings.
     pub recipe: &'a PhaseRecipe,
@@ -57,8 +54,8 @@ pub struct Phase<'a> {
     pub plan: &'a Plan,
     /// The frozen part.
     pub network: &'a FrozenNetwork,
-    /// Which features it starts from.
-    pub tap: Tap,
+    /// The features that it starts from: the output of the stages that stay frozen.
+    pub cut: Cut,
     /// Training samples in the order of the cache's blocks.
     pub samples: &'a [usize],
     /// Parameters with a learning rate of their own.
@@ -75,7 +72,7 @@ pub struct RunState {
     /// Where it stands.
     pub progress: Progress,
     /// The best state so far.
-    pub best: Option<TailState>,
+    pub best: Option<NetworkState>,
     /// Metrics of the best state.
     pub best_report: Option<TaskReport>,
     /// When the first training step was done.
@@ -101,7 +98,7 @@ impl Phase<'_> {
     /// An image cannot be read, the loss or a gradient is not finite, or a checkpoint cannot be written.
     pub fn run(
         &self,
-        mut tail: Tail,
+        mut tail: Network,
         optimizer_state: Option<Bytes>,
         train: &mut Inputs,
         validation: &mut Inputs,
@@ -109,7 +106,7 @@ impl Phase<'_> {
         observer: &mut dyn Observer,
     ) -> Result<PhaseEnd, FinetuneError> {
         let recipe = &self.plan.recipe;
-        let task = Task {
+        let step_of = Step {
             loss: self.plan.loss.clone(),
             clip: self.recipe.clip,
             l1: self.recipe.l1,
@@ -152,8 +149,8 @@ impl Phase<'_> {
                 let mut dropout =
                     SampleRng::new(recipe.seed ^ DROPOUT, self.epoch_id(epoch), step as u64);
                 tail.head.seed_dropout(dropout.next_u64());
-                let (next, output) = task
-                    .step(tail, &mut optimizer, features, targets, rate(step))
+                let (next, output) = step_of
+                    .take(tail, &mut optimizer, features, targets, rate(step))
                     .map_err(|failure| self.failed(failure, epoch, step))?;
                 tail = next;
                 state.first_step.get_or_insert_with(Instant::now);
@@ -168,7 +165,7 @@ impl Phase<'_> {
                     .for_each(|(sum, value)| *sum += value);
                 state.progress.step = step + 1;
                 observer.step(StepProgress {
-                    phase: self.name,
+                    phase: &self.recipe.name,
                     epoch: epoch + 1,
                     epochs: self.recipe.epochs,
                     images,
@@ -186,7 +183,7 @@ impl Phase<'_> {
             let waited = train.waited() + validation.waited() - waited + streamed + measured;
             state.waited += waited;
             let timing = EpochTiming {
-                phase: self.name.to_owned(),
+                phase: self.recipe.name.clone(),
                 epoch: epoch + 1,
                 seconds: began.elapsed().as_secs_f64(),
                 waited_seconds: waited.as_secs_f64(),
@@ -206,7 +203,7 @@ impl Phase<'_> {
     /// Books an epoch; tells whether the phase is to stop.
     fn close_epoch(
         &self,
-        tail: &Tail,
+        tail: &Network,
         report: TaskReport,
         lr: f64,
         timing: EpochTiming,
@@ -219,23 +216,27 @@ impl Phase<'_> {
         let [loss, norm, images] = std::mem::take(&mut progress.sums);
         let decision = progress.stopping.update(
             progress.epoch,
-            monitored(self.recipe.stopping.monitor.unwrap_or_default(), &report),
+            (self.recipe.stopping.monitor.unwrap_or_default()).value(&report),
         );
         let record = EpochRecord {
-            phase: self.name.to_owned(),
+            phase: self.recipe.name.clone(),
             epoch: progress.epoch,
             lr,
             train_loss: loss / images.max(1.0),
             gradient_norm: norm / images.max(1.0),
             validation: report
                 .figures()
-                .map(|(name, value)| (format!("validation_{name}"), value))
+                .map(|(figure, value)| (figure.monitor(), value))
                 .collect(),
             best: decision == Decision::Improved,
         };
         if record.best {
-            progress.best = Some((self.name.to_owned(), progress.epoch));
-            state.best = Some(tail.state());
+            progress.best = Some((self.recipe.name.clone(), progress.epoch));
+            // What earlier phases have trained and this one keeps frozen stays part of the best.
+            let best = state.best.get_or_insert_default();
+            let NetworkState { backbone, head } = tail.state();
+            best.backbone.extend(backbone);
+            best.head = head;
             state.best_report = Some(report);
         }
         observer.epoch(&record, &timing);
@@ -246,7 +247,7 @@ impl Phase<'_> {
 
     fn save(
         &self,
-        tail: &Tail,
+        tail: &Network,
         optimizer: &ModuleOptimizer,
         state: &RunState,
     ) -> Result<(), FinetuneError> {
@@ -273,7 +274,7 @@ impl Phase<'_> {
     /// An image cannot be read, or a logit is not finite.
     pub fn measure(
         &self,
-        tail: &Tail,
+        tail: &Network,
         inputs: &mut Inputs,
     ) -> Result<(TaskReport, Duration), FinetuneError> {
         let tail = tail.valid();
@@ -281,7 +282,7 @@ impl Phase<'_> {
         let samples = &self.plan.split.validation;
         let mut meter = Meter::new(&self.plan.outputs());
         let mut add = |features: Features, samples: &[usize]| -> Result<(), FinetuneError> {
-            let logits: Vec<f32> = tail.forward(features).into_data().iter::<f32>().collect();
+            let logits: Vec<f32> = tail.logits(features).into_data().iter::<f32>().collect();
             let targets: Vec<&Target> = self.targets(samples.iter().copied()).collect();
             Ok(meter.add(&logits, &targets)?)
         };
@@ -291,7 +292,7 @@ impl Phase<'_> {
                 for batch in &batches {
                     let wanted: Vec<(usize, usize)> =
                         batch.iter().map(|sample| (*sample, 0)).collect();
-                    add(cache.get(self.network, self.tap, &wanted)?, batch)?;
+                    add(cache.get(self.network, self.cut, &wanted)?, batch)?;
                 }
             }
             Inputs::Streamed(pipeline) => {
@@ -307,7 +308,7 @@ impl Phase<'_> {
                 for batch in &mut loader {
                     let batch = batch?;
                     let images = self.network.images(&batch.images);
-                    add(self.network.features(images, self.tap), &batch.indices)?;
+                    add(self.network.features(images, self.cut), &batch.indices)?;
                 }
                 waited = loader.waited();
             }
@@ -321,8 +322,8 @@ impl Phase<'_> {
         let spec = recipe.augment.mix.as_ref()?;
         let mixes = match (spec.at, feed) {
             (MixAt::Features, _) => true,
-            // Phase 1 does not see mixed images, whether its features fit the cache or not.
-            (MixAt::Images, Feed::Streamed(_)) => self.number == 2,
+            // A head alone does not see mixed images, whether its features fit the cache or not.
+            (MixAt::Images, Feed::Streamed(_)) => !self.recipe.unfreeze.is_head(),
             (MixAt::Images, Feed::Cached { .. }) => false,
         };
         let mut rng = SampleRng::new(recipe.seed ^ MIX, self.epoch_id(epoch), step as u64);
@@ -371,7 +372,7 @@ impl Phase<'_> {
         FinetuneError::NonFinite {
             what,
             detail,
-            phase: self.name,
+            phase: self.recipe.name.clone(),
             epoch: epoch + 1,
             step: step + 1,
         }
@@ -381,21 +382,7 @@ impl Phase<'_> {
 /// The images of an epoch in which all classes are used equally often.
 pub fn balanced_draws(plan: &Plan, epoch: u64) -> Vec<Draw> {
     let samples = &plan.dataset.folder().samples;
-    let class_of = |sample: usize| samples[sample].class();
+    // A plan refuses balanced sampling of images without classes.
+    let class_of = |sample: usize| samples[sample].class().unwrap_or(0);
     balanced_epoch(&plan.split.train, class_of, plan.recipe.seed, epoch)
-}
-
-/// How far a loss moves another figure: only enough to break ties, which small validation sets are full of.
-const TIE_BREAK: f64 = 1e-9;
-
-/// The value that early stopping looks at. Of epochs with the same figure, such as the share of right images, the one with the lower
-/// loss is better.
-pub fn monitored(monitor: Monitor, report: &TaskReport) -> f64 {
-    let value = report.figure(monitor.figure()).unwrap_or(f64::NAN);
-    let tie_break = TIE_BREAK * report.loss().clamp(0.0, 1e3);
-    match monitor {
-        Monitor::ValidationLoss => value,
-        _ if monitor.lower_is_better() => value + tie_break,
-        _ => value - tie_break,
-    }
 }

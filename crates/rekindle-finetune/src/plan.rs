@@ -9,22 +9,21 @@ use rekindle_augment::{
     DecodeLimits, JpegScaling, MixAt, Pipeline, Preprocessing, TransformRegistry,
 };
 use rekindle_backbone::{Architecture, Card};
-use rekindle_head::{LossConfig, TaskKind};
+use rekindle_data::{
+    BadImage, BadImages, DataError, DataRecipe, Dataset, HoldOut, ImageFolder, NumberScale,
+    Outputs, Sampling, SourceKind, Split, SplitName, TargetKind, TaskKind, fit_rescale,
+};
+use rekindle_head::LossConfig;
+use rekindle_model::{
+    Joint, card_from_name, check_precision, device_from_name, origin, preprocessing,
+};
+use rekindle_settings::{SettingError, Within, to_toml_string};
 use serde::Serialize;
+use toml::Table;
 
 use crate::FinetuneError;
-use crate::classifier::Joint;
-use crate::data::{
-    BadImage, BadImages, DataError, Dataset, HoldOut, ImageFolder, Sampling, SourceKind, Split,
-    SplitName,
-};
-use crate::device::device_from_name;
-use crate::fit::fit_rescale;
-use crate::outputs::{NumberScale, Outputs};
-use crate::recipe::{DataRecipe, PhaseRecipe, Recipe, UnfreezeFrom};
-use crate::weights;
-use rekindle_settings::SettingError;
-use rekindle_settings::did_you_mean;
+use crate::features::Cut;
+use crate::recipe::{LossRecipe, PhaseRecipe, Recipe};
 
 /// Everything a run does, decided and checked.
 #[derive(Debug)]
@@ -88,7 +87,7 @@ pub struct Facts {
     pub weights: String,
     /// The stages of the backbone.
     pub stages: Vec<String>,
-    /// The first stage that phase 2 trains; the number of stages where there is no phase 2.
+    /// The first stage that any phase trains; the number of stages where the head alone is trained.
     pub first_unfrozen_stage: usize,
     /// The stages whose outputs join the head's input, the finest first.
     pub tapped_stages: Vec<String>,
@@ -120,12 +119,13 @@ impl Plan {
         custom_transforms: TransformRegistry,
     ) -> Result<Self, FinetuneError> {
         let device = device_from_name(&recipe.device)?;
-        recipe.precision.check(&recipe.device)?;
-        let card = weights::card_from_name(&recipe.backbone.name)?;
-        let origin = weights::origin(&card, &recipe.backbone)?;
-        let mut preprocessing = weights::preprocessing(&card, &recipe.input)?;
+        check_precision(recipe.precision, &recipe.device)?;
+        let card = card_from_name(&recipe.backbone.name)?;
+        let origin = origin(&card, &recipe.backbone)?;
+        let mut preprocessing = preprocessing(&card, &recipe.input)?;
         let transforms = &recipe.augment.transforms;
-        Pipeline::training_with(&preprocessing, transforms, &custom_transforms)?;
+        Pipeline::training_with(&preprocessing, transforms, &custom_transforms)
+            .map_err(|error| error.within("augment"))?;
         let architecture = Architecture::from_name(&card.architecture)?;
         let network = architecture.init(&device);
         let stages: Vec<String> = network
@@ -133,7 +133,7 @@ impl Plan {
             .into_iter()
             .map(str::to_owned)
             .collect();
-        let first_unfrozen_stage = first_unfrozen(&recipe, &stages)?;
+        let first_unfrozen_stage = first_trained(&recipe, &stages, recipe.phase.len())?;
         let taps = taps(recipe.features.taps, stages.len())?;
         check_settings(&recipe)?;
         check_mix(&recipe)?;
@@ -146,7 +146,7 @@ impl Plan {
         let settings = &recipe.data;
         let (folder, found) = settings.open(data, recipe.seed)?;
         let classes = folder.classes.names().to_vec();
-        recipe.head.check()?;
+        recipe.head.check().within("head")?;
         let loss = check_task(&mut recipe, &folder)?;
         let settings = &recipe.data;
         let disk_cache = settings.disk_cache(&folder)?;
@@ -180,7 +180,7 @@ impl Plan {
         let number_scale = NumberScale::fit(folder, &split.train)?;
         if let Some(spec) = &recipe.input.rescale {
             preprocessing.rescale = fit_rescale(spec, &preprocessing, &dataset, &split.train)?;
-            preprocessing.check()?;
+            preprocessing.check().within("input")?;
         }
         // Written out, so that a model's border does not depend on how a later version would choose it.
         preprocessing.fill = Some(preprocessing.fill());
@@ -228,8 +228,8 @@ impl Plan {
     pub fn training_pipeline(&self) -> Result<Pipeline, FinetuneError> {
         let transforms = &self.recipe.augment.transforms;
         let pipeline =
-            Pipeline::training_with(&self.preprocessing, transforms, &self.custom_transforms)?;
-        Ok(pipeline)
+            Pipeline::training_with(&self.preprocessing, transforms, &self.custom_transforms);
+        Ok(pipeline.map_err(|error| error.within("augment"))?)
     }
 
     /// What the head's outputs are.
@@ -251,8 +251,46 @@ impl Plan {
         }
     }
 
+    /// The cut before the stages that a phase of the list trains.
+    ///
+    /// # Errors
+    ///
+    /// None for a plan as it was made; its recipe may have been changed since.
+    pub fn cut(&self, place: usize) -> Result<Cut, SettingError> {
+        let phase = &self.recipe.phase[place];
+        phase
+            .unfreeze
+            .first_stage(&self.facts.stages)
+            .within(&phase.name)
+    }
+
+    /// The cuts of the phases that train for any epochs, in their order.
+    pub fn cuts(&self) -> Vec<Cut> {
+        self.cuts_from(0)
+    }
+
+    /// Those of the phases from one on.
+    pub fn cuts_from(&self, place: usize) -> Vec<Cut> {
+        let phases =
+            (place..self.recipe.phase.len()).filter(|at| self.recipe.phase[*at].epochs > 0);
+        phases.filter_map(|at| self.cut(at).ok()).collect()
+    }
+
+    /// The lowest stage that phases before one of the list have trained; the number of stages where that is none.
+    ///
+    /// # Errors
+    ///
+    /// As [`cut`](Self::cut).
+    pub fn lowest_trained(&self, place: usize) -> Result<usize, SettingError> {
+        first_trained(&self.recipe, &self.facts.stages, place)
+    }
+
     /// The plan as TOML: the recipe under `recipe`, the facts under `facts`.
-    pub fn to_toml(&self) -> String {
+    ///
+    /// # Errors
+    ///
+    /// A path in it is not UTF-8.
+    pub fn to_toml(&self) -> Result<String, SettingError> {
         #[derive(Serialize)]
         struct Written<'a> {
             facts: &'a Facts,
@@ -264,7 +302,20 @@ impl Plan {
             preprocessing: &self.preprocessing,
             recipe: &self.recipe,
         };
-        toml::to_string(&written).unwrap_or_default()
+        to_toml_string(&written)
+    }
+
+    /// Whether a text that [`to_toml`](Self::to_toml) wrote says this plan, also one of a version that had two phases and no more.
+    pub fn is_said_by(&self, text: &str) -> bool {
+        let parts = |text: &str| {
+            let mut table: Table = text.parse().ok()?;
+            let Some(toml::Value::Table(recipe)) = table.remove("recipe") else {
+                return None;
+            };
+            Some((table, Recipe::of_table(recipe).ok()?))
+        };
+        let own = self.to_toml().ok().and_then(|text| parts(&text));
+        own.is_some() && own == parts(text)
     }
 }
 
@@ -288,35 +339,16 @@ fn groups(folder: &ImageFolder, split: &Split) -> Option<[usize; 2]> {
     any.then(|| [count(&split.train), count(&split.validation)])
 }
 
-fn first_unfrozen(recipe: &Recipe, stages: &[String]) -> Result<usize, FinetuneError> {
-    if recipe.phase2.epochs == 0 {
-        return Ok(stages.len());
-    }
-    match &recipe.unfreeze.from {
-        UnfreezeFrom::Last(count) if (1..=stages.len()).contains(count) => Ok(stages.len() - count),
-        UnfreezeFrom::Last(count) => Err(SettingError::new(
-            "unfreeze.from",
-            count,
-            "a number of last stages, from 1 to the number of stages",
-        )
-        .into()),
-        UnfreezeFrom::Stage(name) if name == "all" => Ok(0),
-        UnfreezeFrom::Stage(name) => {
-            stages
-                .iter()
-                .position(|stage| stage == name)
-                .ok_or_else(|| {
-                    let hint = did_you_mean(name, stages.iter().map(String::as_str));
-                    let found = format!("`{name}`{hint}; the stages are {}", stages.join(", "));
-                    SettingError::new(
-                        "unfreeze.from",
-                        found,
-                        "`all`, a stage's name, or a number of last stages",
-                    )
-                    .into()
-                })
+/// The lowest stage that the first phases of the list train, so many of them; the number of stages where that is none.
+fn first_trained(recipe: &Recipe, stages: &[String], phases: usize) -> Result<usize, SettingError> {
+    let mut lowest = stages.len();
+    for phase in &recipe.phase[..phases] {
+        let first = phase.unfreeze.first_stage(stages).within(&phase.name)?;
+        if phase.epochs > 0 {
+            lowest = lowest.min(first);
         }
     }
+    Ok(lowest)
 }
 
 fn taps(count: usize, stages: usize) -> Result<Vec<usize>, SettingError> {
@@ -333,20 +365,10 @@ fn taps(count: usize, stages: usize) -> Result<Vec<usize>, SettingError> {
 
 fn check_settings(recipe: &Recipe) -> Result<(), SettingError> {
     recipe.data.check()?;
-    check_phase(
-        &recipe.phase1,
-        ["phase1.batch_size", "phase1.lr", "phase1.l1"],
-    )?;
-    check_phase(
-        &recipe.phase2,
-        ["phase2.batch_size", "phase2.lr", "phase2.l1"],
-    )?;
-    if recipe.phase1.epochs + recipe.phase2.epochs == 0 {
-        return Err(SettingError::new(
-            "phase1.epochs",
-            0,
-            "at least one epoch in phase1 or phase2",
-        ));
+    recipe.phase.iter().try_for_each(|phase| phase.check())?;
+    if !recipe.trains() {
+        let key = format!("{}.epochs", recipe.phase[0].name);
+        return Err(SettingError::new(key, 0, "at least one epoch in one phase"));
     }
     if recipe.augment.views == 0 {
         return Err(SettingError::new(
@@ -355,28 +377,23 @@ fn check_settings(recipe: &Recipe) -> Result<(), SettingError> {
             "at least 1 view of each training image",
         ));
     }
-    rekindle_settings::positive("unfreeze.lr_decay", recipe.unfreeze.lr_decay)?;
-    rekindle_settings::positive("unfreeze.lr_ratio", recipe.unfreeze.lr_ratio)
+    Ok(())
 }
 
 /// Checks what depends on the kind of targets, and writes out the loss and the monitors that were left to it.
 fn check_task(recipe: &mut Recipe, folder: &ImageFolder) -> Result<LossConfig, FinetuneError> {
     let task = folder.task;
-    let loss = recipe.loss.for_task(task)?;
-    loss.check(task, folder.classes.len())?;
-    recipe.loss = loss.clone().into();
-    for (phase, key) in [
-        (&mut recipe.phase1, "phase1.stopping.monitor"),
-        (&mut recipe.phase2, "phase2.stopping.monitor"),
-    ] {
-        phase.stopping = phase.stopping.for_task(task, key)?;
+    let loss = recipe.loss.for_task(task, folder.classes.len())?;
+    recipe.loss = LossRecipe::of(&loss)?;
+    for phase in &mut recipe.phase {
+        phase.stopping = phase.stopping.for_task(task).within(&phase.name)?;
     }
-    if recipe.data.sampling == Sampling::Balanced && task != TaskKind::Classification {
+    if recipe.data.sampling == Sampling::Balanced && task.targets() != TargetKind::Class {
         let path = folder.source.clone();
         return Err(DataError::BalancedWithoutClasses { path, task }.into());
     }
     let cuts = recipe.augment.mix.is_some_and(|mix| mix.cutmix_alpha > 0.0);
-    if task == TaskKind::Regression && cuts {
+    if task.targets() == TargetKind::Numbers && cuts {
         return Err(SettingError::new(
             "augment.mix.cutmix_alpha",
             recipe.augment.mix.map_or(0.0, |mix| mix.cutmix_alpha),
@@ -391,20 +408,23 @@ fn check_mix(recipe: &Recipe) -> Result<(), FinetuneError> {
     let Some(mix) = &recipe.augment.mix else {
         return Ok(());
     };
-    mix.check()?;
-    let (first, second) = (recipe.phase1.epochs, recipe.phase2.epochs);
-    let epochs = match mix.at {
-        MixAt::Images if second == 0 => {
-            return Err(SettingError::new(
-                "augment.mix.at",
-                "\"images\"",
-                "\"features\" where `phase2.epochs` is 0: phase 1 sees features of unmixed images, computed once",
-            )
-            .into());
-        }
-        MixAt::Images => second,
-        MixAt::Features => first.max(second),
+    mix.check().within("augment.mix")?;
+    let most = |mixes: &dyn Fn(&PhaseRecipe) -> bool| {
+        let phases = recipe.phase.iter().filter(|phase| mixes(phase));
+        phases.map(|phase| phase.epochs).max().unwrap_or(0)
     };
+    let epochs = match mix.at {
+        MixAt::Images => most(&|phase| !phase.unfreeze.is_head()),
+        MixAt::Features => most(&|_| true),
+    };
+    if epochs == 0 {
+        return Err(SettingError::new(
+            "augment.mix.at",
+            "\"images\"",
+            "\"features\" where no phase trains stages: a head alone sees features of unmixed images, computed once",
+        )
+        .into());
+    }
     if mix.off_last_epochs >= epochs {
         return Err(SettingError::new(
             "augment.mix.off_last_epochs",
@@ -414,26 +434,4 @@ fn check_mix(recipe: &Recipe) -> Result<(), FinetuneError> {
         .into());
     }
     Ok(())
-}
-
-fn check_phase(
-    phase: &PhaseRecipe,
-    [batch_size, lr, l1]: [&'static str; 3],
-) -> Result<(), SettingError> {
-    if phase.batch_size == 0 {
-        return Err(SettingError::new(
-            batch_size,
-            0,
-            "at least 1 image per step",
-        ));
-    }
-    rekindle_settings::positive(lr, phase.lr)?;
-    rekindle_settings::non_negative(l1, phase.l1)?;
-    phase.optim.check()?;
-    phase.clip.check()?;
-    phase.stopping.check()?;
-    match phase.epochs {
-        0 => Ok(()),
-        epochs => phase.schedule.check(epochs),
-    }
 }

@@ -1,27 +1,24 @@
 //! What the user wrote: a TOML file and `--set key=value`, over the defaults. Unchecked; [`Plan`](crate::Plan) is the checked form.
 
-mod data;
 mod loss;
-mod words;
+mod phase;
+mod phases;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rekindle_augment::ops::{HorizontalFlip, RandomResizedCrop};
-use rekindle_augment::{Interpolation, MixSpec, RescaleSpec, ResizePolicy, TransformSpec};
+use rekindle_augment::{MixSpec, TransformSpec};
+use rekindle_data::DataRecipe;
 use rekindle_head::HeadConfig;
+use rekindle_model::{BackboneRecipe, FileError, InputRecipe, Precision};
+use rekindle_settings::{SettingError, read, to_toml_string, write};
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
 use crate::FinetuneError;
-use crate::clip::ClipSpec;
-use crate::optim::{AdamWSpec, OptimizerSpec};
-use crate::precision::Precision;
-use crate::schedule::ScheduleSpec;
-use crate::stopping::StoppingSpec;
 
-pub use data::DataRecipe;
 pub use loss::LossRecipe;
-use words::explained;
+pub use phase::{PhaseRecipe, Unfreeze, title as phase_title};
 
 /// Every setting of a run. The defaults suit folders of a hundred to some thousand pictures.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -48,23 +45,9 @@ pub struct Recipe {
     /// The loss that is trained on: `cross_entropy` or `focal` for classes, `binary_cross_entropy` or `binary_focal` for several labels,
     /// `mean_squared_error`, `mean_absolute_error` or `huber` for numbers. Default the first one of each, see [`LossRecipe`].
     pub loss: LossRecipe,
-    /// Phase 1: the head alone, on frozen features that are computed once.
-    pub phase1: PhaseRecipe,
-    /// Phase 2: the last stages too.
-    pub phase2: PhaseRecipe,
-    /// How much of the backbone phase 2 unfreezes.
-    pub unfreeze: UnfreezeRecipe,
-}
-
-/// The pretrained network.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct BackboneRecipe {
-    /// A card, `resnet18.a1_in1k`, or an architecture, `resnet18`, which stands for its first card.
-    pub name: String,
-    /// A `.safetensors` file with timm's keys, in place of the bundled weights; `random` starts from scratch.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub weights: Option<PathBuf>,
+    /// The phases, one after the other; each begins with the best epoch of those before it, and has to beat it to become the result.
+    /// Default `phase1`, the head alone on frozen features that are computed once, and `phase2`, the last two stages too.
+    pub phase: Vec<PhaseRecipe>,
 }
 
 /// What the head sees of the backbone.
@@ -77,34 +60,6 @@ pub struct FeaturesRecipe {
     /// Divide each stage's pooled output by its root mean square, so that stages of different scales weigh alike and one learning
     /// rate suits every backbone. Default on. With `taps = 0` and this off, the head's input is that of timm's own classifier.
     pub unit_rms: bool,
-}
-
-/// Overrides of the weights' own preprocessing.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct InputRecipe {
-    /// Height and width in pixels.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub size: Option<[usize; 2]>,
-    /// Share of the resized image's side that the centre crop keeps.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub crop_ratio: Option<f32>,
-    /// Resize filter: `nearest`, `bilinear`, `bicubic`, `lanczos`, or `area`, the mean of the area that a pixel covers.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub interpolation: Option<Interpolation>,
-    /// `crop`, `squash` or `pad`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub policy: Option<ResizePolicy>,
-    /// Red, green and blue, from 0 to 255, of the border that `pad` makes and of what rotations and other transforms leave empty.
-    /// Default the colour nearest to what rescaling turns into zero, such as the mean. It is in plan.toml and in the model file.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub fill: Option<[u8; 3]>,
-    /// `unit` ([0, 1]), `symmetric` ([-1, 1]), `{ standardise = { mean = [..], std = [..] } }` or `none`; for each image by itself
-    /// `per_image` or `{ per_image = { per_channel = true } }`; fitted on the training images `dataset` (their mean and standard
-    /// deviation), `centre` (their mean alone), `{ zca = { epsilon = 1e-5 } }` and `{ pca = { epsilon = 1e-5 } }` (colour whitening).
-    /// Fitted numbers are in plan.toml and in the model file.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub rescale: Option<RescaleSpec>,
 }
 
 /// Augmentation of the training images.
@@ -130,74 +85,14 @@ pub struct AugmentRecipe {
     pub mix: Option<MixSpec>,
 }
 
-/// One phase of training.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct PhaseRecipe {
-    /// Most epochs; 0 leaves the phase out.
-    pub epochs: usize,
-    /// Images per step.
-    pub batch_size: usize,
-    /// Learning rate of the head.
-    pub lr: f64,
-    /// The optimiser.
-    pub optim: OptimizerSpec,
-    /// The learning rate over the phase.
-    pub schedule: ScheduleSpec,
-    /// Gradient clipping.
-    pub clip: ClipSpec,
-    /// Strength of L1 regularisation of the weights (L2 is the optimiser's `weight_decay`). Default 0.
-    pub l1: f64,
-    /// Early stopping; its monitor also chooses the best epoch.
-    pub stopping: StoppingSpec,
-}
-
-/// How much of the backbone phase 2 unfreezes.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct UnfreezeRecipe {
-    /// `all`, or the name of the first stage to unfreeze, or a number of last stages.
-    pub from: UnfreezeFrom,
-    /// Factor on the learning rate for each stage further from the head. Default 0.5; 1 trains all alike.
-    pub lr_decay: f64,
-    /// Factor on the learning rate of the last stage against the head's. Default 3: phase 1 has trained the head already.
-    pub lr_ratio: f64,
-    /// Whether unfrozen batch norms use and track batch statistics. Default off: small folders and batches give poor ones.
-    pub track_statistics: bool,
-}
-
-/// Where phase 2 unfreezes from.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(untagged)]
-pub enum UnfreezeFrom {
-    /// This many last stages.
-    Last(usize),
-    /// `all`, or a stage's name.
-    Stage(String),
-}
-
 impl Default for Recipe {
     fn default() -> Self {
-        let stopping = |patience| StoppingSpec {
-            monitor: None,
-            patience,
-            min_change: 0.0,
-        };
-        let adamw = |weight_decay| {
-            OptimizerSpec::AdamW(AdamWSpec {
-                weight_decay,
-                ..AdamWSpec::default()
-            })
-        };
         Self {
             seed: 0,
             device: "cpu".into(),
             precision: Precision::F32,
             data: DataRecipe::default(),
-            backbone: BackboneRecipe {
-                name: rekindle_models::DEFAULT_CARD.into(),
-                weights: None,
-            },
+            backbone: BackboneRecipe::default(),
             input: InputRecipe::default(),
             augment: AugmentRecipe {
                 views: 2,
@@ -214,38 +109,7 @@ impl Default for Recipe {
                 ..HeadConfig::default()
             },
             loss: LossRecipe::default(),
-            phase1: PhaseRecipe {
-                epochs: 30,
-                batch_size: 16,
-                lr: 7e-4,
-                optim: adamw(0.01),
-                schedule: ScheduleSpec::Cosine {
-                    min_ratio: 0.0,
-                    warmup_epochs: 0.0,
-                },
-                clip: ClipSpec::None,
-                l1: 0.0,
-                stopping: stopping(10),
-            },
-            phase2: PhaseRecipe {
-                epochs: 6,
-                batch_size: 32,
-                lr: 3e-4,
-                optim: adamw(0.01),
-                schedule: ScheduleSpec::Cosine {
-                    min_ratio: 0.0,
-                    warmup_epochs: 0.5,
-                },
-                clip: ClipSpec::GlobalNorm { limit: 1.0 },
-                l1: 0.0,
-                stopping: stopping(5),
-            },
-            unfreeze: UnfreezeRecipe {
-                from: UnfreezeFrom::Last(2),
-                lr_decay: 0.5,
-                lr_ratio: 3.0,
-                track_statistics: false,
-            },
+            phase: vec![PhaseRecipe::of_head(), PhaseRecipe::of_stages()],
         }
     }
 }
@@ -268,118 +132,73 @@ impl Recipe {
     ///
     /// The file cannot be read, is not TOML, or names a key that does not exist (the nearest is suggested) or has another type.
     pub fn load(file: Option<&Path>, overrides: &[String]) -> Result<Self, FinetuneError> {
-        let mut table = to_table(&Self::default());
+        let mut table = write(&Self::default())?;
         if let Some(path) = file {
-            let origin = path.display().to_string();
-            let text = std::fs::read_to_string(path).map_err(|source| FinetuneError::Read {
+            let text = std::fs::read_to_string(path).map_err(|source| FileError::Read {
                 path: path.into(),
                 source,
             })?;
-            let written: Table =
-                text.parse()
-                    .map_err(|error: toml::de::Error| FinetuneError::Recipe {
-                        origin: origin.clone(),
-                        reason: error.to_string(),
-                    })?;
-            merge(&mut table, written);
-            parse(&table, &origin)?;
+            let failed = |reason: String| FinetuneError::Recipe {
+                origin: path.display().to_string(),
+                reason,
+            };
+            let written: Table = text
+                .parse()
+                .map_err(|error: toml::de::Error| failed(error.to_string()))?;
+            let found = phases::merge(&mut table, written).and_then(|()| parse(&table));
+            found.map_err(|error| failed(error.to_string()))?;
         }
         for pair in overrides {
-            set(&mut table, pair)?;
-            parse(&table, &format!("--set {pair}"))?;
+            let found = phases::set(&mut table, pair).and_then(|()| parse(&table));
+            found.map_err(|error| FinetuneError::Recipe {
+                origin: format!("--set {pair}"),
+                reason: error.to_string(),
+            })?;
         }
-        parse(&table, "recipe")
+        Ok(parse(&table)?)
+    }
+
+    /// The recipe that a table says, such as that of a plan or of a model file, also one of a version that had two phases and no more.
+    ///
+    /// # Errors
+    ///
+    /// As [`load`](Self::load).
+    pub fn of_table(written: Table) -> Result<Self, SettingError> {
+        let mut table = write(&Self::default())?;
+        phases::merge(&mut table, written)?;
+        parse(&table)
     }
 
     /// The recipe as TOML, every setting written out.
-    pub fn to_toml(&self) -> String {
-        toml::to_string(self).unwrap_or_default()
+    ///
+    /// # Errors
+    ///
+    /// A path in it is not UTF-8.
+    pub fn to_toml(&self) -> Result<String, SettingError> {
+        to_toml_string(self)
+    }
+
+    /// Whether any phase has epochs.
+    pub fn trains(&self) -> bool {
+        self.phase.iter().any(|phase| phase.epochs > 0)
     }
 }
 
-fn to_table(recipe: &Recipe) -> Table {
-    Table::try_from(recipe).unwrap_or_default()
-}
-
-fn parse(table: &Table, origin: &str) -> Result<Recipe, FinetuneError> {
-    let recipe =
-        Value::Table(table.clone())
-            .try_into::<Recipe>()
-            .map_err(|error: toml::de::Error| FinetuneError::Recipe {
-                origin: origin.to_owned(),
-                reason: explained(error.to_string().trim_end()),
-            })?;
-    recipe.loss.check()?;
-    Ok(recipe)
-}
-
-/// Puts the written settings over the base. Tables are merged key by key, unless they are of different kinds (`name`, `op`, or the
-/// only key of `rescale`).
-fn merge(base: &mut Table, written: Table) {
-    for (key, value) in written {
-        match (base.get_mut(&key), value) {
-            (Some(Value::Table(old)), Value::Table(new)) if same_kind(&key, old, &new) => {
-                merge(old, new);
-            }
-            (_, value) => {
-                base.insert(key, value);
-            }
-        }
-    }
-}
-
-fn same_kind(key: &str, old: &Table, new: &Table) -> bool {
-    if key == "rescale" {
-        return old.keys().eq(new.keys());
-    }
-    ["name", "op"]
-        .into_iter()
-        .all(|tag| match (old.get(tag), new.get(tag)) {
-            (Some(old_kind), Some(new_kind)) => {
-                old_kind == new_kind || !new_kind.is_str() || tag_is_plain(old)
-            }
-            _ => true,
-        })
-}
-
-/// `backbone` has a `name` that is a setting like any other.
-fn tag_is_plain(table: &Table) -> bool {
-    table
-        .keys()
-        .all(|key| ["name", "weights"].contains(&key.as_str()))
-}
-
-/// Applies `a.b.c=value`; the value is TOML, or else a string.
-fn set(table: &mut Table, pair: &str) -> Result<(), FinetuneError> {
-    let error = |reason: &str| FinetuneError::Recipe {
-        origin: format!("--set {pair}"),
-        reason: reason.to_owned(),
-    };
-    let (key, text) = pair
-        .split_once('=')
-        .ok_or_else(|| error("expected key=value, such as phase1.lr=3e-4"))?;
-    let text = text.trim();
-    let value = format!("v = {text}")
-        .parse::<Table>()
-        .ok()
-        .and_then(|mut parsed| parsed.remove("v"))
-        .unwrap_or_else(|| Value::String(text.to_owned()));
-    let mut parts: Vec<&str> = key.trim().split('.').collect();
-    let last = parts
-        .pop()
-        .filter(|part| !part.is_empty())
-        .ok_or_else(|| error("the key is empty"))?;
-    let mut written = Table::from_iter([(last.to_owned(), value)]);
-    for part in parts.into_iter().rev() {
-        written = Table::from_iter([(part.to_owned(), Value::Table(written))]);
-    }
-    merge(table, written);
-    Ok(())
+fn parse(table: &Table) -> Result<Recipe, SettingError> {
+    let read = read(Value::Table(table.clone())).and_then(|recipe: Recipe| {
+        phases::check_names(&recipe.phase)?;
+        recipe.loss.check()?;
+        Ok(recipe)
+    });
+    read.map_err(|error| phases::by_name(error, table))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::optim::{AdamWSpec, OptimizerSpec};
+    use crate::schedule::ScheduleSpec;
+    use rekindle_augment::RescaleSpec;
 
     fn with(overrides: &[&str]) -> Result<Recipe, FinetuneError> {
         let overrides: Vec<String> = overrides.iter().map(|text| (*text).to_owned()).collect();
@@ -392,25 +211,28 @@ mod tests {
         assert_eq!(recipe.augment.transforms.len(), 2);
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("recipe.toml");
-        std::fs::write(&file, recipe.to_toml()).unwrap();
+        std::fs::write(&file, recipe.to_toml().unwrap()).unwrap();
         assert_eq!(Recipe::load(Some(&file), &[]).unwrap(), recipe);
     }
 
     #[test]
     fn an_unknown_key_names_the_nearest_one() {
         let error = with(&["phase1.epoch=3"]).unwrap_err().to_string();
-        assert!(error.contains("did you mean `epochs`"), "{error}");
+        assert!(error.contains("did you mean `phase1.epochs`"), "{error}");
         let error = with(&["phase3.epochs=3"]).unwrap_err().to_string();
         assert!(error.contains("did you mean `phase"), "{error}");
         let error = with(&["phase1.optim.beta1=0.8"]).unwrap_err().to_string();
-        assert!(error.contains("did you mean `beta_1`"), "{error}");
+        assert!(
+            error.contains("did you mean `phase1.optim.beta_1`"),
+            "{error}"
+        );
     }
 
     #[test]
     fn one_key_of_an_optimiser_can_be_set_without_its_name() {
         let recipe = with(&["phase1.optim.weight_decay=0.5", "backbone.name=resnet18"]).unwrap();
         assert_eq!(
-            recipe.phase1.optim,
+            recipe.phase[0].optim,
             OptimizerSpec::AdamW(AdamWSpec {
                 weight_decay: 0.5,
                 ..AdamWSpec::default()
@@ -426,8 +248,11 @@ mod tests {
             "phase2.schedule.name=step",
         ])
         .unwrap();
-        assert_eq!(recipe.phase2.optim.name(), "sgd");
-        assert!(matches!(recipe.phase2.schedule, ScheduleSpec::Step { .. }));
+        assert_eq!(recipe.phase[1].optim.name(), "sgd");
+        assert!(matches!(
+            recipe.phase[1].schedule,
+            ScheduleSpec::Step { .. }
+        ));
     }
 
     #[test]
@@ -459,7 +284,10 @@ mod tests {
         };
         assert_eq!(mix, Some(expected));
         let error = with(&["augment.mix.alpha=1"]).unwrap_err().to_string();
-        assert!(error.contains("unknown field `alpha`"), "{error}");
+        assert!(
+            error.contains("there is no setting `augment.mix.alpha`"),
+            "{error}"
+        );
     }
 
     #[test]
@@ -471,9 +299,84 @@ mod tests {
             "unfreeze.from=3",
         ])
         .unwrap();
-        assert_eq!(recipe.unfreeze.from, UnfreezeFrom::Last(3));
+        assert_eq!(recipe.phase[1].unfreeze, Unfreeze::Last(3));
         assert_eq!(recipe.input.size, Some([96, 96]));
         assert!(with(&["phase1.epochs=many"]).is_err());
         assert!(with(&["phase1.epochs"]).is_err());
+    }
+
+    #[test]
+    fn one_column_of_numbers_needs_no_list() {
+        let columns = |setting: &str| {
+            let recipe = Recipe::load(None, &[format!("data.number_columns={setting}")]);
+            recipe.map(|recipe| recipe.data.number_columns)
+        };
+        assert_eq!(columns("age").unwrap(), ["age"]);
+        assert_eq!(columns("['age', 'size']").unwrap(), ["age", "size"]);
+        assert!(
+            columns("3")
+                .unwrap_err()
+                .to_string()
+                .contains("list of columns")
+        );
+    }
+
+    #[test]
+    fn source_settings_open_the_same_data() {
+        let data = DataRecipe {
+            root: Some("my \"photos\"".into()),
+            label_column: Some("7".into()),
+            labels_column: Some("tags".into()),
+            label_separator: "; ".into(),
+            number_columns: vec!["a\"b".into(), "c".into()],
+            ..DataRecipe::default()
+        };
+        let recipe = Recipe::load(None, &data.source_settings()).unwrap();
+        assert_eq!(recipe.data.source_options(), data.source_options());
+    }
+
+    #[test]
+    fn wrong_types_are_told_in_the_words_of_toml_with_the_key_as_written() {
+        for (setting, words) in [
+            (
+                "phase1.optim=adam",
+                "`phase1.optim` is \"adam\", expected a table, such as { name = \"adam\" }",
+            ),
+            (
+                "phase1.schedule=3",
+                "`phase1.schedule` is 3, expected a table with the key `name`",
+            ),
+            (
+                "phase2.clip=1.5",
+                "`phase2.clip` is 1.5, expected a table with the key `name`",
+            ),
+            ("loss=focal", "a table, such as { name = \"focal\" }"),
+            (
+                "augment.transforms=invert",
+                "a list of tables, such as [{ op = \"invert\" }]",
+            ),
+            ("augment.mix=0.2", "`augment.mix` is 0.2, expected a table"),
+            ("phase1.epochs=1.5", "a whole number of at least 0"),
+            (
+                "phase1.lr=high",
+                "`phase1.lr` is \"high\", expected a number",
+            ),
+            ("input.size=160", "a list of 2 values"),
+            ("data=3", "`data` is 3, expected a table"),
+            ("input.rescale.zca=1", "expected a table"),
+            ("phase2.unfreeze=[1]", "`phase2.unfreeze`"),
+        ] {
+            let error = with(&[setting]).unwrap_err().to_string();
+            assert!(error.contains(words), "{setting}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_path_that_is_not_utf8_is_an_error_and_not_an_empty_recipe() {
+        use std::os::unix::ffi::OsStringExt;
+        let mut recipe = Recipe::default();
+        recipe.data.root = Some(std::ffi::OsString::from_vec(b"ph\xf6tos".to_vec()).into());
+        let error = recipe.to_toml().unwrap_err();
+        assert_eq!(error.key(), "data.root", "{error}");
     }
 }

@@ -1,9 +1,9 @@
-//! The whole run, top to bottom: features, phase 1, phase 2, result.
+//! The whole run, top to bottom: features, one phase after the other, result.
 
 mod sources;
 
 use std::collections::HashSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
@@ -12,21 +12,20 @@ use self::sources::Sources;
 use burn::module::Module;
 use burn::tensor::Bytes;
 use rekindle_backbone::{Backbone, StateDict};
-use rekindle_head::{Head, TaskKind};
+use rekindle_data::{Sampling, Split, TaskKind, TaskReport, epoch_order};
+use rekindle_head::Head;
+use rekindle_model::{
+    ModelInfo, Network, NetworkState, create_directory, head_for, load_backbone, save_model,
+    write_whole,
+};
 use serde::Serialize;
 
-use crate::checkpoint::{Checkpoint, Progress};
-use crate::classifier::{Joint, Tail, TailState, head_for};
-use crate::data::{Sampling, Split, epoch_order};
-use crate::features::{FrozenNetwork, Tap};
-use crate::files::{create_directory, write_whole};
-use crate::metrics::TaskReport;
-use crate::model_file::{ModelInfo, save_model};
+use crate::checkpoint::{Checkpoint, Progress, to_json};
+use crate::features::FrozenNetwork;
 use crate::observer::{EpochRecord, EpochTiming, Observer};
-use crate::phase::{Phase, PhaseEnd, RunState, balanced_draws, monitored};
-use crate::recipe::Recipe;
+use crate::phase::{Phase, PhaseEnd, RunState, balanced_draws};
+use crate::recipe::PhaseRecipe;
 use crate::stopping::EarlyStopping;
-use crate::weights::load_backbone;
 use crate::{FinetuneError, Plan};
 
 /// How to run a plan.
@@ -105,93 +104,73 @@ pub fn run(
         disk.set_writes(true);
     }
     let recipe = &plan.recipe;
-    recipe.precision.enter();
-    let boundary = plan.facts.first_unfrozen_stage;
-
     let (backbone, sha256) =
         load_backbone(&plan.card, &recipe.backbone, recipe.seed, &plan.device)?;
+    let pretrained = backbone.with_precision(recipe.precision);
     let joint = plan.joint();
     let head = head_for(
         &recipe.head,
-        &backbone,
+        &pretrained,
         &joint.taps,
         plan.facts.classes.len(),
         recipe.seed,
         &plan.device,
     );
-    let network = FrozenNetwork::new(
-        &backbone,
-        boundary,
-        &joint,
-        &head,
-        plan.preprocessing.rescale,
-        &plan.device,
-    );
-    let samples = block_order(plan);
-    let mut sources = Sources::new(plan, &backbone, &head, &samples)?;
-    let all = backbone.num_params() + head.num_params();
-    let (mut state, mut current, mut optimizer) = stand(plan, checkpoint);
-
-    let phase1 = Phase {
-        name: "phase1",
-        number: 1,
-        recipe: &recipe.phase1,
-        plan,
-        network: &network,
-        tap: Tap::Head,
-        samples: &samples,
-        rates: Vec::new(),
-        directory: &options.directory,
-        interrupt: &options.interrupt,
+    let frozen = |backbone: &Backbone| {
+        FrozenNetwork::new(
+            backbone,
+            plan.cuts(),
+            &joint,
+            &head,
+            plan.preprocessing.rescale,
+            &plan.device,
+        )
     };
-    if state.progress.phase == phase1.name {
-        let mut tail = Tail::new(
-            None,
-            head.clone().train(),
-            Joint {
-                taps: Vec::new(),
-                ..joint.clone()
-            },
-        );
-        if let Some(current) = current.take() {
-            tail = tail.load_state(&current, "the checkpoint")?;
-        }
-        if recipe.phase1.epochs > 0 {
-            observer.phase_started(phase1.name, tail.trainable_parameters(), all);
-        }
-        let (mut train, mut validation) = sources.inputs(Tap::Head);
-        let end = phase1.run(
-            tail,
-            optimizer.take(),
-            &mut train,
-            &mut validation,
-            &mut state,
-            observer,
-        )?;
-        if matches!(end, PhaseEnd::Interrupted) {
-            return Ok(RunOutcome::Interrupted);
-        }
-        enter_phase2(&mut state, recipe);
-        sources.drop_head_features();
-        note_unwritten(plan, observer);
-    }
+    let samples = block_order(plan);
+    let mut sources = Sources::new(plan, &pretrained, &head, &samples)?;
+    let all = pretrained.num_params() + head.num_params();
+    let (mut state, mut current, mut optimizer) = stand(plan, checkpoint)?;
+    let first = place_of(plan, &state.progress.phase, &options.directory)?;
+    let mut network = frozen(&pretrained);
+    // The lowest stage that differs from the pretrained one in `network`.
+    let mut in_network = plan.facts.stages.len();
 
-    if recipe.phase2.epochs > 0 {
-        let mut tail = unfrozen_tail(plan, &backbone, &head);
-        if let Some(start) = current.take().or_else(|| state.best.clone()) {
+    for (place, phase) in recipe.phase.iter().enumerate().skip(first) {
+        if state.progress.phase != phase.name {
+            enter(&mut state, phase);
+            sources.keep_only(&plan.cuts_from(place));
+            note_unwritten(plan, observer);
+        }
+        if phase.epochs == 0 {
+            continue;
+        }
+        let cut = plan.cut(place)?;
+        let trained = plan.lowest_trained(place)?;
+        let backbone = with_trained(&pretrained, &state)?;
+        if trained < cut && trained < in_network {
+            // Earlier phases have trained stages that this one keeps frozen.
+            network = frozen(&backbone);
+            sources.forget_behind(trained);
+            in_network = trained;
+        }
+        let mut tail = tail_of(plan, &backbone, &head, place)?;
+        if let Some(start) = current.take().or_else(|| start_of(&state, &tail)) {
             tail = tail.load_state(&start, "the checkpoint")?;
         }
-        let phase2 = Phase {
-            name: "phase2",
-            number: 2,
-            recipe: &recipe.phase2,
-            tap: Tap::Boundary,
-            rates: stage_rates(&tail, recipe),
-            ..phase1
+        let running = Phase {
+            number: place as u64 + 1,
+            recipe: phase,
+            plan,
+            network: &network,
+            cut,
+            samples: &samples,
+            rates: stage_rates(&tail, phase),
+            directory: &options.directory,
+            interrupt: &options.interrupt,
         };
-        observer.phase_started(phase2.name, tail.trainable_parameters(), all);
-        let (mut train, mut validation) = sources.inputs(Tap::Boundary);
-        let end = phase2.run(
+        observer.phase_started(phase, tail.trainable_parameters(), all);
+        let (mut train, mut validation) = sources.inputs(cut);
+        let end = running.run(
             tail,
             optimizer.take(),
             &mut train,
@@ -205,8 +184,22 @@ pub fn run(
     }
     note_unwritten(plan, observer);
     Ok(RunOutcome::Finished(Box::new(write_result(
-        plan, options, &backbone, sha256, state,
+        plan,
+        options,
+        &pretrained,
+        sha256,
+        state,
     )?)))
+}
+
+/// The place of the phase that a checkpoint is of.
+fn place_of(plan: &Plan, name: &str, directory: &Path) -> Result<usize, FinetuneError> {
+    let mut phases = plan.recipe.phase.iter();
+    let place = phases.position(|phase| phase.name == name);
+    place.ok_or_else(|| FinetuneError::ResumeMismatch {
+        path: directory.into(),
+        reason: format!("its checkpoint is of the phase `{name}`, which the plan has not"),
+    })
 }
 
 /// Tells why nothing could be kept on disk, where that is so.
@@ -231,7 +224,7 @@ fn open_directory(plan: &Plan, options: &RunOptions) -> Result<Option<Checkpoint
             path: directory.clone(),
             reason: reason.into(),
         };
-        if checkpoint.progress.plan != plan.to_toml() {
+        if !plan.is_said_by(&checkpoint.progress.plan) {
             return Err(mismatch(
                 "the recipe, the folder or this program differs from when it was started (see plan.toml)",
             ));
@@ -249,8 +242,9 @@ fn open_directory(plan: &Plan, options: &RunOptions) -> Result<Option<Checkpoint
             path: directory.clone(),
         });
     }
+    let text = plan.to_toml()?;
     create_directory(directory)?;
-    write_whole(&plan_file, plan.to_toml().as_bytes())?;
+    write_whole(&plan_file, text.as_bytes())?;
     plan.split.save(plan.dataset.folder(), &split_file)?;
     Ok(None)
 }
@@ -275,11 +269,11 @@ fn block_order(plan: &Plan) -> Vec<usize> {
     }
 }
 
+/// Where a run stands, what it was training there, and the optimiser's state.
+type Stand = (RunState, Option<NetworkState>, Option<Bytes>);
+
 /// Where the run stands: at its beginning, or at a checkpoint.
-fn stand(
-    plan: &Plan,
-    checkpoint: Option<Checkpoint>,
-) -> (RunState, Option<TailState>, Option<Bytes>) {
+fn stand(plan: &Plan, checkpoint: Option<Checkpoint>) -> Result<Stand, FinetuneError> {
     let state = |progress, best, best_report| RunState {
         progress,
         best,
@@ -287,54 +281,81 @@ fn stand(
         first_step: None,
         waited: Duration::ZERO,
     };
-    match checkpoint {
-        Some(at) => (
+    if let Some(at) = checkpoint {
+        return Ok((
             state(at.progress, at.best, at.best_report),
             Some(at.current),
             at.optimizer,
-        ),
-        None => {
-            let progress = Progress {
-                phase: "phase1".into(),
-                epoch: 0,
-                step: 0,
-                sums: [0.0; 3],
-                stopping: EarlyStopping::new(plan.recipe.phase1.stopping),
-                history: Vec::new(),
-                timings: Vec::new(),
-                best: None,
-                plan: plan.to_toml(),
-            };
-            (state(progress, None, None), None, None)
-        }
+        ));
     }
+    let first = &plan.recipe.phase[0];
+    let progress = Progress {
+        phase: first.name.clone(),
+        epoch: 0,
+        step: 0,
+        sums: [0.0; 3],
+        stopping: EarlyStopping::new(first.stopping),
+        history: Vec::new(),
+        timings: Vec::new(),
+        best: None,
+        plan: plan.to_toml()?,
+    };
+    Ok((state(progress, None, None), None, None))
 }
 
-fn enter_phase2(state: &mut RunState, recipe: &Recipe) {
-    let spec = recipe.phase2.stopping;
+/// Puts the run at the beginning of a phase.
+fn enter(state: &mut RunState, phase: &PhaseRecipe) {
     let progress = &mut state.progress;
-    progress.phase = "phase2".into();
+    progress.phase.clone_from(&phase.name);
     (progress.epoch, progress.step) = (0, 0);
-    progress.stopping = EarlyStopping::new(spec);
-    // Phase 2 has to beat phase 1 to be the result.
+    progress.stopping = EarlyStopping::new(phase.stopping);
+    // A phase has to beat those before it to be the result.
     if let Some(report) = &state.best_report {
-        let monitor = spec.monitor.unwrap_or_default();
-        progress.stopping.update(0, monitored(monitor, report));
+        let monitor = phase.stopping.monitor.unwrap_or_default();
+        progress.stopping.update(0, monitor.value(report));
     }
 }
 
-/// The stages from the boundary on, unfrozen, and the head.
-fn unfrozen_tail(plan: &Plan, backbone: &Backbone, head: &Head) -> Tail {
-    let boundary = plan.facts.first_unfrozen_stage;
-    let stages = backbone.part(boundary, backbone.stages().len()).train();
-    let stages = stages.freeze_before(0, plan.recipe.unfreeze.track_statistics);
-    let [_, joint] = plan.joint().split(boundary);
-    Tail::new(Some(stages), head.clone().train(), joint)
+/// The backbone with what the phases so far have trained of it.
+fn with_trained(pretrained: &Backbone, state: &RunState) -> Result<Backbone, FinetuneError> {
+    match &state.best {
+        Some(best) if !best.backbone.is_empty() => {
+            let mut weights = pretrained.state();
+            weights.extend(best.backbone.clone());
+            Ok(pretrained
+                .clone()
+                .load_state(&weights, "the best epoch so far")?)
+        }
+        _ => Ok(pretrained.clone()),
+    }
 }
 
-fn stage_rates(tail: &Tail, recipe: &Recipe) -> Vec<(burn::module::ParamGroup, f64)> {
-    let unfreeze = &recipe.unfreeze;
-    let factor = |distance: usize| unfreeze.lr_ratio * unfreeze.lr_decay.powi(distance as i32 - 1);
+/// What a phase begins with: the best head so far, and the stages as they are.
+fn start_of(state: &RunState, tail: &Network) -> Option<NetworkState> {
+    let head = state.best.as_ref()?.head.clone();
+    let backbone = tail.state().backbone;
+    Some(NetworkState { backbone, head })
+}
+
+/// The stages that a phase trains, and the head.
+fn tail_of(
+    plan: &Plan,
+    backbone: &Backbone,
+    head: &Head,
+    place: usize,
+) -> Result<Network, FinetuneError> {
+    let (cut, stages) = (plan.cut(place)?, backbone.stages().len());
+    let track = plan.recipe.phase[place].track_statistics;
+    let unfrozen = (cut < stages).then(|| {
+        let part = backbone.part(cut, stages).train();
+        part.freeze_before(0, track)
+    });
+    let [_, joint] = plan.joint().split(cut);
+    Ok(Network::new(unfrozen, head.clone().train(), joint).with_place_ids())
+}
+
+fn stage_rates(tail: &Network, phase: &PhaseRecipe) -> Vec<(burn::module::ParamGroup, f64)> {
+    let factor = |distance: usize| phase.lr_ratio * phase.lr_decay.powi(distance as i32 - 1);
     tail.groups()
         .into_iter()
         .map(|(group, distance)| (group, factor(distance)))
@@ -360,10 +381,9 @@ fn write_result(
     let (Some(best), Some(validation), Some((best_phase, best_epoch))) =
         (best, best_report, progress.best)
     else {
+        let monitor = plan.recipe.phase[0].stopping.monitor;
         return Err(FinetuneError::NoBestEpoch {
-            monitor: (plan.recipe.phase1.stopping.monitor)
-                .unwrap_or_default()
-                .name(),
+            monitor: monitor.unwrap_or_default().name(),
         });
     };
     let mut weights: StateDict = backbone.state();
@@ -386,10 +406,11 @@ fn write_result(
         best_epoch,
         validation: (validation
             .figures()
+            .map(|(figure, value)| (figure.name, value))
             .chain([("images", validation.samples() as f64)]))
         .map(|(name, value)| (name.to_owned(), value))
         .collect(),
-        recipe: plan.recipe.to_toml(),
+        recipe: plan.recipe.to_toml()?,
     };
     let model = directory.join("model.safetensors");
     save_model(&model, &info, backbone.classifier(), &weights, &best.head)?;
@@ -418,17 +439,17 @@ fn write_result(
             }
         }),
     };
-    let json = serde_json::to_vec_pretty(&report).unwrap_or_default();
-    write_whole(&directory.join("run.json"), &json)?;
+    let file = directory.join("run.json");
+    write_whole(&file, &to_json(&report, &file)?)?;
     Checkpoint::remove(directory)?;
     Ok(report)
 }
 
 /// One line for each epoch, with the validation figures that the task has.
 fn metrics_csv(task: TaskKind, history: &[EpochRecord]) -> String {
-    let figures = TaskReport::figure_names(task);
+    let figures: Vec<&str> = task.figures().iter().map(|figure| figure.name).collect();
     let mut text = String::from("phase,epoch,lr,train_loss,gradient_norm");
-    for figure in figures {
+    for figure in &figures {
         text.push_str(&format!(",validation_{figure}"));
     }
     text.push_str(",best\n");

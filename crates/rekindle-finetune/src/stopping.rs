@@ -1,77 +1,87 @@
 //! Early stopping. Owns what counts as better and for how long to wait; restoring the best weights is the run's.
 
-use rekindle_head::TaskKind;
-use serde::{Deserialize, Serialize};
-
-use crate::metrics::TaskReport;
+use rekindle_data::{Better, Figure, TaskKind, TaskReport};
 use rekindle_settings::{SettingError, non_negative};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// The value of an epoch that early stopping and the best checkpoint look at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Monitor {
-    /// The validation loss: mean cross-entropy, mean binary cross-entropy, or mean squared error of standardised numbers; lower is
-    /// better.
-    #[default]
-    ValidationLoss,
-    /// Share of validation images whose best class is the right one; higher is better.
-    ValidationAccuracy,
-    /// Mean of the classes' recalls; higher is better. For classes of very different sizes.
-    ValidationBalancedAccuracy,
-    /// Mean of the classes' or labels' F1; higher is better. For classes of very different sizes.
-    ValidationMacroF1,
-    /// F1 over all labels of all images together; higher is better.
-    ValidationMicroF1,
-    /// Mean average precision of the labels; higher is better. Needs no threshold.
-    ValidationMap,
-    /// Share of images whose labels are all right; higher is better.
-    ValidationSubsetAccuracy,
-    /// R² of the numbers; higher is better.
-    ValidationR2,
-    /// Mean absolute error of the numbers; lower is better.
-    ValidationMae,
-    /// Root of the mean squared error of the numbers; lower is better.
-    ValidationRmse,
-}
+/// The figure of the validation images that early stopping and the best checkpoint look at, by its name in recipes: `validation_loss`,
+/// `validation_accuracy` and so on, those of [`Task::figures`](rekindle_data::Task::figures).
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Monitor(&'static Figure);
+
+/// How far a loss moves another figure: only enough to break ties, which small validation sets are full of.
+const TIE_BREAK: f64 = 1e-9;
 
 impl Monitor {
+    /// The one of this name; none where no task has such a figure.
+    pub fn from_name(name: &str) -> Option<Self> {
+        let name = name.strip_prefix(Figure::OF_VALIDATION)?;
+        TaskKind::ALL
+            .iter()
+            .find_map(|task| task.figure(name))
+            .map(Self)
+    }
+
+    /// What a task's best epoch is chosen by where nothing is said.
+    pub fn of_task(task: TaskKind) -> Self {
+        Self(task.own_figure())
+    }
+
     /// The name in recipes and reports.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::ValidationLoss => "validation_loss",
-            Self::ValidationAccuracy => "validation_accuracy",
-            Self::ValidationBalancedAccuracy => "validation_balanced_accuracy",
-            Self::ValidationMacroF1 => "validation_macro_f1",
-            Self::ValidationMicroF1 => "validation_micro_f1",
-            Self::ValidationMap => "validation_map",
-            Self::ValidationSubsetAccuracy => "validation_subset_accuracy",
-            Self::ValidationR2 => "validation_r2",
-            Self::ValidationMae => "validation_mae",
-            Self::ValidationRmse => "validation_rmse",
+    pub fn name(self) -> String {
+        self.0.monitor()
+    }
+
+    /// Its value in a report, which may be no number. Of epochs with the same figure, such as the share of right images, the one with the
+    /// lower loss is better.
+    pub fn value(self, report: &TaskReport) -> f64 {
+        let value = report.figure(self.0.name).unwrap_or(f64::NAN);
+        let tie_break = TIE_BREAK * report.loss().clamp(0.0, 1e3);
+        match self.0.better {
+            _ if self.0.name == "loss" => value,
+            Better::Lower => value + tie_break,
+            Better::Higher => value - tie_break,
         }
     }
 
-    /// The name of the figure in reports.
-    pub fn figure(self) -> &'static str {
-        self.name().trim_start_matches("validation_")
-    }
-
-    /// Whether a lower value is a better one.
-    pub fn lower_is_better(self) -> bool {
-        matches!(
-            self,
-            Self::ValidationLoss | Self::ValidationMae | Self::ValidationRmse
-        )
-    }
-
-    /// What a task's best epoch is chosen by where nothing is said: accuracy, mean average precision, or R², which is the only one that
-    /// weighs numbers of different units alike.
-    pub fn default_for(task: TaskKind) -> Self {
-        match task {
-            TaskKind::Classification => Self::ValidationAccuracy,
-            TaskKind::Multilabel => Self::ValidationMap,
-            TaskKind::Regression => Self::ValidationR2,
+    /// Every name, for messages.
+    fn names() -> Vec<String> {
+        let mut names: Vec<String> = Vec::new();
+        for figure in TaskKind::ALL.iter().flat_map(|task| task.figures()) {
+            let name = figure.monitor();
+            if !names.contains(&name) {
+                names.push(name);
+            }
         }
+        names
+    }
+}
+
+impl Default for Monitor {
+    /// The loss, which every task has.
+    fn default() -> Self {
+        Self(&TaskKind::default().figures()[0])
+    }
+}
+
+impl Serialize for Monitor {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.name())
+    }
+}
+
+impl<'de> Deserialize<'de> for Monitor {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        Self::from_name(&name).ok_or_else(|| {
+            let names = Self::names();
+            let near = rekindle_settings::did_you_mean(&name, names.iter());
+            let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+            serde::de::Error::custom(format!(
+                "there is no such figure{near}; there are {}",
+                names.join(", ")
+            ))
+        })
     }
 }
 
@@ -120,21 +130,17 @@ impl StoppingSpec {
     ///
     /// # Errors
     ///
-    /// [`SettingError`] for a monitor that the task has not.
-    pub fn for_task(self, task: TaskKind, key: &'static str) -> Result<Self, SettingError> {
-        let monitor = self.monitor.unwrap_or(Monitor::default_for(task));
-        if !TaskReport::figure_names(task).contains(&monitor.figure()) {
-            let expected = match task {
-                TaskKind::Classification => {
-                    "`validation_loss`, `_accuracy`, `_balanced_accuracy` or `_macro_f1`, since each image has one class"
-                }
-                TaskKind::Multilabel => {
-                    "`validation_loss`, `_map`, `_macro_f1`, `_micro_f1` or `_subset_accuracy`, since images have several labels"
-                }
-                TaskKind::Regression => {
-                    "`validation_loss`, `_r2`, `_mae` or `_rmse`, since images have numbers"
-                }
-            };
+    /// [`SettingError`] with the key `stopping.monitor` for one that the task has not.
+    pub fn for_task(self, task: TaskKind) -> Result<Self, SettingError> {
+        let monitor = self.monitor.unwrap_or(Monitor::of_task(task));
+        if task.figure(monitor.0.name).is_none() {
+            let fit: Vec<String> = task
+                .figures()
+                .iter()
+                .map(|figure| format!("`{}`", figure.monitor()))
+                .collect();
+            let expected = format!("{}, since {}", fit.join(" or "), task.words().because);
+            let key = "stopping.monitor";
             return Err(SettingError::new(key, monitor.name(), expected));
         }
         Ok(Self {
@@ -218,13 +224,9 @@ impl EarlyStopping {
         if !value.is_finite() {
             return false;
         }
-        match self.best {
-            None => true,
-            Some(best) if self.spec.monitor.unwrap_or_default().lower_is_better() => {
-                best.value - value > self.spec.min_change
-            }
-            Some(best) => value - best.value > self.spec.min_change,
-        }
+        let better = self.spec.monitor.unwrap_or_default().0.better;
+        self.best
+            .is_none_or(|best| better.improves(best.value, value, self.spec.min_change))
     }
 }
 
@@ -256,13 +258,13 @@ mod tests {
 
     #[test]
     fn an_accuracy_must_rise() {
-        for monitor in [
-            Monitor::ValidationAccuracy,
-            Monitor::ValidationBalancedAccuracy,
-            Monitor::ValidationMacroF1,
+        for name in [
+            "validation_accuracy",
+            "validation_balanced_accuracy",
+            "validation_macro_f1",
         ] {
             let spec = StoppingSpec {
-                monitor: Some(monitor),
+                monitor: Monitor::from_name(name),
                 patience: 3,
                 min_change: 0.0,
             };
@@ -276,7 +278,7 @@ mod tests {
     #[test]
     fn a_change_must_exceed_the_smallest_that_counts() {
         let spec = StoppingSpec {
-            monitor: Some(Monitor::ValidationAccuracy),
+            monitor: Monitor::from_name("validation_accuracy"),
             patience: 9,
             min_change: 0.125,
         };
@@ -342,43 +344,44 @@ mod tests {
     }
 
     #[test]
-    fn monitor_names_are_those_of_recipes() {
-        for monitor in [
-            Monitor::ValidationLoss,
-            Monitor::ValidationMacroF1,
-            Monitor::ValidationBalancedAccuracy,
-            Monitor::ValidationMicroF1,
-            Monitor::ValidationMap,
-            Monitor::ValidationSubsetAccuracy,
-            Monitor::ValidationR2,
-            Monitor::ValidationMae,
-            Monitor::ValidationRmse,
-        ] {
-            assert_eq!(serde_json::to_value(monitor).unwrap(), monitor.name());
+    fn monitor_names_are_those_of_recipes_and_one_name_has_one_direction() {
+        for task in TaskKind::ALL {
+            for figure in task.figures() {
+                let monitor = Monitor::from_name(&figure.monitor()).unwrap();
+                assert_eq!(monitor.0.better, figure.better);
+                let text = serde_json::to_value(monitor).unwrap();
+                assert_eq!(text, monitor.name());
+                assert_eq!(serde_json::from_value::<Monitor>(text).unwrap(), monitor);
+            }
         }
+        let error = serde_json::from_str::<Monitor>("\"validation_acuracy\"").unwrap_err();
+        let error = error.to_string();
+        assert!(
+            error.contains("did you mean `validation_accuracy`"),
+            "{error}"
+        );
+        assert_eq!(Monitor::from_name("accuracy"), None);
     }
 
     #[test]
     fn a_monitor_of_another_task_is_refused_with_those_that_fit() {
-        let spec = |monitor| StoppingSpec {
-            monitor: Some(monitor),
+        let spec = |name| StoppingSpec {
+            monitor: Monitor::from_name(name),
             ..StoppingSpec::default()
         };
-        let key = "phase1.stopping.monitor";
-        let error = spec(Monitor::ValidationAccuracy).for_task(TaskKind::Regression, key);
+        let error = spec("validation_accuracy").for_task(TaskKind::Regression);
         let error = error.unwrap_err().to_string();
-        assert!(error.contains(key) && error.contains("`_rmse`"), "{error}");
-        for task in [
-            TaskKind::Classification,
-            TaskKind::Multilabel,
-            TaskKind::Regression,
-        ] {
-            let chosen = StoppingSpec::default().for_task(task, key).unwrap().monitor;
-            assert_eq!(chosen, Some(Monitor::default_for(task)));
-            spec(Monitor::ValidationLoss).for_task(task, key).unwrap();
+        assert!(
+            error.contains("stopping.monitor") && error.contains("`validation_rmse`"),
+            "{error}"
+        );
+        for task in TaskKind::ALL {
+            let chosen = StoppingSpec::default().for_task(*task).unwrap().monitor;
+            assert_eq!(chosen, Some(Monitor::of_task(*task)));
+            spec("validation_loss").for_task(*task).unwrap();
         }
-        spec(Monitor::ValidationMacroF1)
-            .for_task(TaskKind::Multilabel, key)
+        spec("validation_macro_f1")
+            .for_task(TaskKind::Multilabel)
             .unwrap();
     }
 }

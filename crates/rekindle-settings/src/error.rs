@@ -101,22 +101,28 @@ impl SettingError {
 
     /// The same error, with what stands before its key: `optim.lr` within `phase2` is `phase2.optim.lr`, and a key that begins with `[`
     /// follows without a point. An [`Override`](Self::Override) has its whole key already.
-    pub fn within(mut self, place: &str) -> Self {
-        let key = match &mut self {
+    pub fn within(self, place: &str) -> Self {
+        let key = self.key();
+        let key = match (place.is_empty(), key.is_empty()) {
+            (true, _) => return self,
+            (_, true) => place.to_owned(),
+            _ if key.starts_with('[') => format!("{place}{key}"),
+            _ => format!("{place}.{key}"),
+        };
+        self.with_key(key)
+    }
+
+    /// The same error about another key, such as the one that the user wrote. An [`Override`](Self::Override) keeps its own.
+    pub fn with_key(mut self, new: String) -> Self {
+        match &mut self {
             Self::Value { key, .. }
             | Self::UnknownKey { key, .. }
             | Self::UnknownChoice { key, .. }
             | Self::MissingKey { key }
             | Self::Refused { key, .. }
-            | Self::Unwritable { key, .. } => key,
-            Self::Override { .. } => return self,
-        };
-        *key = match (place.is_empty(), key.is_empty()) {
-            (true, _) => std::mem::take(key),
-            (_, true) => place.to_owned(),
-            _ if key.starts_with('[') => format!("{place}{key}"),
-            _ => format!("{place}.{key}"),
-        };
+            | Self::Unwritable { key, .. } => *key = new,
+            Self::Override { .. } => {}
+        }
         self
     }
 }

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use anyhow::Result;
 use rekindle_backbone::Card;
-use rekindle_finetune::{cards, download_url};
+use rekindle_model::{cards, download_url};
 
 use crate::Ending;
 use crate::args::BackbonesArgs;

@@ -7,9 +7,8 @@ use std::io::{self, Write};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
-use rekindle_finetune::{
-    BenchReport, BenchSettings, Machine, Precision, architecture_from_name, bench, device_from_name,
-};
+use rekindle_insight::{BenchReport, BenchSettings, Machine, bench};
+use rekindle_model::{Precision, architecture_from_name, device_from_name};
 
 use crate::Ending;
 use crate::args::{BenchArgs, BenchPart, PrecisionArg};

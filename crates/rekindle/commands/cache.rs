@@ -5,9 +5,7 @@ use std::path::Path;
 use std::time::SystemTime;
 
 use anyhow::{Context, Result};
-use rekindle_finetune::data::{
-    CacheContents, cache_contents, clear_cache, default_cache_directory,
-};
+use rekindle_data::{CacheContents, cache_contents, clear_cache, default_cache_directory};
 use serde_json::json;
 
 use crate::Ending;

@@ -4,8 +4,8 @@ use std::io::{self, Write};
 
 use anyhow::Result;
 use rekindle_finetune::Recipe;
-use rekindle_finetune::check::{check, contact_sheet};
-use rekindle_finetune::sheet::{check_path, write_sheet};
+use rekindle_insight::check::{check, contact_sheet};
+use rekindle_insight::sheet::{check_path, write_sheet};
 
 use crate::Ending;
 use crate::args::CheckArgs;

@@ -1,7 +1,8 @@
 //! The settings that say how data is read, as `evaluate` and `predict` take them.
 
 use anyhow::{Result, bail};
-use rekindle_finetune::{DataRecipe, Recipe};
+use rekindle_data::DataRecipe;
+use rekindle_finetune::Recipe;
 
 /// Those of the settings under `data` that matter where nothing is trained.
 const OF_READING: [&str; 9] = [

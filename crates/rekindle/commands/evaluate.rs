@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use anyhow::{Result, bail};
 use rekindle_augment::DecodeLimits;
-use rekindle_finetune::data::{ClassIndex, Dataset, ImageFolder, Split, SplitName, open_data_as};
-use rekindle_finetune::{Predictor, device_from_name, load_info};
+use rekindle_data::{ClassIndex, Dataset, ImageFolder, Split, SplitName, open_data_as};
+use rekindle_model::{Predictor, device_from_name, load_info};
 
 use super::data_settings::data_settings;
 use super::images::usable;

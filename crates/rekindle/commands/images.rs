@@ -1,7 +1,7 @@
 //! What evaluation and prediction share: which images can be used, and a bar while they are computed.
 
 use anyhow::Result;
-use rekindle_finetune::data::{BadImages, Dataset};
+use rekindle_data::{BadImages, Dataset};
 
 use crate::args::BadImagesArg;
 use crate::print;

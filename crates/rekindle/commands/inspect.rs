@@ -5,13 +5,14 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use anyhow::Result;
-use rekindle_finetune::metrics::short;
-use rekindle_finetune::{ModelInfo, TaskKind, load_info};
+use rekindle_data::metrics::short;
+use rekindle_finetune::phase_title;
+use rekindle_model::{ModelInfo, load_info};
 
 use super::model::model_path;
 use crate::Ending;
 use crate::args::InspectArgs;
-use crate::print::{closing::phase_words, words};
+use crate::print::words;
 
 /// Prints the description of a model.
 pub fn run(args: &InspectArgs) -> Result<Ending> {
@@ -54,11 +55,7 @@ fn text(path: &Path, info: &ModelInfo) -> Result<String> {
     )?;
     writeln!(text, "Backbone    {} from {origin}", info.architecture)?;
     writeln!(text, "SHA-256     {sha256}")?;
-    let names = match info.task {
-        TaskKind::Classification => "Classes",
-        TaskKind::Multilabel => "Labels",
-        TaskKind::Regression => "Numbers",
-    };
+    let names = words::capitalised(info.task.words().more);
     writeln!(text, "Task        {}", info.task.name())?;
     writeln!(text, "{names:<10}  {}: {classes}", info.classes.len())?;
     if let Some(scale) = &info.number_scale {
@@ -71,7 +68,7 @@ fn text(path: &Path, info: &ModelInfo) -> Result<String> {
     writeln!(
         text,
         "Best        {}, epoch {}",
-        phase_words(&info.best_phase),
+        phase_title(&info.best_phase),
         info.best_epoch
     )?;
     writeln!(text, "Validation  {}", validation(info))?;
@@ -85,24 +82,16 @@ fn text(path: &Path, info: &ModelInfo) -> Result<String> {
     Ok(text)
 }
 
-/// The figures in one line; a model of a later version may have others.
+/// The figures in one line, the loss behind the others; a model of a later version may have others.
 fn validation(info: &ModelInfo) -> String {
-    let shown = |name: &str, label: &str, text: fn(f64) -> String| {
-        let value = info.validation.get(name)?;
-        Some(format!("{label} {}", text(*value)))
-    };
-    let figure = |name: &str, text: fn(f64) -> String| shown(name, &name.replace('_', " "), text);
-    let [mae, rmse] = words::error_names(info.classes.len() > 1);
-    let figures = [
-        figure("accuracy", words::percent),
-        figure("balanced_accuracy", words::percent),
-        figure("map", |map| format!("{map:.3}")),
-        figure("micro_f1", |f1| format!("{f1:.3}")),
-        figure("r2", |r2| format!("{r2:.3}")),
-        shown("mae", mae, short),
-        shown("rmse", rmse, short),
-        figure("loss", |loss| format!("{loss:.4}")),
-        figure("images", |images| format!("{images}")),
-    ];
-    figures.into_iter().flatten().collect::<Vec<_>>().join(", ")
+    let mut figures = info.task.figures().iter().collect::<Vec<_>>();
+    figures.rotate_left(1);
+    let figures = figures.into_iter().filter_map(|figure| {
+        let value = info.validation.get(figure.name)?;
+        let label = figure.label_of(info.classes.len());
+        Some(format!("{label} {}", figure.text(*value)))
+    });
+    let images = info.validation.get("images");
+    let images = images.map(|images| format!("images {images}"));
+    figures.chain(images).collect::<Vec<_>>().join(", ")
 }

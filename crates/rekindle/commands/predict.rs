@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use anyhow::{Result, bail};
 use rekindle_augment::DecodeLimits;
-use rekindle_finetune::data::{Dataset, ImageFolder, SourceOptions, open_unlabelled};
-use rekindle_finetune::{Predictor, TaskKind, device_from_name};
+use rekindle_data::{Dataset, ImageFolder, SourceOptions, open_unlabelled};
+use rekindle_data::{OutputKind, TaskKind};
+use rekindle_model::{Predictor, device_from_name};
 
 use super::data_settings::data_settings;
 use super::images::usable;
@@ -53,12 +54,12 @@ pub fn run(args: &PredictArgs) -> Result<Ending> {
 /// Refuses options that the model's task has no use for.
 fn check_options(args: &PredictArgs, task: TaskKind) -> Result<()> {
     let name = task.name();
-    if args.top.is_some() && task != TaskKind::Classification {
+    if args.top.is_some() && task.outputs() != OutputKind::Distribution {
         bail!(
             "--top is for models of one class of several, but this one is for {name}; leave it out"
         );
     }
-    if args.threshold.is_some() && task != TaskKind::Multilabel {
+    if args.threshold.is_some() && task.outputs() != OutputKind::Indicators {
         bail!(
             "--threshold is for models of several labels, but this one is for {name}; leave it out"
         );
@@ -94,8 +95,8 @@ fn write_found(
 ) -> Result<()> {
     let names = &predictor.info().classes;
     let width = print::terminal_width();
-    let kind = match predictor.info().task {
-        TaskKind::Classification => {
+    let kind = match predictor.info().task.outputs() {
+        OutputKind::Distribution => {
             let top = args.top.unwrap_or(TOP);
             let found = found.into_iter();
             let found: Vec<Prediction> = found
@@ -108,10 +109,10 @@ fn write_found(
             }
             return Ok(());
         }
-        TaskKind::Multilabel => Kind::Labels {
+        OutputKind::Indicators => Kind::Labels {
             threshold: args.threshold.unwrap_or(0.5),
         },
-        TaskKind::Regression => Kind::Numbers,
+        OutputKind::Numbers => Kind::Numbers,
     };
     match (args.json, args.csv) {
         (true, _) => writeln!(out, "{}", values::json(&found, names, kind)?)?,

@@ -4,8 +4,9 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use anyhow::Result;
-use rekindle_finetune::sheet::{check_path, write_sheet};
-use rekindle_finetune::{Plan, PreviewOptions, Recipe, preview};
+use rekindle_finetune::{Plan, Recipe};
+use rekindle_insight::sheet::{check_path, write_sheet};
+use rekindle_insight::{PreviewOptions, preview};
 
 use super::naming::free_name;
 use crate::Ending;
@@ -44,7 +45,7 @@ pub fn run(args: &PreviewArgs) -> Result<Ending> {
     if drawn.views == 0 {
         writeln!(
             out,
-            "This recipe trains on the evaluation view alone: `augment.views` is 1, and phase 2 is left out."
+            "This recipe trains on the evaluation view alone: `augment.views` is 1, and no phase trains stages."
         )?;
         return Ok(Ending::Done);
     }
@@ -60,7 +61,7 @@ Look whether
   mirrored, colours that tell the class must not change
 - views differ from each other: else there is little to learn from them
 
-`view N` is kept with its features and seen again and again. Those of phase 2
-are new ones in each epoch, where its features are not kept
-(`data.feature_cache_mb`); else phase 2 sees the kept views too.
+`view N` is kept with its features and seen again and again. Those of phases
+that train stages are new ones in each epoch, where their features are not kept
+(`data.feature_cache_mb`); else such a phase sees the kept views too.
 ";

@@ -137,7 +137,10 @@ fn read_plan(directory: &Path) -> Result<(Recipe, PathBuf)> {
         .remove("recipe")
         .context("it has no recipe")
         .with_context(origin)?;
-    Ok((recipe.try_into().with_context(origin)?, data))
+    let toml::Value::Table(recipe) = recipe else {
+        bail!("{}: its recipe is no table", origin());
+    };
+    Ok((Recipe::of_table(recipe).with_context(origin)?, data))
 }
 
 /// Removes what a run that failed has written, unless there is a checkpoint to go on from, so that its name is free again.
@@ -202,9 +205,6 @@ mod tests {
         assert_eq!(recipe.backbone.weights, Some("7".into()));
         assert_eq!(recipe.backbone.name, "a'b\"c");
         assert_eq!(recipe.seed, 3);
-        assert_eq!(
-            recipe.data.bad_images,
-            rekindle_finetune::data::BadImages::Skip
-        );
+        assert_eq!(recipe.data.bad_images, rekindle_data::BadImages::Skip);
     }
 }

@@ -1,6 +1,6 @@
 //! The figures of `rekindle bench` as text of at most 80 columns.
 
-use rekindle_finetune::{BenchReport, BenchSettings, Machine, Speed};
+use rekindle_insight::{BenchReport, BenchSettings, Machine, Speed};
 
 use super::words;
 

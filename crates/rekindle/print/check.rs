@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::fmt::Display;
 
-use rekindle_finetune::TaskKind;
-use rekindle_finetune::check::{
+use rekindle_data::metrics::short;
+use rekindle_data::{TargetKind, TaskKind};
+use rekindle_insight::check::{
     AspectBin, CheckReport, DuplicateGroup, Finding, Likeness, Severity, Sizes, SplitOrigin,
 };
-use rekindle_finetune::metrics::short;
 
 use super::table::Table;
 use super::words::{self, clean, cut_back, cut_front};
@@ -26,7 +26,8 @@ pub fn text(report: &CheckReport, width: usize) -> String {
         text: String::new(),
         width: width.max(40),
     };
-    let [one, more] = words::names_of(report.task);
+    let named = report.task.words();
+    let [one, more] = [named.one, named.more];
     let names = report.classes.len() + report.numbers.len();
     let names = words::count(names, one, more);
     text.paragraph(
@@ -35,10 +36,7 @@ pub fn text(report: &CheckReport, width: usize) -> String {
             "{}: {} {}, {} can be decoded",
             report.data.display(),
             words::count(report.images, "image", "images"),
-            match report.task {
-                TaskKind::Classification => format!("of {names}"),
-                TaskKind::Multilabel | TaskKind::Regression => format!("with {names}"),
-            },
+            format!("{} {names}", named.of),
             report.usable_images
         ),
     );
@@ -108,11 +106,7 @@ fn duplicates(text: &mut Text, report: &CheckReport) {
 }
 
 fn group_words(group: &DuplicateGroup, task: TaskKind) -> String {
-    let differ = match task {
-        TaskKind::Classification => "in several classes",
-        TaskKind::Multilabel => "with different labels",
-        TaskKind::Regression => "with different numbers",
-    };
+    let differ = task.words().differ;
     let likeness = match group.likeness {
         Likeness::SameBytes => "same file".to_owned(),
         Likeness::SamePixels => "same pixels".to_owned(),
@@ -147,7 +141,7 @@ fn numbers(text: &mut Text, report: &CheckReport) {
 }
 
 fn classes(text: &mut Text, report: &CheckReport) {
-    if report.task == TaskKind::Regression {
+    if report.task.targets() == TargetKind::Numbers {
         return numbers(text, report);
     }
     text.heading(match report.split {
@@ -162,7 +156,7 @@ fn classes(text: &mut Text, report: &CheckReport) {
         .max()
         .unwrap_or(0);
     let headings = [
-        words::names_of(report.task)[0],
+        report.task.words().one,
         "train",
         "val",
         "test",
@@ -191,10 +185,8 @@ fn classes(text: &mut Text, report: &CheckReport) {
         text.line(&format!("  {images} no label"));
     }
     if let Some(ratio) = report.imbalance_ratio {
-        text.line(&match report.task {
-            TaskKind::Multilabel => format!("  most frequent label over rarest: {ratio:.2}"),
-            _ => format!("  largest class over smallest: {ratio:.2}"),
-        });
+        let [most, least] = report.task.words().extremes;
+        text.line(&format!("  {most} over {least}: {ratio:.2}"));
     }
 }
 

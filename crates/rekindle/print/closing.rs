@@ -6,10 +6,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Result;
-use rekindle_finetune::metrics::{TaskReport, short};
-use rekindle_finetune::{Plan, RunReport};
+use rekindle_data::TaskReport;
+use rekindle_finetune::{Plan, RunReport, phase_title};
 
-use super::words::{self, shell_word, wilson_interval};
+use super::figures::add_intervals;
+use super::words::{self, shell_word};
 
 /// Prints the result, as JSON or as text.
 pub fn print(plan: &Plan, report: &RunReport, directory: &Path, json: bool) -> Result<()> {
@@ -20,10 +21,7 @@ pub fn print(plan: &Plan, report: &RunReport, directory: &Path, json: bool) -> R
         let mut value = serde_json::to_value(report)?;
         value["task"] = plan.facts.task.name().into();
         value["classes"] = serde_json::to_value(&plan.facts.classes)?;
-        if let TaskReport::Classification(validation) = &report.validation {
-            let interval = wilson_interval(validation.accuracy, validation.samples);
-            value["accuracy_interval_95"] = serde_json::to_value(interval)?;
-        }
+        add_intervals(&mut value, &report.validation)?;
         value["peak_memory_bytes"] = peak.into();
         value["images_turned_upright"] = turned.into();
         value["images_left_out"] = plan.bad_images.len().into();
@@ -32,11 +30,16 @@ pub fn print(plan: &Plan, report: &RunReport, directory: &Path, json: bool) -> R
         return Ok(());
     }
     let data = data_words(plan);
-    write!(out, "\n{}", text(report, turned, peak, &data, directory)?)?;
+    write!(
+        out,
+        "\n{}",
+        text(plan, report, turned, peak, &data, directory)?
+    )?;
     Ok(())
 }
 
 fn text(
+    plan: &Plan,
     report: &RunReport,
     turned: usize,
     peak: Option<u64>,
@@ -50,7 +53,7 @@ fn text(
     writeln!(
         text,
         "Best        {}, epoch {epoch} ({} in all)",
-        phase_words(phase),
+        phase_title(phase),
         words::count(report.epochs, "epoch", "epochs")
     )?;
     writeln!(
@@ -58,7 +61,7 @@ fn text(
         "Validation  {}",
         words::count(validation.samples() as usize, "image", "images")
     )?;
-    for (name, value) in figures(validation) {
+    for (name, value) in figures(validation, plan.facts.classes.len()) {
         writeln!(text, "  {name:<17}  {value:>7}")?;
     }
     write!(
@@ -98,40 +101,20 @@ fn text(
     Ok(text)
 }
 
-/// The figures that matter most, by name.
-fn figures(validation: &TaskReport) -> Vec<(&'static str, String)> {
-    let mut figures = match validation {
-        TaskReport::Classification(report) => {
-            let interval = wilson_interval(report.accuracy, report.samples).map(words::percent);
-            let [low, high] = interval;
-            let accuracy = words::percent(report.accuracy);
-            vec![
-                (
-                    "accuracy",
-                    format!("{accuracy:>7}   95 % interval {low} to {high}"),
-                ),
-                (
-                    "balanced accuracy",
-                    words::percent(report.balanced_accuracy),
-                ),
-            ]
-        }
-        TaskReport::Multilabel(report) => vec![
-            ("mAP", format!("{:.3}", report.map)),
-            ("macro F1", format!("{:.3}", report.macro_f1)),
-            ("micro F1", format!("{:.3}", report.micro_f1)),
-            ("all labels right", words::percent(report.subset_accuracy)),
-        ],
-        TaskReport::Regression(report) => {
-            let [mae, rmse] = words::error_names(report.in_deviations());
-            vec![
-                ("R2", format!("{:.3}", report.r2)),
-                (mae, short(report.mae)),
-                (rmse, short(report.rmse)),
-            ]
-        }
-    };
-    figures.push(("loss", format!("{:.4}", validation.loss())));
+/// The figures by name, the loss last.
+fn figures(validation: &TaskReport, outputs: usize) -> Vec<(String, String)> {
+    let mut figures: Vec<(String, String)> = validation
+        .figures()
+        .map(|(figure, value)| {
+            let mut text = figure.text(value);
+            if let Some(interval) = validation.interval(figure.name) {
+                let [low, high] = interval.map(|value| figure.text(value));
+                text = format!("{text:>7}   95 % interval {low} to {high}");
+            }
+            (figure.label_of(outputs), text)
+        })
+        .collect();
+    figures.rotate_left(1);
     figures
 }
 
@@ -142,14 +125,6 @@ fn data_words(plan: &Plan) -> String {
         words.push(format!("--set {}", shell_word(Path::new(&setting))));
     }
     words.join(" ")
-}
-
-/// `phase 1` for `phase1`.
-pub fn phase_words(phase: &str) -> String {
-    match phase.strip_prefix("phase") {
-        Some(number) => format!("phase {number}"),
-        None => phase.to_owned(),
-    }
 }
 
 /// The most memory that this process held at once, where the system tells it.
@@ -177,11 +152,5 @@ mod tests {
             Some(2 << 20)
         );
         assert_eq!(parse_peak("Name:\tx\n"), None);
-    }
-
-    #[test]
-    fn phases_are_words() {
-        assert_eq!(phase_words("phase2"), "phase 2");
-        assert_eq!(phase_words("warmup"), "warmup");
     }
 }

@@ -3,15 +3,10 @@
 use std::path::Path;
 
 use anyhow::Result;
-use rekindle_finetune::metrics::{MetricsReport, TaskReport, short};
+use rekindle_data::TaskReport;
 use serde_json::{Value, json};
 
-use super::words::{self, wilson_interval};
-
-/// Most classes whose confusion matrix is shown.
-const MOST_CLASSES: usize = 20;
-/// Most pairs of classes that are listed as mixed up.
-const MOST_PAIRS: usize = 10;
+use super::words;
 
 /// What was measured.
 #[derive(Debug, Clone, Copy)]
@@ -43,10 +38,7 @@ pub fn json(of: &Measured, report: &TaskReport) -> Result<String> {
         "images_left_out": of.skipped,
         "classes": of.classes,
     });
-    if let TaskReport::Classification(report) = report {
-        let interval = wilson_interval(report.accuracy, report.samples);
-        value["accuracy_interval_95"] = serde_json::to_value(interval)?;
-    }
+    add_intervals(&mut value, report)?;
     if let (Value::Object(all), Value::Object(figures)) =
         (&mut value, serde_json::to_value(report)?)
     {
@@ -65,6 +57,16 @@ pub fn json(of: &Measured, report: &TaskReport) -> Result<String> {
     Ok(serde_json::to_string_pretty(&value)?)
 }
 
+/// Adds where the true values of figures lie, as `accuracy_interval_95`, for those for which it is known.
+pub fn add_intervals(value: &mut Value, report: &TaskReport) -> Result<()> {
+    for (figure, _) in report.figures() {
+        if let Some(interval) = report.interval(figure.name) {
+            value[format!("{}_interval_95", figure.name)] = serde_json::to_value(interval)?;
+        }
+    }
+    Ok(())
+}
+
 /// Overall figures, and a row per class, label or number; of classes also the confusion matrix where it fits, and the pairs that are
 /// mixed up most.
 pub fn table(of: &Measured, report: &TaskReport, width: usize) -> String {
@@ -76,97 +78,14 @@ pub fn table(of: &Measured, report: &TaskReport, width: usize) -> String {
         of.part,
         of.data.display()
     );
-    match report {
-        TaskReport::Classification(report) => classes_text(&mut text, &names, report, width),
-        TaskReport::Multilabel(report) => {
-            line(&mut text, "mAP", format!("{:>8.3}", report.map));
-            let at = format!(
-                "{:>8.3}   at probability {}",
-                report.macro_f1, report.threshold
-            );
-            line(&mut text, "macro F1", at);
-            line(&mut text, "micro F1", format!("{:>8.3}", report.micro_f1));
-            let right = words::percent(report.subset_accuracy);
-            line(&mut text, "all labels right", format!("{right:>8}"));
-            line(&mut text, "loss", format!("{:>8.4}", report.loss));
-            text.push_str(&format!("\n{}", report.to_table(&names, width)));
-        }
-        TaskReport::Regression(report) => {
-            line(&mut text, "R2", format!("{:>8.3}", report.r2));
-            for (name, error) in words::error_names(report.in_deviations())
-                .into_iter()
-                .zip([report.mae, report.rmse])
-            {
-                line(&mut text, name, format!("{:>8}", short(error)));
-            }
-            line(&mut text, "loss", format!("{:>8.4}", report.loss));
-            text.push_str(&format!("\n{}", report.to_table(&names, width)));
-        }
-    }
+    text.push_str(&report.to_text(&names, width));
     text
-}
-
-fn line(text: &mut String, name: &str, value: String) {
-    text.push_str(&format!("{name:<20}{value}\n"));
-}
-
-fn classes_text(text: &mut String, classes: &[String], report: &MetricsReport, width: usize) {
-    let [low, high] = wilson_interval(report.accuracy, report.samples).map(words::percent);
-    let mut line = |name: &str, value: String| line(text, name, value);
-    line(
-        "accuracy",
-        format!(
-            "{:>8}   95 % interval {low} to {high}",
-            words::percent(report.accuracy)
-        ),
-    );
-    if report.top_k > 1 && report.top_k < classes.len() {
-        line(
-            &format!("top-{} accuracy", report.top_k),
-            format!("{:>8}", words::percent(report.top_k_accuracy)),
-        );
-    }
-    line(
-        "balanced accuracy",
-        format!("{:>8}", words::percent(report.balanced_accuracy)),
-    );
-    line("macro F1", format!("{:>8.3}", report.macro_f1));
-    line("loss", format!("{:>8.4}", report.loss));
-    text.push_str(&format!("\n{}", report.to_table(classes, width)));
-    let pairs = report.confusions();
-    if pairs.is_empty() {
-        return;
-    }
-    let matrix = report
-        .confusion_matrix(classes, width)
-        .filter(|_| classes.len() <= MOST_CLASSES);
-    if let Some(matrix) = matrix {
-        text.push_str(&format!(
-            "\nrows: true class, columns: predicted class\n{matrix}"
-        ));
-    }
-    text.push_str("\nmost confused\n");
-    let room = width.saturating_sub(16) / 2;
-    for (target, prediction, count) in pairs.iter().take(MOST_PAIRS) {
-        let [target, prediction] = [target, prediction].map(|&class| {
-            classes
-                .get(class)
-                .map_or_else(String::new, |name| words::cut_back(name, room))
-        });
-        text.push_str(&format!("{count:>8}  {target} taken for {prediction}\n"));
-    }
-    if pairs.len() > MOST_PAIRS {
-        text.push_str(&format!(
-            "          and {} more pairs\n",
-            pairs.len() - MOST_PAIRS
-        ));
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rekindle_finetune::metrics::Metrics;
+    use rekindle_data::metrics::Metrics;
 
     const CLASSES: [&str; 3] = ["cat", "dog", "emu"];
 

@@ -16,8 +16,8 @@ pub mod words;
 
 use std::io::{self, IsTerminal, Write};
 
+use rekindle_data::{BadImage, ImageFolder};
 use rekindle_finetune::Plan;
-use rekindle_finetune::data::{BadImage, ImageFolder};
 
 /// Most lines of a list of warnings.
 const MOST_LISTED: usize = 10;

@@ -6,9 +6,10 @@ use std::path::Path;
 
 use anyhow::Result;
 use rekindle_augment::{MixAt, MixSpec};
-use rekindle_finetune::data::Sampling;
-use rekindle_finetune::metrics::short;
-use rekindle_finetune::{Facts, Plan, TaskKind};
+use rekindle_data::Sampling;
+use rekindle_data::TargetKind;
+use rekindle_data::metrics::short;
+use rekindle_finetune::{Facts, Plan};
 
 use super::words;
 
@@ -16,10 +17,10 @@ use super::words;
 pub fn print(plan: &Plan, directory: &Path, json: bool) -> Result<()> {
     let mut out = io::stdout().lock();
     if json {
-        let table: toml::Table = plan.to_toml().parse()?;
+        let table: toml::Table = plan.to_toml()?.parse()?;
         writeln!(out, "{}", serde_json::to_string_pretty(&table)?)?;
     } else {
-        write!(out, "{}\n{}", summary(plan, directory)?, plan.to_toml())?;
+        write!(out, "{}\n{}", summary(plan, directory)?, plan.to_toml()?)?;
     }
     Ok(())
 }
@@ -77,33 +78,28 @@ fn summary(plan: &Plan, directory: &Path) -> Result<String> {
     if let Some(mix) = recipe.augment.mix {
         writeln!(text, "# Mixing    {}", mixing(&mix))?;
     }
-    match recipe.phase1.epochs {
-        0 => writeln!(text, "# Phase 1   left out")?,
-        epochs => writeln!(
-            text,
-            "# Phase 1   the head alone, at most {}",
-            words::count(epochs, "epoch", "epochs")
-        )?,
-    }
-    match recipe.phase2.epochs {
-        0 => writeln!(text, "# Phase 2   left out")?,
-        epochs => writeln!(
-            text,
-            "# Phase 2   {} and the head, at most {}",
-            facts.stages[facts.first_unfrozen_stage..].join(", "),
-            words::count(epochs, "epoch", "epochs")
-        )?,
+    for (place, phase) in recipe.phase.iter().enumerate() {
+        let title = words::capitalised(&phase.title());
+        let cut = plan.cut(place)?;
+        let trained = match facts.stages.get(cut..) {
+            _ if phase.epochs == 0 => "left out".to_owned(),
+            None | Some([]) => "the head alone".to_owned(),
+            Some(stages) => format!("{} and the head", stages.join(", ")),
+        };
+        match phase.epochs {
+            0 => writeln!(text, "# {title:<9} {trained}")?,
+            epochs => {
+                let most = words::count(epochs, "epoch", "epochs");
+                writeln!(text, "# {title:<9} {trained}, at most {most}")?;
+            }
+        }
     }
     Ok(text)
 }
 
 /// The classes, the labels, or the numbers with their mean and deviation.
 fn names(facts: &Facts) -> String {
-    let heading = match facts.task {
-        TaskKind::Classification => "Classes ",
-        TaskKind::Multilabel => "Labels  ",
-        TaskKind::Regression => "Numbers ",
-    };
+    let heading = words::capitalised(facts.task.words().more);
     let name = |(place, name): (usize, &String)| {
         let name = words::clean(name);
         match &facts.number_scale {
@@ -116,7 +112,7 @@ fn names(facts: &Facts) -> String {
         }
     };
     let names = words::list(facts.classes.iter().enumerate().map(name));
-    format!("{heading}  {names}")
+    format!("{heading:<9} {names}")
 }
 
 /// By what rule, with what share of each class, and over how many groups.
@@ -128,13 +124,13 @@ fn split(facts: &Facts) -> String {
     let shares = pairs.map(|(train, held)| *held as f64 / (train + held).max(1) as f64);
     let least = shares.clone().fold(f64::INFINITY, f64::min);
     let most = shares.fold(0.0, f64::max);
-    let shares = match facts.task {
-        TaskKind::Regression => format!("{} of the images", words::percent(least)),
+    let shares = match facts.task.targets() {
+        TargetKind::Numbers => format!("{} of the images", words::percent(least)),
         _ => format!(
             "{} to {} of each {}",
             words::percent(least),
             words::percent(most),
-            words::names_of(facts.task)[0]
+            facts.task.words().one
         ),
     };
     let mut text = format!("by {}: {shares}", facts.divided_by);
@@ -155,7 +151,7 @@ pub fn mixing(mix: &MixSpec) -> String {
         .map(|(name, alpha)| format!("{name} (alpha {alpha})"))
         .collect();
     let what = match mix.at {
-        MixAt::Images => "phase 2's images",
+        MixAt::Images => "the images of phases that train stages",
         MixAt::Features => "the features that phases start from",
     };
     format!("{} of {what}", methods.join(" or "))
@@ -164,9 +160,9 @@ pub fn mixing(mix: &MixSpec) -> String {
 fn images(facts: &Facts) -> String {
     let fewest = facts.train_per_class.iter().min().copied().unwrap_or(0);
     let most = facts.train_per_class.iter().max().copied().unwrap_or(0);
-    let each = match facts.task {
-        TaskKind::Regression => String::new(),
-        task => format!(" ({fewest} to {most} a {})", words::names_of(task)[0]),
+    let each = match facts.task.targets() {
+        TargetKind::Numbers => String::new(),
+        _ => format!(" ({fewest} to {most} a {})", facts.task.words().one),
     };
     format!(
         "{}: {} training images{each}, {} for validation",

@@ -7,10 +7,9 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
-use rekindle_finetune::metrics::short;
-use rekindle_finetune::{EpochRecord, EpochTiming, Observer, Plan, StepProgress, TaskKind};
+use rekindle_data::{Figure, TaskKind};
+use rekindle_finetune::{EpochRecord, EpochTiming, Observer, PhaseRecipe, Plan, StepProgress};
 
-use super::closing::phase_words;
 use super::plan::mixing;
 use super::words;
 
@@ -70,10 +69,10 @@ impl Drop for ImageBar {
 }
 
 /// What a bar counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 enum Stage {
     Features,
-    Phase(&'static str),
+    Phase(String),
 }
 
 /// Prints what a run does.
@@ -84,7 +83,6 @@ pub struct Progress {
     to_stderr: bool,
     bar: Option<(Stage, ProgressBar)>,
     features_since: Option<Instant>,
-    most_epochs: [usize; 2],
     task: TaskKind,
     outputs: usize,
 }
@@ -99,7 +97,6 @@ impl Progress {
             to_stderr: json,
             bar: None,
             features_since: None,
-            most_epochs: [0; 2],
             task: TaskKind::default(),
             outputs: 0,
         }
@@ -158,10 +155,10 @@ impl Progress {
 
 impl Observer for Progress {
     fn started(&mut self, plan: &Plan) {
-        self.most_epochs = [plan.recipe.phase1.epochs, plan.recipe.phase2.epochs];
         let facts = &plan.facts;
         (self.task, self.outputs) = (facts.task, facts.classes.len());
-        let [one, more] = words::names_of(facts.task);
+        let named = facts.task.words();
+        let [one, more] = [named.one, named.more];
         self.line(&format!(
             "{}, {} training and {} validation images",
             words::count(facts.classes.len(), one, more),
@@ -174,18 +171,14 @@ impl Observer for Progress {
         }
     }
 
-    fn phase_started(&mut self, phase: &'static str, trainable: usize, all: usize) {
+    fn phase_started(&mut self, phase: &PhaseRecipe, trainable: usize, all: usize) {
         self.finish();
-        let most = self.most_epochs[usize::from(phase == "phase2")];
         self.line(&format!(
             "\n{}: {trainable} of {all} parameters, at most {}",
-            phase_words(phase),
-            words::count(most, "epoch", "epochs")
+            phase.title(),
+            words::count(phase.epochs, "epoch", "epochs")
         ));
-        let [first, mut second] = columns(self.task).map(|(name, _)| name);
-        if self.task == TaskKind::Regression && self.outputs > 1 {
-            second = "MAE/dev";
-        }
+        let [first, second] = columns(self.task).map(|figure| figure.short_of(self.outputs));
         self.line(&format!(
             "epoch  train loss  val loss  {first:>8}  {second:>8}        lr  waited"
         ));
@@ -210,9 +203,12 @@ impl Observer for Progress {
 
     fn step(&mut self, at: StepProgress) {
         let done = (at.epoch - 1) * at.of + at.images;
-        self.bar(Stage::Phase(at.phase), at.epochs * at.of, done, || {
-            format!("epoch {}/{} loss {:.3}", at.epoch, at.epochs, at.loss)
-        });
+        self.bar(
+            Stage::Phase(at.phase.to_owned()),
+            at.epochs * at.of,
+            done,
+            || format!("epoch {}/{} loss {:.3}", at.epoch, at.epochs, at.loss),
+        );
     }
 
     fn epoch(&mut self, record: &EpochRecord, timing: &EpochTiming) {
@@ -224,25 +220,14 @@ impl Observer for Progress {
     }
 }
 
-/// The two figures of a task that an epoch's line has: heading and name.
-fn columns(task: TaskKind) -> [(&'static str, &'static str); 2] {
-    match task {
-        TaskKind::Classification => [("accuracy", "accuracy"), ("balanced", "balanced_accuracy")],
-        TaskKind::Multilabel => [("mAP", "map"), ("macro F1", "macro_f1")],
-        TaskKind::Regression => [("R2", "r2"), ("MAE", "mae")],
-    }
+/// The two figures of a task that an epoch's line has beside the loss.
+fn columns(task: TaskKind) -> [&'static Figure; 2] {
+    [1, 2].map(|place| &task.figures()[place])
 }
 
 /// The figures of an epoch, and the share of its time in which it waited for images.
 fn epoch_line(task: TaskKind, record: &EpochRecord, timing: &EpochTiming) -> String {
-    let [first, second] = columns(task).map(|(_, name)| {
-        let value = record.validation(name);
-        match (task, name) {
-            (TaskKind::Classification, _) => words::percent(value),
-            (TaskKind::Regression, "mae") => short(value),
-            _ => format!("{value:.3}"),
-        }
-    });
+    let [first, second] = columns(task).map(|figure| figure.text(record.validation(figure.name)));
     let line = format!(
         "{:>5}  {:>10.4}  {:>8.4}  {:>8}  {:>8}  {:>8.1e}  {:>4.0} %  {}",
         record.epoch,

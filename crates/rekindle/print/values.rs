@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 
 use anyhow::Result;
-use rekindle_finetune::metrics::short;
+use rekindle_data::metrics::short;
 use serde_json::{Map, Value, json};
 
 use super::predictions::quoted;

@@ -10,8 +10,9 @@ use rekindle_augment::{Mix, MixAt, Pipeline};
 
 use super::{Phase, VIEWS};
 use crate::FinetuneError;
-use crate::classifier::Features;
-use crate::data::{Dataset, Draw, Loader, LoaderOptions};
+use rekindle_data::{Dataset, Draw, Loader, LoaderOptions};
+use rekindle_model::Features;
+
 use crate::features::FeatureCache;
 use crate::observer::Observer;
 
@@ -119,9 +120,9 @@ impl Phase<'_> {
                 // The first step waits for its own images alone; behind it, what the epoch lacks is computed in one go, while
                 // other threads decode ahead.
                 if *steps == 2 || epoch > 0 {
-                    let of = cache.missing(self.tap, rest);
+                    let of = cache.missing(self.cut, rest);
                     let mut done = 0;
-                    let complete = cache.fill(self.network, self.tap, rest, &mut |images| {
+                    let complete = cache.fill(self.network, self.cut, rest, &mut |images| {
                         done += images;
                         observer.features(done, of);
                         !self.interrupt.load(Ordering::Relaxed)
@@ -130,7 +131,7 @@ impl Phase<'_> {
                         return Ok(None);
                     }
                 }
-                cache.get(self.network, self.tap, &self.views(epoch, batch))?
+                cache.get(self.network, self.cut, &self.views(epoch, batch))?
             }
             Feed::Streamed(loader) => {
                 let Some(next) = loader.next() else {
@@ -141,7 +142,7 @@ impl Phase<'_> {
                     Some(mix) if at == Some(MixAt::Images) => mix.images(images),
                     _ => images,
                 };
-                self.network.features(images, self.tap)
+                self.network.features(images, self.cut)
             }
         };
         Ok(Some(match mix {

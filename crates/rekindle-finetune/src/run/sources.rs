@@ -1,13 +1,13 @@
 //! Which features are kept in memory, and where each phase's inputs come from then.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use rekindle_augment::{MixAt, Pipeline};
 use rekindle_backbone::Backbone;
 use rekindle_head::Head;
 
-use crate::features::{FeatureCache, Tap, bytes_per_image};
+use crate::features::{Cut, FeatureCache, bytes_per_image};
 use crate::phase::Inputs;
 use crate::{FinetuneError, Plan};
 
@@ -15,8 +15,6 @@ use crate::{FinetuneError, Plan};
 pub(super) struct Sources {
     train: FeatureCache,
     validation: FeatureCache,
-    /// Whether the features of the training and of the validation images are kept, for each tap.
-    cached: HashMap<Tap, [bool; 2]>,
     training_pipeline: Arc<Pipeline>,
     evaluation_pipeline: Arc<Pipeline>,
 }
@@ -31,60 +29,76 @@ impl Sources {
         let recipe = &plan.recipe;
         let evaluation_pipeline = Arc::new(Pipeline::evaluation(&plan.preprocessing));
         let training_pipeline = Arc::new(plan.training_pipeline()?);
-        let boundary = plan.facts.first_unfrozen_stage;
-        let budget = recipe.data.feature_cache_mb << 20;
-        let [boundary_bytes, head_bytes] =
-            bytes_per_image(backbone, boundary, head, plan.preprocessing.input_size);
         let images = [
             samples.len() * recipe.augment.views,
             plan.split.validation.len(),
         ];
-        // The images themselves are no features: with nothing frozen, each epoch augments anew.
-        let phase2 = recipe.phase2.epochs > 0 && boundary > 0;
-        let mut left = budget;
-        let mut fits = |bytes: usize| {
+        let mut left = recipe.data.feature_cache_mb << 20;
+        let size = plan.preprocessing.input_size;
+        let mut fits = |count: usize, cut: Cut| {
+            let bytes = count * bytes_per_image(backbone, cut, head, size);
             let fits = bytes <= left;
             left -= if fits { bytes } else { 0 };
             fits
         };
-        let head_fits = images.map(|count| fits(count * head_bytes));
+        // The head's input first: it is small and saves most. Then those of the other phases, in their order.
+        let last = plan.facts.stages.len();
+        let mut kept = BTreeMap::from([(last, images.map(|count| fits(count, last)))]);
         // Features of mixed images are never needed twice.
         let mixes = (recipe.augment.mix).is_some_and(|mix| mix.at == MixAt::Images);
-        let boundary_fits = [(!mixes, images[0]), (true, images[1])]
-            .map(|(kept, count)| kept && phase2 && fits(count * boundary_bytes));
-        let cache = |samples: &[usize], augmented, keep| {
+        for cut in plan.cuts() {
+            // The images themselves are no features: with nothing frozen, each epoch augments anew.
+            if cut > 0 && cut < last {
+                let each = [(!mixes, images[0]), (true, images[1])];
+                kept.entry(cut)
+                    .or_insert_with(|| each.map(|(kept, count)| kept && fits(count, cut)));
+            }
+        }
+        let cuts = |which: usize| {
+            let kept = kept.iter().filter(move |(_, fits)| fits[which]);
+            kept.map(|(cut, _)| *cut).collect::<Vec<Cut>>()
+        };
+        let cache = |samples: &[usize], augmented, which| {
             FeatureCache::new(
                 plan.dataset.clone(),
                 samples,
                 evaluation_pipeline.clone(),
                 augmented,
-                keep,
+                cuts(which),
                 recipe.seed,
             )
         };
         Ok(Self {
-            train: cache(samples, Some(training_pipeline.clone()), boundary_fits[0]),
-            validation: cache(&plan.split.validation, None, boundary_fits[1]),
-            cached: HashMap::from([(Tap::Head, head_fits), (Tap::Boundary, boundary_fits)]),
+            train: cache(samples, Some(training_pipeline.clone()), 0),
+            validation: cache(&plan.split.validation, None, 1),
             training_pipeline,
             evaluation_pipeline,
         })
     }
 
-    pub(super) fn inputs(&mut self, tap: Tap) -> (Inputs<'_>, Inputs<'_>) {
-        let [train, validation] = self.cached[&tap];
-        let from = |cached: bool, cache, pipeline: &Arc<Pipeline>| match cached {
-            true => Inputs::Cached(cache),
-            false => Inputs::Streamed(pipeline.clone()),
-        };
+    /// Where the training and the validation features at a cut come from.
+    pub(super) fn inputs(&mut self, cut: Cut) -> (Inputs<'_>, Inputs<'_>) {
+        fn from<'a>(cut: Cut, cache: &'a mut FeatureCache, pipeline: &Arc<Pipeline>) -> Inputs<'a> {
+            match cache.keeps(cut) {
+                true => Inputs::Cached(cache),
+                false => Inputs::Streamed(pipeline.clone()),
+            }
+        }
         (
-            from(train, &mut self.train, &self.training_pipeline),
-            from(validation, &mut self.validation, &self.evaluation_pipeline),
+            from(cut, &mut self.train, &self.training_pipeline),
+            from(cut, &mut self.validation, &self.evaluation_pipeline),
         )
     }
 
-    pub(super) fn drop_head_features(&mut self) {
-        self.train.drop_head_features();
-        self.validation.drop_head_features();
+    /// Drops the features at other cuts than these.
+    pub(super) fn keep_only(&mut self, cuts: &[Cut]) {
+        self.train.keep_only(cuts);
+        self.validation.keep_only(cuts);
+    }
+
+    /// Forgets the features behind a cut, whose stages have been trained.
+    pub(super) fn forget_behind(&mut self, cut: Cut) {
+        self.train.forget_behind(cut);
+        self.validation.forget_behind(cut);
     }
 }

@@ -1,0 +1,286 @@
+//! The settings under `data`: how images and labels are read, divided and drawn.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Deserializer, Serialize};
+
+use crate::{
+    BadImages, ColumnNames, DataError, DiskCache, GroupBy, HoldOut, ImageFolder, NameGrouping,
+    Sampling, SourceOptions, default_cache_directory, limited, open_data,
+};
+use rekindle_settings::SettingError;
+
+/// More than any machine has.
+const MOST_MEGABYTES: u64 = 1_000_000_000;
+
+/// Reading, splitting and drawing.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DataRecipe {
+    /// Where the relative paths of a manifest start. Default: the manifest's folder.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub root: Option<PathBuf>,
+    /// The column of the paths in a manifest. Default: the one called `path`, `file`, `image` or the like.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path_column: Option<String>,
+    /// The column of the labels in a manifest, or the key in the JSON objects of tar shards. Default: `label`, `class` or `category`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub label_column: Option<String>,
+    /// The column of several labels in a manifest, or the key of the list of labels in JSON objects. Default: `labels`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub labels_column: Option<String>,
+    /// What separates several labels in one cell of CSV and TSV. Default `|`.
+    pub label_separator: String,
+    /// The column of a number, or a list of such columns, or of keys in JSON objects. Default: `number`, and all whose names begin with
+    /// `number:`, such as `number:height`.
+    #[serde(
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "one_or_more",
+        default
+    )]
+    pub number_columns: Vec<String>,
+    /// The column that says `train`, `val` or `test`. Default: `split`, where there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub split_column: Option<String>,
+    /// The column of the groups that are never divided. Default: `group`, where there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub group_column: Option<String>,
+    /// `none` (default), or `prefix`: images whose file names agree up to `group_separator` are a group, in place of a group column.
+    pub group_by: GroupBy,
+    /// Ends the group's part of a file name. Default `_`.
+    pub group_separator: String,
+    /// Share of each class, of each label or of each range of numbers that is held out for validation where the data has no validation images. Default 0.2.
+    pub validation_share: f64,
+    /// Parts for cross-validation in place of a share; 0 (default) for none.
+    pub folds: usize,
+    /// Which part is held out, from 1 to `folds`. Default 1.
+    pub fold: usize,
+    /// `shuffle` (default): every training image once an epoch; `balanced`: every class equally often, as many images in all (for images
+    /// with one class each).
+    pub sampling: Sampling,
+    /// Images in all, for a smoke run. Default: all of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limit: Option<usize>,
+    /// What to do with images that cannot be decoded: `fail` (default) or `skip`.
+    pub bad_images: BadImages,
+    /// Most images whose headers are read before the start, spread evenly over all; what is wrong with another one is found when it is
+    /// needed. Default 50000. With `bad_images = "skip"` all images are decoded, however many.
+    pub checked_headers: usize,
+    /// Megabytes of decoded images kept in memory. Default 512; 256 pictures of 800 x 800 pixels.
+    pub image_cache_mb: usize,
+    /// Megabytes of decoded images kept on disk, for epochs beyond what memory holds and for later runs; 0 keeps none. Default 4096:
+    /// 7000 pictures of 500 x 375 pixels, or 1700 photographs of 12 megapixels at the size that training needs. When it is full, the
+    /// least recently used are removed.
+    pub disk_cache_mb: usize,
+    /// Where they are kept; outside the folders of images. Default: `rekindle` in the system's cache directory (`XDG_CACHE_HOME`, or
+    /// `~/.cache`). Entries are found by the content of the image file, so all runs can share one directory.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cache_directory: Option<PathBuf>,
+    /// Decode random crops of JPEG files of more than 2 megapixels at a half, a quarter or an eighth of their size where the crop
+    /// stays at least twice as large as the input. Several times faster; the pixels differ by about a grey level on average.
+    /// Default on. Evaluation and prediction always decode at full size.
+    pub jpeg_scaling: bool,
+    /// Megabytes of frozen features kept in memory; beyond that they are computed anew each epoch. Default 512.
+    pub feature_cache_mb: usize,
+}
+
+impl Default for DataRecipe {
+    fn default() -> Self {
+        Self {
+            root: None,
+            path_column: None,
+            label_column: None,
+            labels_column: None,
+            label_separator: "|".into(),
+            number_columns: Vec::new(),
+            split_column: None,
+            group_column: None,
+            group_by: GroupBy::None,
+            group_separator: "_".into(),
+            validation_share: 0.2,
+            folds: 0,
+            fold: 1,
+            sampling: Sampling::Shuffle,
+            limit: None,
+            bad_images: BadImages::Fail,
+            checked_headers: 50_000,
+            image_cache_mb: 512,
+            disk_cache_mb: 4096,
+            cache_directory: None,
+            jpeg_scaling: true,
+            feature_cache_mb: 512,
+        }
+    }
+}
+
+impl DataRecipe {
+    /// How the data is to be opened.
+    pub fn source_options(&self) -> SourceOptions {
+        let grouping = NameGrouping {
+            separator: self.group_separator.clone(),
+        };
+        SourceOptions {
+            root: self.root.clone(),
+            columns: ColumnNames {
+                path: self.path_column.clone(),
+                label: self.label_column.clone(),
+                labels: self.labels_column.clone(),
+                numbers: self.number_columns.clone(),
+                split: self.split_column.clone(),
+                group: self.group_column.clone(),
+            },
+            label_separator: self.label_separator.clone(),
+            grouping: (self.group_by == GroupBy::Prefix).then_some(grouping),
+        }
+    }
+
+    /// Opens labelled images with these settings, and keeps `limit` of them, chosen by `seed`; gives how many there were before, too.
+    ///
+    /// # Errors
+    /// As [`open_data`] and [`limited`].
+    pub fn open(&self, data: &Path, seed: u64) -> Result<(ImageFolder, usize), DataError> {
+        let folder = open_data(data, &self.source_options())?;
+        let found = folder.samples.len();
+        let folder = match self.limit {
+            Some(limit) => limited(folder, limit, self.validation_share, seed)?,
+            None => folder,
+        };
+        Ok((folder, found))
+    }
+
+    /// What is held out for validation.
+    pub fn hold_out(&self) -> HoldOut {
+        match self.folds {
+            0 => HoldOut::Share(self.validation_share),
+            folds => HoldOut::Fold {
+                fold: self.fold,
+                folds,
+            },
+        }
+    }
+
+    /// The settings of [`source_options`](Self::source_options) that are not the defaults, as `key=value`: what another command needs to
+    /// open the same data.
+    pub fn source_settings(&self) -> Vec<String> {
+        let text = |key: &str, value: &Option<String>| {
+            let value = value.as_ref()?;
+            Some(format!("data.{key}={}", toml::Value::from(value.as_str())))
+        };
+        let separator = Some(self.label_separator.clone());
+        let separator = separator.filter(|text| *text != Self::default().label_separator);
+        let numbers = (!self.number_columns.is_empty()).then(|| {
+            let columns = toml::Value::from(self.number_columns.clone());
+            format!("data.number_columns={columns}")
+        });
+        let root = self.root.as_ref().map(|root| root.display().to_string());
+        [
+            text("root", &root),
+            text("path_column", &self.path_column),
+            text("label_column", &self.label_column),
+            text("labels_column", &self.labels_column),
+            text("label_separator", &separator),
+            numbers,
+            text("split_column", &self.split_column),
+            text("group_column", &self.group_column),
+        ]
+        .into_iter()
+        .flatten()
+        .collect()
+    }
+
+    /// The cache on disk for these images; none where it is turned off, or where the system's cache directory is not known or lies among
+    /// the images.
+    ///
+    /// # Errors
+    /// `cache_directory` lies in a folder of images, or is a file.
+    pub fn disk_cache(&self, folder: &ImageFolder) -> Result<Option<DiskCache>, SettingError> {
+        if self.disk_cache_mb == 0 {
+            return Ok(None);
+        }
+        let budget = (self.disk_cache_mb as u64) << 20;
+        let Some(directory) = &self.cache_directory else {
+            let directory = default_cache_directory().filter(|place| !folder.surrounds(place));
+            return Ok(directory.map(|directory| DiskCache::new(directory, budget)));
+        };
+        let refuse =
+            |expected| SettingError::new("data.cache_directory", directory.display(), expected);
+        if directory.exists() && !directory.is_dir() {
+            return Err(refuse("a directory; this is a file"));
+        }
+        if folder.surrounds(directory) {
+            let expected = "a directory outside the folders of images, which are only read";
+            return Err(refuse(expected));
+        }
+        Ok(Some(DiskCache::new(directory.clone(), budget)))
+    }
+
+    /// Checks what can be known without the data.
+    ///
+    /// # Errors
+    /// A setting out of range, or one that has no use beside the others.
+    pub fn check(&self) -> Result<(), SettingError> {
+        if self.folds == 0 && self.fold != 1 {
+            let expected = "1 where `data.folds` is 0; set `data.folds` too";
+            return Err(SettingError::new("data.fold", self.fold, expected));
+        }
+        if self.group_by == GroupBy::Prefix && self.group_separator.is_empty() {
+            let expected = "at least one character, such as `_`";
+            return Err(SettingError::new("data.group_separator", "empty", expected));
+        }
+        if self.label_separator.is_empty() {
+            let expected = "at least one character, such as `|`";
+            return Err(SettingError::new("data.label_separator", "empty", expected));
+        }
+        if self.checked_headers == 0 {
+            return Err(SettingError::new("data.checked_headers", 0, "at least 1"));
+        }
+        for (key, megabytes) in [
+            ("data.image_cache_mb", self.image_cache_mb),
+            ("data.disk_cache_mb", self.disk_cache_mb),
+            ("data.feature_cache_mb", self.feature_cache_mb),
+        ] {
+            // As bytes it has to fit 64 bits.
+            if megabytes as u64 > MOST_MEGABYTES {
+                return Err(SettingError::new(key, megabytes, "at most 1000000000"));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A text, or a list of texts.
+fn one_or_more<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged, expecting = "expected a column, or a list of columns")]
+    enum OneOrMore {
+        One(String),
+        More(Vec<String>),
+    }
+    Ok(match OneOrMore::deserialize(deserializer)? {
+        OneOrMore::One(text) => vec![text],
+        OneOrMore::More(texts) => texts,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cache_that_no_machine_holds_is_refused() {
+        let data = DataRecipe {
+            image_cache_mb: usize::MAX >> 20,
+            ..DataRecipe::default()
+        };
+        assert_eq!(data.check().unwrap_err().key(), "data.image_cache_mb");
+    }
+
+    #[test]
+    fn a_fold_without_folds_is_refused() {
+        let data = DataRecipe {
+            fold: 2,
+            ..DataRecipe::default()
+        };
+        assert_eq!(data.check().unwrap_err().key(), "data.fold");
+    }
+}

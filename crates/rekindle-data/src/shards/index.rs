@@ -1,0 +1,299 @@
+//! The index of one tar file: which images it holds, where, and what their labels are.
+
+use std::{
+    borrow::Cow,
+    fs::File,
+    io::{self, BufReader, Read},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use crate::{TargetKind, TaskKind};
+use serde_json::{Map, Value};
+use tar::Archive;
+
+use super::{Shard, ShardError, TarMember};
+use crate::{
+    ColumnNames, DataError, SkippedFiles, SplitName,
+    manifest::{Wanted, keys_of_object, target_texts, text_of},
+    walk::{FileKind, kind_of},
+};
+
+/// The longest label that is read; what is longer is no label.
+const LABEL_BYTES: u64 = 1 << 20;
+
+/// What a tar file holds.
+#[derive(Debug, Default)]
+pub(super) struct Index {
+    pub images: Vec<ImageEntry>,
+    pub skipped: SkippedFiles,
+}
+
+/// One labelled image.
+#[derive(Debug)]
+pub(super) struct ImageEntry {
+    /// The shard's path relative to the root, then the member's.
+    pub path: PathBuf,
+    pub target: TargetTexts,
+    pub split: Option<SplitName>,
+    pub group: Option<String>,
+    pub member: TarMember,
+}
+
+/// What is said of an image: nothing where the images alone are wanted.
+#[derive(Debug, Default)]
+pub(super) struct TargetTexts {
+    pub task: TaskKind,
+    /// The keys that it is from.
+    pub columns: Vec<String>,
+    /// What numbers are called.
+    pub numbers: Vec<String>,
+    pub texts: Vec<String>,
+}
+
+/// The members of one sample, as they come.
+#[derive(Debug, Default)]
+struct Pending {
+    /// The name up to the first dot of its last part.
+    key: String,
+    image: Option<(String, TarMember)>,
+    label: Option<String>,
+    object: Option<(String, Map<String, Value>)>,
+    text: Option<String>,
+}
+
+/// Lists a tar file.
+pub(super) fn index(
+    root: &Path,
+    shard: &Shard,
+    names: &ColumnNames,
+    wanted: Wanted,
+) -> Result<Index, DataError> {
+    let path: Arc<Path> = root.join(&shard.path).into();
+    let mut listing = Listing {
+        file: &path,
+        shard,
+        names,
+        wanted,
+        index: Index::default(),
+    };
+    let unreadable = |source| ShardError::Read {
+        shard: path.to_path_buf(),
+        source,
+    };
+    let file = File::open(&path).map_err(unreadable)?;
+    let bytes = file.metadata().map_err(unreadable)?.len();
+    let mut archive = Archive::new(BufReader::new(file));
+    let mut pending = Pending::default();
+    for entry in archive.entries_with_seek().map_err(unreadable)? {
+        let mut entry = entry.map_err(unreadable)?;
+        let kind = entry.header().entry_type();
+        if kind.is_dir() {
+            continue;
+        }
+        let name = String::from_utf8(entry.path_bytes().into_owned()).map_err(|error| {
+            let name = String::from_utf8_lossy(error.as_bytes()).into_owned();
+            listing.wrong(name, "its name is not valid UTF-8; rename it")
+        })?;
+        let name = name.strip_prefix("./").unwrap_or(&name);
+        let start = name.rfind('/').map_or(0, |slash| slash + 1);
+        let Some(dot) = name[start..].find('.').filter(|dot| *dot > 0) else {
+            listing.leave_out(&name[start..]);
+            continue;
+        };
+        let (key, extension) = (&name[..start + dot], name[start + dot + 1..].to_lowercase());
+        if key != pending.key {
+            let done = std::mem::take(&mut pending);
+            listing.close(done)?;
+            pending.key = key.to_owned();
+        }
+        match extension.as_str() {
+            "cls" | "txt" | "json" => {
+                let text = label_text(&mut entry)
+                    .map_err(|reason| listing.wrong(name.to_owned(), reason))?;
+                listing.label(&mut pending, name, &extension, text)?;
+            }
+            _ if kind_of(&name[start..]) == FileKind::Image && !extension.contains('.') => {
+                let member = TarMember {
+                    shard: path.clone(),
+                    offset: entry.raw_file_position(),
+                    length: entry.size(),
+                };
+                if !kind.is_file() || member.offset.saturating_add(member.length) > bytes {
+                    let reason = "it is not a whole file: the tar file is cut short, or holds a link; make it anew";
+                    return Err(listing.wrong(name.to_owned(), reason).into());
+                }
+                if let Some((other, _)) = &pending.image {
+                    let reason = format!(
+                        "it is a second image beside `{other}`; give each sample one image"
+                    );
+                    return Err(listing.wrong(name.to_owned(), reason).into());
+                }
+                pending.image = Some((name.to_owned(), member));
+            }
+            _ => listing.leave_out(&name[start..]),
+        }
+    }
+    listing.close(pending)?;
+    Ok(listing.index)
+}
+
+fn label_text(entry: &mut impl Read) -> Result<String, String> {
+    let mut text = String::new();
+    let read = entry.take(LABEL_BYTES).read_to_string(&mut text);
+    read.map_err(|error: io::Error| format!("it cannot be read as a text: {error}"))?;
+    Ok(text.trim().to_owned())
+}
+
+/// A tar file being listed.
+struct Listing<'a> {
+    file: &'a Path,
+    shard: &'a Shard,
+    names: &'a ColumnNames,
+    wanted: Wanted<'a>,
+    index: Index,
+}
+
+impl Listing<'_> {
+    fn wrong(&self, member: String, reason: impl Into<String>) -> ShardError {
+        ShardError::Member {
+            shard: self.file.to_path_buf(),
+            member,
+            reason: reason.into(),
+        }
+    }
+
+    /// Counts a member that is neither image nor label.
+    fn leave_out(&mut self, name: &str) {
+        let skipped = &mut self.index.skipped;
+        if name.starts_with('.') {
+            skipped.hidden += 1;
+            return;
+        }
+        let counts = match kind_of(name) {
+            FileKind::Unsupported(extension) => skipped.unsupported.entry(extension),
+            FileKind::Image => skipped
+                .other
+                .entry(name[name.find('.').unwrap_or(0)..].to_owned()),
+            FileKind::Other(extension) => skipped.other.entry(extension),
+        };
+        *counts.or_default() += 1;
+    }
+
+    fn label(
+        &self,
+        pending: &mut Pending,
+        name: &str,
+        extension: &str,
+        text: String,
+    ) -> Result<(), ShardError> {
+        match extension {
+            "cls" => pending.label = Some(text),
+            "txt" => pending.text = Some(text),
+            _ => {
+                let object = serde_json::from_str(&text).map_err(|error| {
+                    let reason =
+                        format!("{error}; expected an object such as {{\"label\": \"cat\"}}");
+                    self.wrong(name.to_owned(), reason)
+                })?;
+                pending.object = Some((name.to_owned(), object));
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes in a sample whose members have all come.
+    fn close(&mut self, pending: Pending) -> Result<(), DataError> {
+        let Some((name, member)) = pending.image else {
+            let labels = [
+                pending.label.is_some(),
+                pending.text.is_some(),
+                pending.object.is_some(),
+            ];
+            let count = labels.into_iter().filter(|there| *there).count();
+            if count > 0 {
+                let label = "(a label without an image)".to_owned();
+                *self.index.skipped.other.entry(label).or_default() += count;
+            }
+            return Ok(());
+        };
+        if let Wanted::Images = self.wanted {
+            self.index.images.push(ImageEntry {
+                path: self.shard.path.join(&name),
+                target: TargetTexts::default(),
+                split: None,
+                group: None,
+                member,
+            });
+            return Ok(());
+        }
+        let (mut target, mut split, mut group) = (None, None, None);
+        if let Some((json, object)) = &pending.object {
+            let keys: Vec<String> = object.keys().cloned().collect();
+            let origin = self.file.join(json);
+            let (targets, found) = keys_of_object(&origin, &keys, self.names, self.wanted)?;
+            let value = |place: Option<usize>| -> Result<Option<String>, ShardError> {
+                let Some(key) = place.map(|place| &keys[place]) else {
+                    return Ok(None);
+                };
+                let text = text_of(key, object.get(key))
+                    .map_err(|reason| self.wrong(json.clone(), reason))?;
+                Ok(Some(text.into_owned()).filter(|text| !text.is_empty()))
+            };
+            if let Some(targets) = targets {
+                let columns: Vec<String> =
+                    targets.places.iter().map(|at| keys[*at].clone()).collect();
+                let texts = target_texts(
+                    targets.task.targets(),
+                    columns.iter().map(String::as_str),
+                    object,
+                )
+                .map_err(|reason| self.wrong(json.clone(), reason))?;
+                target = Some(TargetTexts {
+                    task: targets.task,
+                    numbers: targets.number_names(&keys),
+                    texts: texts.into_iter().map(Cow::into_owned).collect(),
+                    columns,
+                });
+            }
+            if let Some(name) = value(found[0])? {
+                let expected = "expected `train`, `val` or `test`";
+                split = Some(SplitName::of_folder(&name).ok_or_else(|| {
+                    self.wrong(json.clone(), format!("the split is `{name}`, {expected}"))
+                })?);
+            }
+            group = value(found[1])?;
+        }
+        let label = |text: String| TargetTexts {
+            columns: vec!["label".into()],
+            texts: vec![text],
+            ..TargetTexts::default()
+        };
+        let is_empty = |target: &TargetTexts| {
+            target.task.targets() == TargetKind::Class && target.texts.iter().all(String::is_empty)
+        };
+        // A label of its own goes before that of the object, and that before a text, which may be anything.
+        let target = pending
+            .label
+            .map(label)
+            .or(target)
+            .filter(|target| !is_empty(target));
+        let target = target.or_else(|| pending.text.map(label).filter(|target| !is_empty(target)));
+        let Some(target) = target else {
+            let key = &pending.key;
+            let reason = format!(
+                "it has no label: expected `{key}.cls` or `{key}.txt` with the name of its class, or `{key}.json` with the key `label`, \
+                 `labels` or `number` (another key: --set data.label_column=KEY), next to it in the tar file"
+            );
+            return Err(self.wrong(name, reason).into());
+        };
+        self.index.images.push(ImageEntry {
+            path: self.shard.path.join(&name),
+            target,
+            split: split.or(self.shard.split),
+            group,
+            member,
+        });
+        Ok(())
+    }
+}

@@ -1,0 +1,263 @@
+//! Opens labelled images of any kind: a folder with class folders, a manifest, or tar shards.
+//!
+//! This file owns the choice among them, and groups that come from file names. The readers are `scan.rs`, `manifest.rs` and `shards.rs`.
+
+use std::path::{Path, PathBuf};
+
+use crate::TaskKind;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    ClassIndex, ColumnNames, DataError, ImageFolder, Sample, ScanWarning, ShardError, SourceKind,
+    SplitName,
+    manifest::{Format, Wanted, read_manifest},
+    rows::Names,
+    scan_folder, scan_folder_as,
+    shards::{is_tar, read_shards},
+};
+
+/// How a source is to be read; the default finds everything by itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceOptions {
+    /// Where a manifest's relative paths start; none for the manifest's own folder.
+    pub root: Option<PathBuf>,
+    /// Columns of a manifest, or keys of the JSON objects in tar shards.
+    pub columns: ColumnNames,
+    /// What separates several labels in one cell of CSV and TSV.
+    pub label_separator: String,
+    /// Groups that follow from file names, in place of a group column.
+    pub grouping: Option<NameGrouping>,
+}
+
+impl Default for SourceOptions {
+    /// `|` between labels: unlike `;` it never separates the fields themselves.
+    fn default() -> Self {
+        Self {
+            root: None,
+            columns: ColumnNames::default(),
+            label_separator: "|".into(),
+            grouping: None,
+        }
+    }
+}
+
+/// Groups by file names: images of one folder whose names agree up to the first separator are of one group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NameGrouping {
+    /// Ends the part of the name that is the group's: with `_`, `patient7_left.png` is of the group `patient7`, in any folder. A name
+    /// without it, or that starts with it, is a group by itself, without its extension.
+    pub separator: String,
+}
+
+/// The rules by which groups can be made in a recipe.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GroupBy {
+    /// No rule: a manifest's group column, where it has one.
+    #[default]
+    None,
+    /// The file name up to a separator, see [`NameGrouping`].
+    Prefix,
+}
+
+/// Opens labelled images for training: a folder as [`scan_folder`] knows it; a `.csv`, `.tsv`, `.jsonl` or `.ndjson` manifest; a `.tar`
+/// file or a folder of them.
+///
+/// # Errors
+/// As [`scan_folder`], [`ManifestError`](super::ManifestError) and [`ShardError`]; a file of another kind; options that the source has no
+/// use for.
+pub fn open_data(
+    path: impl AsRef<Path>,
+    options: &SourceOptions,
+) -> Result<ImageFolder, DataError> {
+    open(path.as_ref(), options, Wanted::Targets)
+}
+
+/// Opens images whose classes, labels or numbers are known, to evaluate a trained model on them.
+///
+/// # Errors
+/// As [`open_data`] and [`scan_folder_as`]; a label that is not in `classes`, a number that the data has not, a folder for a model of
+/// another task than classification.
+pub fn open_data_as(
+    path: impl AsRef<Path>,
+    options: &SourceOptions,
+    task: TaskKind,
+    classes: &ClassIndex,
+) -> Result<ImageFolder, DataError> {
+    let names = classes;
+    open(path.as_ref(), options, Wanted::Known { task, names })
+}
+
+fn open(path: &Path, options: &SourceOptions, wanted: Wanted) -> Result<ImageFolder, DataError> {
+    let format = Format::of_file(path).filter(|_| !path.is_dir());
+    let shards = match (format, path.is_dir() || (path.is_file() && is_tar(path))) {
+        (None, true) => read_shards(path, &options.columns, wanted)?,
+        _ => None,
+    };
+    let mut folder = match (format, shards) {
+        (Some(format), _) => read_manifest(path, format, options, wanted)?,
+        (None, Some(folder)) => folder,
+        (None, None) => {
+            if path.is_file() {
+                return Err(other_file(path));
+            }
+            match wanted {
+                Wanted::Known {
+                    task: TaskKind::Classification,
+                    names,
+                } => scan_folder_as(path, names)?,
+                Wanted::Known { task, .. } if path.is_dir() => {
+                    return Err(DataError::OtherTask {
+                        path: path.to_path_buf(),
+                        found: TaskKind::Classification,
+                        expected: task,
+                    });
+                }
+                _ => scan_folder(path)?,
+            }
+        }
+    };
+    if let Wanted::Known { task, .. } = wanted
+        && task != folder.task
+    {
+        return Err(DataError::OtherTask {
+            path: path.to_path_buf(),
+            found: folder.task,
+            expected: task,
+        });
+    }
+    check_use(&folder, options)?;
+    if let Some(grouping) = &options.grouping {
+        group_by_name(&mut folder, grouping);
+    }
+    let across = groups_across_splits(&folder);
+    if !across.is_empty() {
+        let groups = across;
+        folder
+            .warnings
+            .push(ScanWarning::GroupsAcrossSplits { groups });
+    }
+    Ok(folder)
+}
+
+fn other_file(path: &Path) -> DataError {
+    let path = path.to_path_buf();
+    let name = path.to_string_lossy().to_lowercase();
+    let compressed = [".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst"];
+    match compressed.iter().any(|end| name.ends_with(end)) {
+        true => ShardError::Compressed { path }.into(),
+        false => DataError::UnknownSource { path },
+    }
+}
+
+/// Refuses settings that the source has no use for, since what they were meant to do is not done.
+fn check_use(folder: &ImageFolder, options: &SourceOptions) -> Result<(), DataError> {
+    let columns = &options.columns;
+    let manifest = folder.kind == SourceKind::Manifest;
+    let labelled = folder.kind != SourceKind::Folder;
+    let settings = [
+        ("data.root", options.root.is_some(), manifest),
+        ("data.path_column", columns.path.is_some(), manifest),
+        ("data.label_column", columns.label.is_some(), labelled),
+        ("data.labels_column", columns.labels.is_some(), labelled),
+        ("data.number_columns", !columns.numbers.is_empty(), labelled),
+        ("data.split_column", columns.split.is_some(), labelled),
+        ("data.group_column", columns.group.is_some(), labelled),
+    ];
+    for (key, set, used) in settings {
+        if set && !used {
+            let path = folder.source.clone();
+            return Err(DataError::UnusedSetting { path, key });
+        }
+    }
+    Ok(())
+}
+
+fn group_by_name(folder: &mut ImageFolder, grouping: &NameGrouping) {
+    let mut names = Names::default();
+    for sample in &mut folder.samples {
+        sample.group = Some(names.number(group_of_name(sample, &grouping.separator)));
+    }
+    folder.groups = names.into_names();
+}
+
+fn group_of_name<'a>(sample: &'a Sample, separator: &str) -> &'a str {
+    let stem = sample.path.file_stem().and_then(|stem| stem.to_str());
+    let stem = stem.unwrap_or_default();
+    match stem.split_once(separator) {
+        Some((group, _)) if !group.is_empty() => group,
+        _ => stem,
+    }
+}
+
+/// Groups with images in more than one split that the data itself has.
+fn groups_across_splits(folder: &ImageFolder) -> Vec<String> {
+    let mut seen: Vec<Option<SplitName>> = vec![None; folder.groups.len()];
+    let mut across = std::collections::BTreeSet::new();
+    for sample in &folder.samples {
+        let (Some(group), Some(split)) = (sample.group, sample.split) else {
+            continue;
+        };
+        let first = seen[group as usize].get_or_insert(split);
+        if *first != split {
+            across.insert(group);
+        }
+    }
+    across
+        .into_iter()
+        .map(|group| format!("`{}`", folder.groups[group as usize]))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_name_up_to_the_separator_is_the_group() {
+        let group = |path: &str| {
+            let sample = Sample::file(path.into(), 0, None);
+            group_of_name(&sample, "_").to_owned()
+        };
+        assert_eq!(group("cat/p7_left_2.png"), "p7");
+        assert_eq!(group("dog/p7_right.png"), "p7");
+        assert_eq!(group("dog/plain.png"), "plain");
+        assert_eq!(group("dog/_x.png"), "_x");
+    }
+
+    #[test]
+    fn settings_that_do_nothing_are_refused() {
+        let folder = ImageFolder {
+            source: "photos".into(),
+            ..ImageFolder::default()
+        };
+        let options = SourceOptions {
+            root: Some("elsewhere".into()),
+            ..SourceOptions::default()
+        };
+        let error = check_use(&folder, &options).unwrap_err().to_string();
+        assert!(
+            error.contains("`data.root`") && error.contains("`photos`"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn files_of_other_kinds_are_refused_with_what_can_be_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let error = |name: &str| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, b"x").unwrap();
+            open_data(&path, &SourceOptions::default())
+                .unwrap_err()
+                .to_string()
+        };
+        let text = error("labels.xlsx");
+        assert!(
+            text.contains("labels.xlsx") && text.contains(".csv"),
+            "{text}"
+        );
+        let text = error("shard.tar.gz");
+        assert!(text.contains("compressed"), "{text}");
+    }
+}

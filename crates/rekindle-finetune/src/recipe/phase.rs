@@ -1,0 +1,237 @@
+//! The settings of one phase: what it trains, for how long and how.
+
+use serde::{Deserialize, Serialize};
+
+use rekindle_settings::{SettingError, Within, non_negative, positive};
+
+use crate::clip::ClipSpec;
+use crate::optim::{AdamWSpec, OptimizerSpec};
+use crate::schedule::ScheduleSpec;
+use crate::stopping::StoppingSpec;
+
+/// One phase of training.
+///
+/// In a recipe: `[[phase]]`, with those settings that differ from the defaults. What is not said is as in `phase1` where the head alone is
+/// trained, and else as in `phase2`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PhaseRecipe {
+    /// Its name in metrics, logs and overrides: `--set NAME.lr=1e-4`. Default `phase` and its number.
+    pub name: String,
+    /// What it trains: `head`, the head alone; a number of last stages, or the name of the first of them, or `all`, and the head.
+    pub unfreeze: Unfreeze,
+    /// Most epochs; 0 leaves the phase out.
+    pub epochs: usize,
+    /// Images per step.
+    pub batch_size: usize,
+    /// Learning rate of the head.
+    pub lr: f64,
+    /// Factor on the learning rate of the last stage against the head's. Default 3: the phase before has trained the head already.
+    pub lr_ratio: f64,
+    /// Factor on the learning rate for each stage further from the head. Default 0.5; 1 trains all alike.
+    pub lr_decay: f64,
+    /// Whether unfrozen batch norms use and track batch statistics. Default off: small folders and batches give poor ones.
+    pub track_statistics: bool,
+    /// The optimiser.
+    pub optim: OptimizerSpec,
+    /// The learning rate over the phase.
+    pub schedule: ScheduleSpec,
+    /// Gradient clipping.
+    pub clip: ClipSpec,
+    /// Strength of L1 regularisation of the weights (L2 is the optimiser's `weight_decay`). Default 0.
+    pub l1: f64,
+    /// Early stopping; its monitor also chooses the best epoch.
+    pub stopping: StoppingSpec,
+}
+
+/// What a phase trains.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Unfreeze {
+    /// This many last stages, and the head.
+    Last(usize),
+    /// `head`, the head alone; `all` stages, or those from the one of this name on, and the head.
+    From(String),
+}
+
+impl Unfreeze {
+    /// The head alone.
+    pub const HEAD: &str = "head";
+    /// Every stage and the head.
+    pub const ALL: &str = "all";
+
+    /// Whether the head alone is trained.
+    pub fn is_head(&self) -> bool {
+        matches!(self, Self::From(name) if name == Self::HEAD)
+    }
+
+    /// The first stage that is trained, of a backbone with these; the number of stages where the head alone is.
+    ///
+    /// # Errors
+    ///
+    /// [`SettingError`] with the key `unfreeze`: no such stage, or more stages than there are.
+    pub fn first_stage(&self, stages: &[String]) -> Result<usize, SettingError> {
+        let expected = || {
+            format!(
+                "`head`, `all`, a stage ({}), or a number of last stages, from 1 to {}",
+                stages.join(", "),
+                stages.len()
+            )
+        };
+        match self {
+            Self::Last(count) if (1..=stages.len()).contains(count) => Ok(stages.len() - count),
+            Self::Last(count) => Err(SettingError::new("unfreeze", count, expected())),
+            Self::From(name) if name == Self::HEAD => Ok(stages.len()),
+            Self::From(name) if name == Self::ALL => Ok(0),
+            Self::From(name) => {
+                let place = stages.iter().position(|stage| stage == name);
+                place.ok_or_else(|| {
+                    let known = stages.iter().cloned();
+                    SettingError::UnknownChoice {
+                        key: "unfreeze".into(),
+                        found: name.clone(),
+                        known: known
+                            .chain([Self::HEAD, Self::ALL].map(String::from))
+                            .collect(),
+                    }
+                })
+            }
+        }
+    }
+}
+
+impl PhaseRecipe {
+    /// The default of a phase that trains the head alone.
+    pub fn of_head() -> Self {
+        Self {
+            name: "phase1".into(),
+            unfreeze: Unfreeze::From(Unfreeze::HEAD.into()),
+            epochs: 30,
+            batch_size: 16,
+            lr: 7e-4,
+            lr_ratio: 3.0,
+            lr_decay: 0.5,
+            track_statistics: false,
+            optim: adamw(),
+            schedule: ScheduleSpec::Cosine {
+                min_ratio: 0.0,
+                warmup_epochs: 0.0,
+            },
+            clip: ClipSpec::None,
+            l1: 0.0,
+            stopping: StoppingSpec {
+                patience: 10,
+                ..StoppingSpec::default()
+            },
+        }
+    }
+
+    /// The default of a phase that trains stages too.
+    pub fn of_stages() -> Self {
+        Self {
+            name: "phase2".into(),
+            unfreeze: Unfreeze::Last(2),
+            epochs: 6,
+            batch_size: 32,
+            lr: 3e-4,
+            schedule: ScheduleSpec::Cosine {
+                min_ratio: 0.0,
+                warmup_epochs: 0.5,
+            },
+            clip: ClipSpec::GlobalNorm { limit: 1.0 },
+            stopping: StoppingSpec::default(),
+            ..Self::of_head()
+        }
+    }
+
+    /// The name as people read it: `phase 2` for `phase2`.
+    pub fn title(&self) -> String {
+        title(&self.name)
+    }
+
+    /// Checks every setting by itself.
+    ///
+    /// # Errors
+    ///
+    /// [`SettingError`] with the whole key, the phase's name first.
+    pub fn check(&self) -> Result<(), SettingError> {
+        self.check_own().within(&self.name)
+    }
+
+    fn check_own(&self) -> Result<(), SettingError> {
+        if self.batch_size == 0 {
+            let expected = "at least 1 image per step";
+            return Err(SettingError::new("batch_size", 0, expected));
+        }
+        positive("lr", self.lr)?;
+        positive("lr_ratio", self.lr_ratio)?;
+        positive("lr_decay", self.lr_decay)?;
+        non_negative("l1", self.l1)?;
+        self.optim.check()?;
+        self.clip.check()?;
+        self.stopping.check()?;
+        match self.epochs {
+            0 => Ok(()),
+            epochs => self.schedule.check(epochs),
+        }
+    }
+}
+
+/// A phase's name as people read it: `phase 1` for `phase1`.
+pub fn title(name: &str) -> String {
+    match name.strip_prefix("phase") {
+        Some(number) if !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()) => {
+            format!("phase {number}")
+        }
+        _ => name.to_owned(),
+    }
+}
+
+fn adamw() -> OptimizerSpec {
+    OptimizerSpec::AdamW(AdamWSpec {
+        weight_decay: 0.01,
+        ..AdamWSpec::default()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbered_phases_are_told_in_two_words() {
+        assert_eq!(title("phase2"), "phase 2");
+        assert_eq!(title("phased"), "phased");
+        assert_eq!(title("warmup"), "warmup");
+    }
+
+    #[test]
+    fn what_is_unfrozen_is_told_by_number_stage_or_word() {
+        let stages = ["stem", "layer1", "layer2"].map(String::from);
+        let first = |unfreeze: &str| {
+            let value = toml::Value::from(unfreeze);
+            let unfreeze: Unfreeze = value.try_into().unwrap();
+            unfreeze.first_stage(&stages)
+        };
+        assert_eq!(first("head"), Ok(3));
+        assert_eq!(first("all"), Ok(0));
+        assert_eq!(first("layer1"), Ok(1));
+        assert_eq!(Unfreeze::Last(3).first_stage(&stages), Ok(0));
+        let error = first("layr1").unwrap_err().to_string();
+        assert!(error.contains("did you mean `layer1`"), "{error}");
+        for count in [0, 4] {
+            let error = Unfreeze::Last(count).first_stage(&stages).unwrap_err();
+            assert!(error.to_string().contains("from 1 to 3"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_setting_is_told_with_its_phase() {
+        let mut phase = PhaseRecipe::of_stages();
+        phase.optim = OptimizerSpec::AdamW(AdamWSpec {
+            beta_1: 1.5,
+            ..AdamWSpec::default()
+        });
+        assert_eq!(phase.check().unwrap_err().key(), "phase2.optim.beta_1");
+    }
+}

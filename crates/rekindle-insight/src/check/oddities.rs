@@ -1,0 +1,123 @@
+//! Images that can be decoded and are unusual.
+//!
+//! Owns: the rules and their bounds.
+
+use std::path::Path;
+
+use rekindle_augment::Format;
+
+use super::examine::Picture;
+use super::report::OddKind;
+
+/// A picture whose shorter side is below the input's by more than this factor is tiny: it would be enlarged to a blur.
+const TINY_FACTOR: u32 = 4;
+/// A picture with more than this between its sides is extreme: a centre crop would show less than a third of it.
+pub(super) const EXTREME_ASPECT: u32 = 3;
+/// Pictures of more pixels are slow to decode; a network sees a thousandth of them.
+const HUGE_PIXELS: u64 = 50_000_000;
+
+/// What is unusual about an image, for a network with an input of this size.
+pub(super) fn oddities(
+    path: &Path,
+    picture: &Picture,
+    input_size: [usize; 2],
+) -> Vec<(OddKind, String)> {
+    let (width, height) = (picture.width, picture.height);
+    let shorter = width.min(height);
+    let longer = width.max(height);
+    let input = input_size[0].min(input_size[1]) as u64;
+    let size = format!("{width} by {height} pixels");
+    let mut found = Vec::new();
+    if let Some(extension) = wrong_extension(path, picture.format) {
+        let reason = format!(
+            "its name ends in .{extension} and its content is {}",
+            picture.format
+        );
+        found.push((OddKind::WrongExtension, reason));
+    }
+    if picture.is_blank {
+        found.push((OddKind::Blank, "all its pixels have one colour".into()));
+    }
+    if u64::from(shorter) * u64::from(TINY_FACTOR) < input {
+        found.push((OddKind::Tiny, format!("{size}, and the input has {input}")));
+    }
+    if u64::from(longer) > u64::from(shorter) * u64::from(EXTREME_ASPECT) {
+        found.push((OddKind::ExtremeAspect, size.clone()));
+    }
+    if u64::from(width) * u64::from(height) > HUGE_PIXELS {
+        found.push((OddKind::Huge, size));
+    }
+    if picture.has_more_frames {
+        let reason = match picture.format {
+            Format::Tiff => "it has several pages; the first one is used",
+            _ => "it is an animation; the first frame is used",
+        };
+        found.push((OddKind::Animated, reason.into()));
+    }
+    found
+}
+
+/// The extension of a name that promises another format.
+fn wrong_extension(path: &Path, format: Format) -> Option<String> {
+    let extension = path.extension()?.to_string_lossy().to_lowercase();
+    let promised = match extension.as_str() {
+        "jpg" | "jpeg" | "jpe" | "jfif" => Format::Jpeg,
+        "png" => Format::Png,
+        "webp" => Format::WebP,
+        "bmp" => Format::Bmp,
+        "gif" => Format::Gif,
+        "tif" | "tiff" => Format::Tiff,
+        _ => return None,
+    };
+    (promised != format).then_some(extension)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::examine::tests::picture;
+    use rekindle_data::IMAGE_EXTENSIONS;
+
+    fn kinds(name: &str, change: impl Fn(&mut Picture)) -> Vec<OddKind> {
+        let mut picture = picture();
+        change(&mut picture);
+        let found = oddities(Path::new(name), &picture, [224, 224]);
+        found.into_iter().map(|(kind, _)| kind).collect()
+    }
+
+    #[test]
+    fn an_ordinary_picture_is_not_odd() {
+        assert_eq!(kinds("cat/a.PNG", |_| {}), []);
+    }
+
+    #[test]
+    fn content_under_another_name_is_odd() {
+        assert_eq!(kinds("cat/a.jpg", |_| {}), [OddKind::WrongExtension]);
+    }
+
+    #[test]
+    fn every_extension_of_an_image_promises_a_format() {
+        for extension in IMAGE_EXTENSIONS {
+            let path = format!("a.{extension}");
+            let wrong = [Format::Png, Format::Jpeg]
+                .map(|format| wrong_extension(Path::new(&path), format).is_some());
+            assert!(wrong.contains(&true), "{extension}");
+        }
+    }
+
+    #[test]
+    fn bounds_are_where_they_are_said_to_be() {
+        let size = |width, height| {
+            kinds("a.png", |picture| {
+                (picture.width, picture.height) = (width, height)
+            })
+        };
+        assert_eq!(size(56, 56), []);
+        assert_eq!(size(55, 56), [OddKind::Tiny]);
+        assert_eq!(size(600, 200), []);
+        assert_eq!(size(200, 601), [OddKind::ExtremeAspect]);
+        assert_eq!(size(10_000, 5_000), []);
+        assert_eq!(size(10_000, 5_001), [OddKind::Huge]);
+        assert_eq!(size(u32::MAX, u32::MAX), [OddKind::Huge]);
+    }
+}

@@ -1,0 +1,277 @@
+//! What a check found, as it is printed and as it is written in JSON.
+//!
+//! Owns: the types. How each part is found is the business of the file of its name.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use super::statistics::{Channels, Sizes};
+use super::targets::NumberReport;
+use rekindle_data::{SkippedFiles, SplitName, TaskKind};
+
+/// Everything that is known of a folder of images before training.
+///
+/// Paths are relative to the folder, with `/` between their parts; lists follow the order of the folder's samples.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct CheckReport {
+    /// Version of rekindle.
+    pub rekindle: &'static str,
+    /// The folder.
+    pub data: PathBuf,
+    /// Images found.
+    pub images: usize,
+    /// Images that can be decoded.
+    pub usable_images: usize,
+    /// What matters most, the most serious first.
+    pub findings: Vec<Finding>,
+    /// Whether images have a class, labels or numbers.
+    pub task: TaskKind,
+    /// Usable images for training.
+    pub train_images: usize,
+    /// Images of each class or label, in the order of their indices; none where images have numbers.
+    pub classes: Vec<ClassReport>,
+    /// Usable images without any label, where images have labels.
+    pub images_without_labels: usize,
+    /// How each number is spread over the usable images; none where images have classes or labels.
+    pub numbers: Vec<NumberReport>,
+    /// Usable training and validation images of the largest class over those of the smallest; none where a class has none.
+    pub imbalance_ratio: Option<f64>,
+    /// Where the split comes from.
+    pub split: SplitOrigin,
+    /// Images that cannot be decoded.
+    pub unreadable: Vec<Unreadable>,
+    /// Groups of pictures that are the same, the most serious first.
+    pub duplicates: Vec<DuplicateGroup>,
+    /// Images that can be decoded and are unusual.
+    pub odd: Vec<Odd>,
+    /// Sizes of the upright pictures; none where nothing can be decoded.
+    pub sizes: Option<Sizes>,
+    /// Mean and standard deviation of the colours; none where nothing can be decoded.
+    pub channels: Option<Channels>,
+    /// How many images are of each format, by content.
+    pub formats: BTreeMap<String, usize>,
+    /// How many images store their pixels in each way.
+    pub modes: BTreeMap<String, usize>,
+    /// How many images have each EXIF orientation; 1 is upright, the others are turned when they are read.
+    pub orientations: BTreeMap<u8, usize>,
+    /// Images with an embedded colour profile, which is ignored.
+    pub icc_profiles: usize,
+    /// Files that were left out of the list of images, by kind.
+    pub left_out: SkippedFiles,
+    /// Settings that suit this folder better.
+    pub suggestions: Vec<Suggestion>,
+}
+
+impl CheckReport {
+    /// Whether something was found that stops or spoils training.
+    pub fn is_serious(&self) -> bool {
+        self.findings
+            .iter()
+            .any(|finding| finding.severity == Severity::Serious)
+    }
+}
+
+/// How much a finding matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Severity {
+    /// Training stops, or its figures are worth nothing.
+    Serious,
+    /// Worth a look.
+    Warning,
+}
+
+/// One thing that was found, with how often.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// How much it matters.
+    pub severity: Severity,
+    /// What it is, as a word for programs.
+    pub kind: FindingKind,
+    /// How many groups, images or classes it concerns.
+    pub count: usize,
+    /// The finding in a sentence.
+    pub message: String,
+}
+
+/// What a finding is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum FindingKind {
+    /// The same picture in several classes, or with other labels or numbers.
+    LabelConflict,
+    /// The same picture in several splits.
+    Leakage,
+    /// Images that cannot be decoded.
+    Unreadable,
+    /// Classes with too few usable images.
+    ClassTooSmall,
+    /// The same picture several times in one class and split.
+    Duplicates,
+    /// Classes of very different sizes.
+    Imbalance,
+    /// Classes with too few validation images for figures of their own.
+    FewValidationImages,
+    /// Images that are unusual.
+    Odd,
+    /// Something about the folders.
+    Folder,
+}
+
+/// The images of one class.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ClassReport {
+    /// Its name.
+    pub class: String,
+    /// Usable training images.
+    pub train: usize,
+    /// Usable validation images.
+    pub validation: usize,
+    /// Usable test images.
+    pub test: usize,
+    /// Images that cannot be decoded.
+    pub unreadable: usize,
+}
+
+/// Where a split comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SplitOrigin {
+    /// The folder has validation images of its own.
+    Folders,
+    /// Training will hold out the recipe's `data.validation_share`, or the fold that `data.folds` and `data.fold` name, chosen by its
+    /// `seed`; the figures are those of that choice.
+    Recipe,
+    /// Too few images are usable for a split, or groups cannot be divided into folds.
+    None,
+}
+
+/// An image that cannot be decoded.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Unreadable {
+    /// The image.
+    pub path: String,
+    /// Its class, its labels or its numbers, in words.
+    pub class: String,
+    /// What is wrong, as a word for programs.
+    pub kind: UnreadableKind,
+    /// What is wrong, in words.
+    pub reason: String,
+}
+
+/// Why an image cannot be decoded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum UnreadableKind {
+    /// The file cannot be opened or read.
+    File,
+    /// It has no bytes.
+    Empty,
+    /// It ends before its last pixel.
+    Truncated,
+    /// Its content contradicts its format.
+    Corrupt,
+    /// Its content is no known image format.
+    NotAnImage,
+    /// Its format, or this kind of it, is not supported.
+    Unsupported,
+    /// It has more pixels, or takes more memory, than is allowed.
+    TooLarge,
+}
+
+/// Pictures that are the same.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct DuplicateGroup {
+    /// How alike all of them are.
+    pub likeness: Likeness,
+    /// Largest distance of the perceptual hashes of two neighbours in the group, in bits of 64; 0 for the same pixels.
+    pub distance_bits: u32,
+    /// Whether they lie in several splits: leakage.
+    pub crosses_splits: bool,
+    /// Whether they have different classes, labels or numbers: a label conflict. Numbers of pictures that only look the same may differ.
+    pub crosses_classes: bool,
+    /// The pictures, at least two.
+    pub images: Vec<DuplicateImage>,
+}
+
+/// How alike the pictures of a group are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Likeness {
+    /// The same bytes.
+    SameBytes,
+    /// The same pixels in different files.
+    SamePixels,
+    /// Pixels that look the same.
+    Near,
+}
+
+/// One of several pictures that are the same.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct DuplicateImage {
+    /// The image.
+    pub path: String,
+    /// Its class, its labels or its numbers, in words.
+    pub class: String,
+    /// Its split; none where there is none.
+    pub split: Option<SplitName>,
+}
+
+/// An image that can be decoded and is unusual.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Odd {
+    /// The image.
+    pub path: String,
+    /// Its class, its labels or its numbers, in words.
+    pub class: String,
+    /// What is unusual, as a word for programs.
+    pub kind: OddKind,
+    /// What is unusual, in words.
+    pub reason: String,
+}
+
+/// What is unusual about an image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum OddKind {
+    /// Its name says another format than its content.
+    WrongExtension,
+    /// All its pixels have one colour.
+    Blank,
+    /// It is much smaller than the network's input.
+    Tiny,
+    /// It is much longer than wide, or wider than long.
+    ExtremeAspect,
+    /// It has so many pixels that decoding it is slow.
+    Huge,
+    /// It has further frames or pages, which are not used.
+    Animated,
+}
+
+impl OddKind {
+    /// The name in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::WrongExtension => "wrong_extension",
+            Self::Blank => "blank",
+            Self::Tiny => "tiny",
+            Self::ExtremeAspect => "extreme_aspect",
+            Self::Huge => "huge",
+            Self::Animated => "animated",
+        }
+    }
+}
+
+/// A setting that suits the folder better than the recipe's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Suggestion {
+    /// `key=value`, as `--set` takes it.
+    pub setting: String,
+    /// Why.
+    pub reason: String,
+}

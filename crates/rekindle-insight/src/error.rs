@@ -1,0 +1,50 @@
+//! The errors of this crate: facts as fields, and messages that say what to do next.
+
+use std::path::PathBuf;
+
+use rekindle_augment::AugmentError;
+use rekindle_data::DataError;
+use rekindle_finetune::FinetuneError;
+use rekindle_head::HeadError;
+use rekindle_model::ModelError;
+use rekindle_settings::SettingError;
+
+/// What can go wrong when data or speed is looked at.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum InsightError {
+    /// The recipe, or training.
+    #[error(transparent)]
+    Finetune(#[from] FinetuneError),
+    /// The network, its weights or the device.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// The data.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// The head or the loss.
+    #[error(transparent)]
+    Head(#[from] HeadError),
+    /// Preprocessing or transforms.
+    #[error(transparent)]
+    Augment(#[from] AugmentError),
+    /// A setting out of range.
+    #[error(transparent)]
+    Setting(#[from] SettingError),
+    /// A sheet of pictures cannot go to the place that was asked for.
+    #[error("cannot write a sheet to {}: {reason}", path.display())]
+    SheetPath {
+        /// The file.
+        path: PathBuf,
+        /// What speaks against it, and what to do.
+        reason: &'static str,
+    },
+    /// A sheet of pictures could not be written.
+    #[error("cannot write {}: {source}; free some space or choose another place", path.display())]
+    WriteSheet {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+}

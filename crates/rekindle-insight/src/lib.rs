@@ -1,0 +1,17 @@
+//! A look at data and at training: what would spoil it, what it sees, how fast it is.
+//!
+//! - [`check`](check::check): a data set before training, as a report and as a contact sheet.
+//! - [`preview`](preview()): the views that training makes of its images.
+//! - [`bench`](bench()): images per second of a backbone, and the machine that they hold for.
+
+mod bench;
+pub mod check;
+mod error;
+mod machine;
+mod preview;
+pub mod sheet;
+
+pub use bench::{BenchReport, BenchSettings, Speed, bench};
+pub use error::InsightError;
+pub use machine::Machine;
+pub use preview::{Preview, PreviewOptions, preview};

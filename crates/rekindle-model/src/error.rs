@@ -1,0 +1,102 @@
+//! The errors of this crate: facts as fields, and messages that say what to do next.
+
+use std::path::PathBuf;
+
+use rekindle_augment::AugmentError;
+use rekindle_backbone::BackboneError;
+use rekindle_data::DataError;
+use rekindle_data::metrics::MetricsError;
+use rekindle_head::HeadError;
+use rekindle_settings::SettingError;
+
+use crate::files::FileError;
+
+/// What can go wrong between a model file, a device and a prediction.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ModelError {
+    /// The images.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// The backbone or its weights.
+    #[error(transparent)]
+    Backbone(#[from] BackboneError),
+    /// The head.
+    #[error(transparent)]
+    Head(#[from] HeadError),
+    /// Preprocessing, or an image that cannot be decoded.
+    #[error(transparent)]
+    Augment(#[from] AugmentError),
+    /// Measured values.
+    #[error(transparent)]
+    Metrics(#[from] MetricsError),
+    /// A setting out of range.
+    #[error(transparent)]
+    Setting(#[from] SettingError),
+    /// A file cannot be read or written.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// No device has this name.
+    #[error("unknown device `{name}`{}; this program has: {available}", did_you_mean(.suggestion))]
+    UnknownDevice {
+        /// The name that was asked for.
+        name: String,
+        /// The nearest name there is.
+        suggestion: Option<String>,
+        /// The names there are.
+        available: String,
+    },
+    /// The device's backend is not compiled into this program.
+    #[error(
+        "device `{name}` needs a backend that this program was built without; build it with `cargo build --release --features {feature}`"
+    )]
+    BackendNotCompiled {
+        /// The name that was asked for.
+        name: String,
+        /// The Cargo feature that adds it.
+        feature: &'static str,
+    },
+    /// A device could not finish its work.
+    #[error(
+        "device `{name}` failed: {reason}; try a smaller batch, smaller images or another device"
+    )]
+    DeviceFailed {
+        /// Its name.
+        name: String,
+        /// What its backend said.
+        reason: String,
+    },
+    /// The weights of a card are not bundled, and no file was given.
+    #[error(
+        "the weights of {card} are not bundled with this program; download {url} and pass `--weights FILE`"
+    )]
+    WeightsNotBundled {
+        /// The card.
+        card: String,
+        /// Where the file can be had.
+        url: String,
+    },
+    /// The file is not a model that rekindle wrote.
+    #[error("{} is not a rekindle model: {reason}; `rekindle train` writes one as model.safetensors", path.display())]
+    NotAModel {
+        /// The file.
+        path: PathBuf,
+        /// What was found.
+        reason: String,
+    },
+    /// What a model file says of itself cannot be written down.
+    #[error("the model cannot be described in {}: {reason}", path.display())]
+    NotWritable {
+        /// The file that was to be written.
+        path: PathBuf,
+        /// What cannot be said in JSON.
+        reason: String,
+    },
+}
+
+fn did_you_mean(suggestion: &Option<String>) -> String {
+    suggestion
+        .as_ref()
+        .map(|name| format!(", did you mean `{name}`?"))
+        .unwrap_or_default()
+}

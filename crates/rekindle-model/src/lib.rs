@@ -1,0 +1,32 @@
+//! Trained image networks: what one is, how it is kept in a file, and what it says of images.
+//!
+//! - [`Network`]: stages of a backbone, what the head sees of them, and the head; the one forward pass.
+//! - [`ModelFile`]: `model.safetensors`, which holds weights, class names, preprocessing and configuration, and loads by itself.
+//! - [`Predictor`]: predictions of bytes, decoded images and data sets; it can be shared between threads.
+//! - [`load_backbone`] and [`card_from_name`]: pretrained weights; [`device_from_name`]: devices.
+//!
+//! How a network is trained is `rekindle-finetune`'s.
+
+mod device;
+mod error;
+mod files;
+mod model_file;
+mod network;
+mod precision;
+mod predict;
+mod settings;
+mod weights;
+
+pub use device::{available_devices, device_from_name};
+pub use error::ModelError;
+pub use files::{FileError, create_directory, read, to_safetensors, write_whole};
+pub use model_file::{ModelFile, ModelInfo, load_info, save_model};
+pub use network::{Features, Joint, Network, NetworkState, Trunk, head_for};
+pub use precision::check_precision;
+pub use predict::Predictor;
+pub use rekindle_backbone::Precision;
+pub use settings::{BackboneRecipe, InputRecipe};
+pub use weights::{
+    architecture_from_name, card_from_name, cards, download_url, load_backbone, origin,
+    preprocessing,
+};

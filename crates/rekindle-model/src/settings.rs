@@ -1,0 +1,55 @@
+//! What the user writes of a network's weights and of its input: the tables `backbone` and `input` of a recipe.
+
+use std::path::PathBuf;
+
+use rekindle_augment::{Interpolation, RescaleSpec, ResizePolicy};
+use serde::{Deserialize, Serialize};
+
+/// The pretrained network.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BackboneRecipe {
+    /// A card, `resnet18.a1_in1k`, or an architecture, `resnet18`, which stands for its first card.
+    pub name: String,
+    /// A `.safetensors` file with timm's keys, in place of the bundled weights; `random` starts from scratch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub weights: Option<PathBuf>,
+}
+
+/// Overrides of the weights' own preprocessing.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct InputRecipe {
+    /// Height and width in pixels.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub size: Option<[usize; 2]>,
+    /// Share of the resized image's side that the centre crop keeps.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub crop_ratio: Option<f32>,
+    /// Resize filter: `nearest`, `bilinear`, `bicubic`, `lanczos`, or `area`, the mean of the area that a pixel covers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub interpolation: Option<Interpolation>,
+    /// `crop`, `squash` or `pad`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub policy: Option<ResizePolicy>,
+    /// Red, green and blue, from 0 to 255, of the border that `pad` makes and of what rotations and other transforms leave empty.
+    /// Default the colour nearest to what rescaling turns into zero, such as the mean. It is in plan.toml and in the model file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fill: Option<[u8; 3]>,
+    /// `unit` ([0, 1]), `symmetric` ([-1, 1]), `{ standardise = { mean = [..], std = [..] } }` or `none`; for each image by itself
+    /// `per_image` or `{ per_image = { per_channel = true } }`; fitted on the training images `dataset` (their mean and standard
+    /// deviation), `centre` (their mean alone), `{ zca = { epsilon = 1e-5 } }` and `{ pca = { epsilon = 1e-5 } }` (colour whitening).
+    /// Fitted numbers are in plan.toml and in the model file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rescale: Option<RescaleSpec>,
+}
+
+impl Default for BackboneRecipe {
+    /// The card whose weights are bundled.
+    fn default() -> Self {
+        Self {
+            name: rekindle_models::DEFAULT_CARD.into(),
+            weights: None,
+        }
+    }
+}
