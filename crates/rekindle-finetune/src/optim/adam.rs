@@ -4,6 +4,7 @@ use burn::optim::decay::WeightDecayConfig;
 use burn::optim::{Adam, AdamConfig};
 use serde::{Deserialize, Serialize};
 
+use super::UpdateRule;
 use rekindle_settings::{SettingError, below_one, non_negative, positive};
 
 /// Adam: steps along the mean of the gradients, divided by the root of the mean of their squares.
@@ -39,15 +40,25 @@ impl Default for AdamSpec {
     }
 }
 
-impl AdamSpec {
-    pub(super) fn check(&self) -> Result<(), SettingError> {
+impl UpdateRule for AdamSpec {
+    type Update = Adam;
+
+    fn check(&self) -> Result<(), SettingError> {
         below_one("optim.beta_1", self.beta_1)?;
         below_one("optim.beta_2", self.beta_2)?;
         positive("optim.epsilon", self.epsilon)?;
         non_negative("optim.weight_decay", self.weight_decay)
     }
 
-    pub(super) fn update(&self, weight_decay: f64) -> Adam {
+    fn weight_decay(&self) -> f64 {
+        self.weight_decay
+    }
+
+    fn decay_norm_and_bias(&self) -> bool {
+        self.decay_norm_and_bias
+    }
+
+    fn update(&self, weight_decay: f64) -> Adam {
         let mut config = AdamConfig::new()
             .with_beta_1(self.beta_1 as f32)
             .with_beta_2(self.beta_2 as f32)

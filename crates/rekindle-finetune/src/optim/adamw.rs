@@ -3,6 +3,7 @@
 use burn::optim::{AdamW, AdamWConfig};
 use serde::{Deserialize, Serialize};
 
+use super::UpdateRule;
 use rekindle_settings::{SettingError, below_one, non_negative, positive};
 
 /// Adam with weight decay apart from the gradient: `w = w - lr * weight_decay * w`, then Adam's step.
@@ -37,15 +38,25 @@ impl Default for AdamWSpec {
     }
 }
 
-impl AdamWSpec {
-    pub(super) fn check(&self) -> Result<(), SettingError> {
+impl UpdateRule for AdamWSpec {
+    type Update = AdamW;
+
+    fn check(&self) -> Result<(), SettingError> {
         below_one("optim.beta_1", self.beta_1)?;
         below_one("optim.beta_2", self.beta_2)?;
         positive("optim.epsilon", self.epsilon)?;
         non_negative("optim.weight_decay", self.weight_decay)
     }
 
-    pub(super) fn update(&self, weight_decay: f64) -> AdamW {
+    fn weight_decay(&self) -> f64 {
+        self.weight_decay
+    }
+
+    fn decay_norm_and_bias(&self) -> bool {
+        self.decay_norm_and_bias
+    }
+
+    fn update(&self, weight_decay: f64) -> AdamW {
         AdamWConfig::new()
             .with_beta_1(self.beta_1 as f32)
             .with_beta_2(self.beta_2 as f32)

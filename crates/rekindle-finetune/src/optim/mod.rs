@@ -28,33 +28,101 @@ use serde::{Deserialize, Serialize};
 use placed::Placed;
 use rekindle_settings::SettingError;
 
-pub use adam::AdamSpec;
-pub use adamw::AdamWSpec;
-pub use nadam::{NAdam, NAdamSpec, NAdamState};
-pub use rmsprop::RmsPropSpec;
-pub use sgd::SgdSpec;
+pub use nadam::{NAdam, NAdamState};
 
-/// An optimiser and its settings.
-///
-/// In a recipe: `optim = { name = "sgd", momentum = 0.9, nesterov = true }`. The default is AdamW.
-///
-/// Normalisation weights and biases, the parameters of rank 1, get no weight decay unless `decay_norm_and_bias` is
-/// set: shrinking them changes the scale of activations rather than the size of the model
-/// ([Goyal et al. 2017](https://arxiv.org/abs/1706.02677), section 5.3, and
-/// [He et al. 2018](https://arxiv.org/abs/1812.01187), section 3.1).
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "name", rename_all = "lowercase")]
-pub enum OptimizerSpec {
+/// What the file of an optimiser provides of its settings.
+pub trait UpdateRule {
+    /// Burn's optimiser, or an own one.
+    type Update: Optimizer;
+
+    /// Checks every setting; has no side effects.
+    ///
+    /// # Errors
+    ///
+    /// [`SettingError`] names the first setting out of range, `optim.beta_1`.
+    fn check(&self) -> Result<(), SettingError>;
+
+    /// The weight decay of what gets any.
+    fn weight_decay(&self) -> f64;
+
+    /// Whether normalisation weights and biases get weight decay too.
+    fn decay_norm_and_bias(&self) -> bool;
+
+    /// The update with this weight decay, and else these settings.
+    fn update(&self, weight_decay: f64) -> Self::Update;
+}
+
+macro_rules! optimisers {
+    ($($(#[$doc:meta])* $file:ident::$kind:ident($spec:ident),)+) => {
+        $(pub use $file::$spec;)+
+
+        /// An optimiser and its settings.
+        ///
+        /// In a recipe: `optim = { name = "sgd", momentum = 0.9, nesterov = true }`. The default is AdamW.
+        ///
+        /// Normalisation weights and biases, the parameters of rank 1, get no weight decay unless `decay_norm_and_bias` is
+        /// set: shrinking them changes the scale of activations rather than the size of the model
+        /// ([Goyal et al. 2017](https://arxiv.org/abs/1706.02677), section 5.3, and
+        /// [He et al. 2018](https://arxiv.org/abs/1812.01187), section 3.1).
+        #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+        #[serde(tag = "name", rename_all = "lowercase")]
+        pub enum OptimizerSpec {
+            $($(#[$doc])* $kind($spec),)+
+        }
+
+        impl OptimizerSpec {
+            /// Every optimiser with its default settings, in the order of the list.
+            pub fn all() -> Vec<Self> {
+                vec![$(Self::$kind($spec::default()),)+]
+            }
+
+            /// The name in recipes.
+            pub fn name(&self) -> &'static str {
+                match self {
+                    $(Self::$kind(_) => stringify!($file),)+
+                }
+            }
+
+            /// Checks every setting; has no side effects.
+            ///
+            /// # Errors
+            ///
+            /// [`SettingError`] names the first setting out of range.
+            pub fn check(&self) -> Result<(), SettingError> {
+                match self {
+                    $(Self::$kind(spec) => spec.check(),)+
+                }
+            }
+
+            /// Whether normalisation weights and biases get weight decay too.
+            pub fn decay_norm_and_bias(&self) -> bool {
+                match self {
+                    $(Self::$kind(spec) => spec.decay_norm_and_bias(),)+
+                }
+            }
+
+            /// Builds the optimiser; the parameters of `no_decay` get no weight decay. A state that it restores is made on `device`.
+            pub fn build(&self, no_decay: ParamGroup, device: &Device) -> ModuleOptimizer {
+                match self {
+                    $(Self::$kind(spec) => groups(no_decay, device, spec),)+
+                }
+            }
+        }
+    };
+}
+
+// The file's name is the name in recipes.
+optimisers! {
     /// Stochastic gradient descent with momentum.
-    Sgd(SgdSpec),
+    sgd::Sgd(SgdSpec),
     /// Adam.
-    Adam(AdamSpec),
+    adam::Adam(AdamSpec),
     /// Adam with decoupled weight decay.
-    AdamW(AdamWSpec),
+    adamw::AdamW(AdamWSpec),
     /// Adam with Nesterov momentum.
-    NAdam(NAdamSpec),
+    nadam::NAdam(NAdamSpec),
     /// RMSprop.
-    RmsProp(RmsPropSpec),
+    rmsprop::RmsProp(RmsPropSpec),
 }
 
 impl Default for OptimizerSpec {
@@ -64,56 +132,6 @@ impl Default for OptimizerSpec {
 }
 
 impl OptimizerSpec {
-    /// The name in recipes.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::Sgd(_) => "sgd",
-            Self::Adam(_) => "adam",
-            Self::AdamW(_) => "adamw",
-            Self::NAdam(_) => "nadam",
-            Self::RmsProp(_) => "rmsprop",
-        }
-    }
-
-    /// Checks every setting; has no side effects.
-    ///
-    /// # Errors
-    ///
-    /// [`SettingError`] names the first setting out of range.
-    pub fn check(&self) -> Result<(), SettingError> {
-        match self {
-            Self::Sgd(spec) => spec.check(),
-            Self::Adam(spec) => spec.check(),
-            Self::AdamW(spec) => spec.check(),
-            Self::NAdam(spec) => spec.check(),
-            Self::RmsProp(spec) => spec.check(),
-        }
-    }
-
-    /// Whether normalisation weights and biases get weight decay too.
-    pub fn decay_norm_and_bias(&self) -> bool {
-        match self {
-            Self::Sgd(spec) => spec.decay_norm_and_bias,
-            Self::Adam(spec) => spec.decay_norm_and_bias,
-            Self::AdamW(spec) => spec.decay_norm_and_bias,
-            Self::NAdam(spec) => spec.decay_norm_and_bias,
-            Self::RmsProp(spec) => spec.decay_norm_and_bias,
-        }
-    }
-
-    /// Builds the optimiser; the parameters of `no_decay` get no weight decay. A state that it restores is made on `device`.
-    pub fn build(&self, no_decay: ParamGroup, device: &Device) -> ModuleOptimizer {
-        match self {
-            Self::Sgd(spec) => groups(no_decay, device, spec.weight_decay, |it| spec.update(it)),
-            Self::Adam(spec) => groups(no_decay, device, spec.weight_decay, |it| spec.update(it)),
-            Self::AdamW(spec) => groups(no_decay, device, spec.weight_decay, |it| spec.update(it)),
-            Self::NAdam(spec) => groups(no_decay, device, spec.weight_decay, |it| spec.update(it)),
-            Self::RmsProp(spec) => {
-                groups(no_decay, device, spec.weight_decay, |it| spec.update(it))
-            }
-        }
-    }
-
     /// Builds the optimiser for this module: [`build`](Self::build) with its norm weights and biases as `no_decay`,
     /// unless [`decay_norm_and_bias`](Self::decay_norm_and_bias) is set.
     pub fn build_for<M: Module>(&self, module: &M, device: &Device) -> ModuleOptimizer {
@@ -125,18 +143,14 @@ impl OptimizerSpec {
 }
 
 /// An update with this weight decay, and one without for the parameters of `no_decay`.
-fn groups<O: Optimizer>(
-    no_decay: ParamGroup,
-    device: &Device,
-    weight_decay: f64,
-    update: impl Fn(f64) -> O,
-) -> ModuleOptimizer {
+fn groups<R: UpdateRule>(no_decay: ParamGroup, device: &Device, rule: &R) -> ModuleOptimizer {
     let placed = |weight_decay| Placed {
-        update: update(weight_decay),
+        update: rule.update(weight_decay),
         device: device.clone(),
     };
+    let weight_decay = rule.weight_decay();
     // Burn wants a bare update to begin with; the last group that matches is the one that counts.
-    ModuleOptimizer::from(update(weight_decay))
+    ModuleOptimizer::from(rule.update(weight_decay))
         .with_group(ParamGroup::all(), placed(weight_decay), None)
         .with_group(no_decay, placed(0.0), None)
 }

@@ -4,6 +4,7 @@ use burn::optim::{LearningRate, Optimizer, RecordState, StateSink, StateSource};
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
+use super::UpdateRule;
 use rekindle_settings::{SettingError, below_one, non_negative, positive};
 
 /// Settings of Adam with Nesterov momentum, see [`NAdam`].
@@ -37,8 +38,10 @@ impl Default for NAdamSpec {
     }
 }
 
-impl NAdamSpec {
-    pub(super) fn check(&self) -> Result<(), SettingError> {
+impl UpdateRule for NAdamSpec {
+    type Update = NAdam;
+
+    fn check(&self) -> Result<(), SettingError> {
         below_one("optim.beta_1", self.beta_1)?;
         below_one("optim.beta_2", self.beta_2)?;
         positive("optim.epsilon", self.epsilon)?;
@@ -46,7 +49,15 @@ impl NAdamSpec {
         non_negative("optim.weight_decay", self.weight_decay)
     }
 
-    pub(super) fn update(&self, weight_decay: f64) -> NAdam {
+    fn weight_decay(&self) -> f64 {
+        self.weight_decay
+    }
+
+    fn decay_norm_and_bias(&self) -> bool {
+        self.decay_norm_and_bias
+    }
+
+    fn update(&self, weight_decay: f64) -> NAdam {
         NAdam {
             spec: self.clone(),
             weight_decay,

@@ -4,6 +4,7 @@ use burn::optim::decay::WeightDecayConfig;
 use burn::optim::{RmsProp, RmsPropConfig};
 use serde::{Deserialize, Serialize};
 
+use super::UpdateRule;
 use rekindle_settings::{SettingError, below_one, non_negative, positive};
 
 /// RMSprop: `s = alpha * s + (1 - alpha) * g^2`, `b = momentum * b + g / (sqrt(s) + epsilon)`, `w = w - lr * b`.
@@ -38,15 +39,25 @@ impl Default for RmsPropSpec {
     }
 }
 
-impl RmsPropSpec {
-    pub(super) fn check(&self) -> Result<(), SettingError> {
+impl UpdateRule for RmsPropSpec {
+    type Update = RmsProp;
+
+    fn check(&self) -> Result<(), SettingError> {
         below_one("optim.alpha", self.alpha)?;
         below_one("optim.momentum", self.momentum)?;
         positive("optim.epsilon", self.epsilon)?;
         non_negative("optim.weight_decay", self.weight_decay)
     }
 
-    pub(super) fn update(&self, weight_decay: f64) -> RmsProp {
+    fn weight_decay(&self) -> f64 {
+        self.weight_decay
+    }
+
+    fn decay_norm_and_bias(&self) -> bool {
+        self.decay_norm_and_bias
+    }
+
+    fn update(&self, weight_decay: f64) -> RmsProp {
         let mut config = RmsPropConfig::new()
             .with_alpha(self.alpha as f32)
             .with_momentum(self.momentum as f32)

@@ -5,6 +5,7 @@ use burn::optim::momentum::MomentumConfig;
 use burn::optim::{Sgd, SgdConfig};
 use serde::{Deserialize, Serialize};
 
+use super::UpdateRule;
 use rekindle_settings::{SettingError, below_one, non_negative};
 
 /// Stochastic gradient descent: `v = momentum * v + g`, `w = w - lr * v`; the first `v` is `g`.
@@ -36,8 +37,10 @@ impl Default for SgdSpec {
     }
 }
 
-impl SgdSpec {
-    pub(super) fn check(&self) -> Result<(), SettingError> {
+impl UpdateRule for SgdSpec {
+    type Update = Sgd;
+
+    fn check(&self) -> Result<(), SettingError> {
         below_one("optim.momentum", self.momentum)?;
         non_negative("optim.weight_decay", self.weight_decay)?;
         if self.nesterov && self.momentum == 0.0 {
@@ -50,7 +53,15 @@ impl SgdSpec {
         Ok(())
     }
 
-    pub(super) fn update(&self, weight_decay: f64) -> Sgd {
+    fn weight_decay(&self) -> f64 {
+        self.weight_decay
+    }
+
+    fn decay_norm_and_bias(&self) -> bool {
+        self.decay_norm_and_bias
+    }
+
+    fn update(&self, weight_decay: f64) -> Sgd {
         let mut config = SgdConfig::new();
         if self.momentum > 0.0 {
             let momentum = MomentumConfig::new()

@@ -213,6 +213,14 @@ fn settings_out_of_range_name_their_key() {
 }
 
 #[test]
+fn a_name_in_recipes_is_the_name_of_a_file() {
+    for spec in OptimizerSpec::all() {
+        let text = serde_json::to_value(&spec).unwrap();
+        assert_eq!(text["name"], spec.name());
+    }
+}
+
+#[test]
 fn a_key_of_another_optimiser_is_refused() {
     let error = serde_json::from_value::<OptimizerSpec>(json!({"name": "adam", "momentum": 0.9}))
         .unwrap_err();
