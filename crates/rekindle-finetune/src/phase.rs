@@ -204,10 +204,15 @@ impl Phase<'_> {
                 seconds: began.elapsed().as_secs_f64(),
                 waited_seconds: waited.as_secs_f64(),
             };
-            let stop = self.close_epoch(&tail, report, rate(steps - 1), timing, state, observer);
-            records
-                .epoch(state)
-                .map_err(|error| self.keep(error, &tail, &optimizer, state))?;
+            let stop = self.close_epoch(&tail, report, rate(steps - 1), timing, state);
+            // What is told is in the files already.
+            let written = records.epoch(state);
+            let progress = &state.progress;
+            if let (Some(record), Some(timing)) = (progress.history.last(), progress.timings.last())
+            {
+                observer.epoch(record, timing);
+            }
+            written.map_err(|error| self.keep(error, &tail, &optimizer, state))?;
             if stop {
                 break;
             }
@@ -232,7 +237,6 @@ impl Phase<'_> {
         lr: f64,
         timing: EpochTiming,
         state: &mut RunState,
-        observer: &mut dyn Observer,
     ) -> bool {
         let progress = &mut state.progress;
         progress.epoch += 1;
@@ -263,7 +267,6 @@ impl Phase<'_> {
             best.head = head;
             state.best_report = Some(report);
         }
-        observer.epoch(&record, &timing);
         progress.history.push(record);
         progress.timings.push(timing);
         decision == Decision::Stop
