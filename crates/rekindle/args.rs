@@ -118,7 +118,13 @@ Every setting of a recipe can be given with --set; `rekindle train DATA --dry-ru
   --set data.folds=5 --set data.fold=2             second fold of five for validation
   --set data.label_column=breed                    that column of a manifest
   --set data.number_columns=age                    that column's numbers
-  --set data.disk_cache_mb=0                       no decoded images kept on disk";
+  --set data.disk_cache_mb=0                       no decoded images kept on disk
+
+Ctrl-C, SIGTERM and SIGHUP save the run, which `rekindle train --resume RUN` goes on with; a second one stops at once. A run that \
+was killed goes on from its last checkpoint, at most an epoch and 30 seconds back. RUN/model.safetensors holds the best weights so far \
+from the first epoch on.
+
+Exit codes: 0 done, 2 an error, and where a signal stopped the run 128 and its number: 130 Ctrl-C, 143 SIGTERM, 129 SIGHUP.";
 
 /// Arguments of `train`.
 #[derive(Debug, clap::Args)]

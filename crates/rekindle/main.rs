@@ -1,7 +1,7 @@
 //! The program `rekindle`: fine-tunes pretrained CNN backbones on labelled images.
 //!
-//! Owns the command line, what is printed and the exit code: 0 done, 1 a run that was interrupted or a check that found something
-//! serious, 2 an error. All work is `rekindle-finetune`'s.
+//! Owns the command line, what is printed and the exit code: 0 done, 1 a check that found something serious, 2 an error, 128 and a
+//! signal's number for a run that it stopped. All work is `rekindle-finetune`'s.
 
 mod args;
 mod commands;
@@ -21,8 +21,8 @@ use commands::{backbones, bench, cache, check, evaluate, inspect, predict, previ
 pub enum Ending {
     /// All is done.
     Done,
-    /// The user stopped it before its end.
-    Interrupted,
+    /// A signal stopped it before its end; the exit code is 128 and the signal's number.
+    Interrupted(u8),
     /// A check found something that stops or spoils training.
     FoundProblems,
 }
@@ -44,7 +44,8 @@ fn main() -> ExitCode {
     });
     match ending {
         Ok(Ok(Ending::Done)) => ExitCode::SUCCESS,
-        Ok(Ok(Ending::Interrupted | Ending::FoundProblems)) => ExitCode::from(1),
+        Ok(Ok(Ending::Interrupted(code))) => ExitCode::from(code),
+        Ok(Ok(Ending::FoundProblems)) => ExitCode::from(1),
         Ok(Err(error)) if reader_is_gone(&error) => ExitCode::SUCCESS,
         Ok(Err(error)) => {
             let unwritten = error

@@ -3,7 +3,9 @@
 
 use std::process::{Command, Stdio};
 
-use crate::support::{Outcome, Place, TINY, device};
+use serde_json::Value;
+
+use crate::support::{Outcome, Place, TINY, device, gives_the_same_bytes};
 
 /// Trains under a limit on the size of files, in blocks of 512 bytes (1024 in some shells), so that writing beyond it fails as on a
 /// full disk.
@@ -24,16 +26,26 @@ fn train_under_limit(place: &Place, blocks: u32) -> Outcome {
 }
 
 #[test]
-fn a_model_that_does_not_fit_is_an_error_that_names_it() {
+fn a_model_that_does_not_fit_is_an_error_that_names_it_and_loses_nothing() {
     let place = Place::with_photos();
-    train_under_limit(&place, 64)
+    train_under_limit(&place, 512)
         .error(&["cannot write runs/a/model.safetensors", "free some space"]);
-    let left = place.snapshot("runs");
+    let report: Value = serde_json::from_slice(&place.read("runs/a/run.json")).unwrap();
+    assert_eq!(report["status"], "failed");
+    assert_eq!(report["epochs"], 1);
+    let resumed = place.rekindle(&["train", "--resume", "runs/a"]).success();
     assert!(
-        left.is_empty(),
-        "files are left that nothing can go on from: {:?}",
-        left.iter().map(|file| &file.0).collect::<Vec<_>>()
+        resumed.stdout.contains("going on with runs/a"),
+        "{resumed:?}"
     );
+    place.train("b", &[]).success();
+    for file in ["model.safetensors", "metrics.csv", "split.json"] {
+        let read = |run: &str| place.read(&format!("runs/{run}/{file}"));
+        assert!(
+            !gives_the_same_bytes() || read("a") == read("b"),
+            "{file} differs"
+        );
+    }
 }
 
 #[test]

@@ -343,7 +343,7 @@ fn interrupted(place: &Place, args: &[&str]) {
             assert!(killed.unwrap().success());
         }
     }
-    assert_eq!(child.wait().unwrap().code(), Some(1));
+    assert_eq!(child.wait().unwrap().code(), Some(130));
 }
 
 #[cfg(unix)]

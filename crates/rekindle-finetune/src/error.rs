@@ -1,6 +1,6 @@
 //! The errors of this crate: facts as fields, and messages that say what to do next.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use rekindle_augment::AugmentError;
 use rekindle_backbone::BackboneError;
@@ -55,16 +55,57 @@ pub enum FinetuneError {
         reason: String,
     },
     /// The run directory exists.
-    #[error("the run {} exists already; choose another `--name`, or go on with it with `--resume`", path.display())]
+    #[error("{}", exists(path, *state))]
     RunExists {
         /// The directory.
         path: PathBuf,
+        /// What lies there.
+        state: Existing,
+    },
+    /// Another process trains the run.
+    #[error(
+        "the run {} is being trained by {by}; wait until it is done, or stop that process, which saves the run",
+        path.display()
+    )]
+    RunInUse {
+        /// The directory.
+        path: PathBuf,
+        /// The process, its machine and since when.
+        by: String,
+    },
+    /// The run to resume is finished.
+    #[error(
+        "the run {} is finished, there is nothing to go on with; its result is {}",
+        path.display(),
+        model.display()
+    )]
+    RunFinished {
+        /// The run directory.
+        path: PathBuf,
+        /// The model file.
+        model: PathBuf,
     },
     /// There is nothing to resume.
-    #[error("{} holds no checkpoint to go on from; start it without `--resume`", path.display())]
+    #[error("`{}` is not the directory of a run: it has no plan.toml; start one without `--resume`", path.display())]
     NothingToResume {
         /// The run directory.
         path: PathBuf,
+    },
+    /// The model and the checkpoints would not fit on the disk.
+    #[error(
+        "the run needs {} MiB in {} for its model and checkpoints, and {} MiB are free; free some space or choose another place \
+         with `--runs`",
+        needed.div_ceil(1 << 20),
+        path.display(),
+        free >> 20
+    )]
+    NoRoom {
+        /// The run directory.
+        path: PathBuf,
+        /// Bytes that are needed at most.
+        needed: u64,
+        /// Bytes that are free.
+        free: u64,
     },
     /// The run to resume was made from other settings or data.
     #[error("the run {} cannot go on: {reason}", path.display())]
@@ -106,4 +147,30 @@ pub enum FinetuneError {
         /// What the reader said.
         reason: String,
     },
+}
+
+/// What lies where a run was to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Existing {
+    /// A run that can go on.
+    Unfinished,
+    /// A run with its result.
+    Finished,
+    /// Something else.
+    Other,
+}
+
+fn exists(path: &Path, state: Existing) -> String {
+    let path = path.display();
+    match state {
+        Existing::Unfinished => format!(
+            "the run {path} exists already; choose another `--name`, or go on with it with `--resume`"
+        ),
+        Existing::Finished => {
+            format!("the run {path} exists already and is finished; choose another `--name`")
+        }
+        Existing::Other => {
+            format!("{path} exists already and is not a run; choose another `--name`")
+        }
+    }
 }

@@ -40,11 +40,13 @@ pub mod schedule;
 pub mod step;
 pub mod stopping;
 
-pub use error::FinetuneError;
+pub use error::{Existing, FinetuneError};
 pub use observer::{EpochRecord, EpochTiming, Observer, Silent, StepProgress};
 pub use phase::epoch_id;
 pub use plan::{Facts, Plan};
 pub use recipe::{
     AugmentRecipe, FeaturesRecipe, LossRecipe, PhaseRecipe, Recipe, Unfreeze, phase_title,
 };
-pub use run::{DiskCacheUse, RunOptions, RunOutcome, RunReport, run};
+pub use run::{
+    DiskCacheUse, RunDirectory, RunOptions, RunOutcome, RunReport, RunStatus, run, run_in, utc,
+};

@@ -22,6 +22,7 @@ use crate::checkpoint::{Checkpoint, Progress, restore_optimizer};
 use crate::features::{Cut, FrozenNetwork};
 use crate::observer::{EpochRecord, EpochTiming, Observer, StepProgress};
 use crate::recipe::PhaseRecipe;
+use crate::run::records::Records;
 use crate::step::{Step, StepFailure};
 use crate::stopping::Decision;
 use crate::{FinetuneError, Plan};
@@ -95,7 +96,12 @@ impl Phase<'_> {
     ///
     /// # Errors
     ///
-    /// An image cannot be read, the loss or a gradient is not finite, or a checkpoint cannot be written.
+    /// An image cannot be read, the loss or a gradient is not finite, or a file cannot be written. What was trained until then is in a
+    /// checkpoint, if that can be written.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "what a phase begins with, reads, changes and tells"
+    )]
     pub fn run(
         &self,
         mut tail: Network,
@@ -103,6 +109,7 @@ impl Phase<'_> {
         train: &mut Inputs,
         validation: &mut Inputs,
         state: &mut RunState,
+        records: &mut Records,
         observer: &mut dyn Observer,
     ) -> Result<PhaseEnd, FinetuneError> {
         let recipe = &self.plan.recipe;
@@ -118,12 +125,14 @@ impl Phase<'_> {
         }
         let outputs = self.plan.outputs();
         let mut last_checkpoint = Instant::now();
-        while state.progress.epoch < self.recipe.epochs {
+        while state.progress.epoch < self.recipe.epochs && !self.is_over(&state.progress) {
             let epoch = state.progress.epoch;
             let (began, waited) = (Instant::now(), train.waited() + validation.waited());
             let batches = self.batches(epoch);
             let steps = batches.len();
-            let mut feed = self.feed(train, epoch, &batches, state.progress.step)?;
+            let mut feed = self
+                .feed(train, epoch, &batches, state.progress.step)
+                .map_err(|error| self.keep(error, &tail, &optimizer, state))?;
             let mut images: usize = batches[..state.progress.step].iter().map(Vec::len).sum();
             let rate = |step: usize| {
                 let factor = self.recipe.schedule.factor(
@@ -135,9 +144,10 @@ impl Phase<'_> {
             };
             for (step, batch) in batches.iter().enumerate().skip(state.progress.step) {
                 let mix = self.mix(&feed, epoch, step);
-                let Some(features) =
-                    self.features(&mut feed, epoch, batch, mix.as_ref(), observer)?
-                else {
+                let features = self
+                    .features(&mut feed, epoch, batch, mix.as_ref(), observer)
+                    .map_err(|error| self.keep(error, &tail, &optimizer, state))?;
+                let Some(features) = features else {
                     self.save(&tail, &optimizer, state)?;
                     return Ok(PhaseEnd::Interrupted);
                 };
@@ -179,7 +189,13 @@ impl Phase<'_> {
             }
             let streamed = feed.waited();
             drop(feed);
-            let (report, measured) = self.measure(&tail, validation)?;
+            let measured = self
+                .measure(&tail, validation)
+                .map_err(|error| self.keep(error, &tail, &optimizer, state))?;
+            let Some((report, measured)) = measured else {
+                self.save(&tail, &optimizer, state)?;
+                return Ok(PhaseEnd::Interrupted);
+            };
             let waited = train.waited() + validation.waited() - waited + streamed + measured;
             state.waited += waited;
             let timing = EpochTiming {
@@ -188,7 +204,15 @@ impl Phase<'_> {
                 seconds: began.elapsed().as_secs_f64(),
                 waited_seconds: waited.as_secs_f64(),
             };
-            let stop = self.close_epoch(&tail, report, rate(steps - 1), timing, state, observer);
+            let stop = self.close_epoch(&tail, report, rate(steps - 1), timing, state);
+            // What is told is in the files already.
+            let written = records.epoch(state);
+            let progress = &state.progress;
+            if let (Some(record), Some(timing)) = (progress.history.last(), progress.timings.last())
+            {
+                observer.epoch(record, timing);
+            }
+            written.map_err(|error| self.keep(error, &tail, &optimizer, state))?;
             if stop {
                 break;
             }
@@ -200,6 +224,11 @@ impl Phase<'_> {
         Ok(PhaseEnd::Done)
     }
 
+    /// Whether early stopping has ended the phase, where a run goes on that was stopped right behind its last epoch.
+    fn is_over(&self, progress: &Progress) -> bool {
+        progress.epoch > 0 && progress.step == 0 && progress.stopping.is_over()
+    }
+
     /// Books an epoch; tells whether the phase is to stop.
     fn close_epoch(
         &self,
@@ -208,7 +237,6 @@ impl Phase<'_> {
         lr: f64,
         timing: EpochTiming,
         state: &mut RunState,
-        observer: &mut dyn Observer,
     ) -> bool {
         let progress = &mut state.progress;
         progress.epoch += 1;
@@ -239,10 +267,25 @@ impl Phase<'_> {
             best.head = head;
             state.best_report = Some(report);
         }
-        observer.epoch(&record, &timing);
         progress.history.push(record);
         progress.timings.push(timing);
         decision == Decision::Stop
+    }
+
+    /// Saves what was trained before an error, so that the run can go on when its cause is gone.
+    fn keep(
+        &self,
+        error: FinetuneError,
+        tail: &Network,
+        optimizer: &ModuleOptimizer,
+        state: &RunState,
+    ) -> FinetuneError {
+        let progress = &state.progress;
+        if progress.step > 0 || !progress.history.is_empty() {
+            // The first error is the one to tell; the checkpoint before this one is there still.
+            let _ = self.save(tail, optimizer, state);
+        }
+        error
     }
 
     fn save(
@@ -267,7 +310,8 @@ impl Phase<'_> {
         checkpoint.save(self.directory)
     }
 
-    /// Metrics of a tail on the validation images, and how long it waited for images that are not in a feature cache.
+    /// Metrics of a tail on the validation images, and how long it waited for images that are not in a feature cache; none when the user
+    /// interrupted meanwhile.
     ///
     /// # Errors
     ///
@@ -276,7 +320,7 @@ impl Phase<'_> {
         &self,
         tail: &Network,
         inputs: &mut Inputs,
-    ) -> Result<(TaskReport, Duration), FinetuneError> {
+    ) -> Result<Option<(TaskReport, Duration)>, FinetuneError> {
         let tail = tail.valid();
         let mut waited = Duration::ZERO;
         let samples = &self.plan.split.validation;
@@ -290,6 +334,9 @@ impl Phase<'_> {
         match inputs {
             Inputs::Cached(cache) => {
                 for batch in &batches {
+                    if self.interrupt.load(Ordering::Relaxed) {
+                        return Ok(None);
+                    }
                     let wanted: Vec<(usize, usize)> =
                         batch.iter().map(|sample| (*sample, 0)).collect();
                     add(cache.get(self.network, self.cut, &wanted)?, batch)?;
@@ -306,6 +353,9 @@ impl Phase<'_> {
                     LoaderOptions::default(),
                 )?;
                 for batch in &mut loader {
+                    if self.interrupt.load(Ordering::Relaxed) {
+                        return Ok(None);
+                    }
                     let batch = batch?;
                     let images = self.network.images(&batch.images);
                     add(self.network.features(images, self.cut), &batch.indices)?;
@@ -313,7 +363,7 @@ impl Phase<'_> {
                 waited = loader.waited();
             }
         }
-        Ok((meter.report()?, waited))
+        Ok(Some((meter.report()?, waited)))
     }
 
     /// How a step's batch is mixed, if it is. It depends on seed, epoch and step alone, so a resumed run mixes alike.

@@ -1,5 +1,12 @@
 //! The whole run, top to bottom: features, one phase after the other, result.
+//!
+//! Its directory is `run/directory.rs`'s, and the files in it that others read `run/records.rs`'s.
 
+mod clock;
+mod directory;
+mod lock;
+pub(crate) mod records;
+mod room;
 mod sources;
 
 use std::collections::HashSet;
@@ -8,19 +15,20 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
+pub use self::clock::utc;
+use self::directory::{MODEL, PLAN, SPLIT};
+pub use self::directory::{RunDirectory, RunStatus};
+use self::records::{Records, report_failure};
 use self::sources::Sources;
 use burn::module::Module;
 use burn::tensor::Bytes;
-use rekindle_backbone::{Backbone, StateDict};
-use rekindle_data::{Sampling, Split, TaskKind, TaskReport, epoch_order};
+use rekindle_backbone::Backbone;
+use rekindle_data::{Sampling, Split, TaskReport, epoch_order};
 use rekindle_head::Head;
-use rekindle_model::{
-    ModelInfo, Network, NetworkState, create_directory, head_for, load_backbone, save_model,
-    write_whole,
-};
+use rekindle_model::{FileError, Network, NetworkState, head_for, load_backbone, write_whole};
 use serde::Serialize;
 
-use crate::checkpoint::{Checkpoint, Progress, to_json};
+use crate::checkpoint::{Checkpoint, Progress};
 use crate::features::FrozenNetwork;
 use crate::observer::{EpochRecord, EpochTiming, Observer};
 use crate::phase::{Phase, PhaseEnd, RunState, balanced_draws};
@@ -87,18 +95,67 @@ pub struct DiskCacheUse {
     pub written: u64,
 }
 
-/// Runs a plan.
+/// Runs a plan in the directory that the options name.
 ///
 /// # Errors
 ///
-/// The run directory exists (or, to resume, does not fit the plan), an image cannot be read, the loss is not finite, or a file cannot
-/// be written.
+/// The run directory exists, or another process trains in it (or, to resume, it does not fit the plan), an image cannot be read, the
+/// loss is not finite, or a file cannot be written.
 pub fn run(
     plan: &Plan,
     options: &RunOptions,
     observer: &mut dyn Observer,
 ) -> Result<RunOutcome, FinetuneError> {
-    let checkpoint = open_directory(plan, options)?;
+    let directory = match options.resume {
+        true => RunDirectory::resume(&options.directory)?,
+        false => RunDirectory::create(&options.directory)?,
+    };
+    let (started, interrupt) = (options.started, &options.interrupt);
+    run_in(directory, plan, started, interrupt, observer)
+}
+
+/// Runs a plan in a directory that has been taken for it. `started` is when the process began, for the report; once `interrupt` is set,
+/// the run stops after the step under way.
+///
+/// A run that fails before anything of it was trained gives the directory of a new run back. What was trained stays.
+///
+/// # Errors
+///
+/// As [`run`].
+pub fn run_in(
+    directory: RunDirectory,
+    plan: &Plan,
+    started: Instant,
+    interrupt: &AtomicBool,
+    observer: &mut dyn Observer,
+) -> Result<RunOutcome, FinetuneError> {
+    let mut state = None;
+    let outcome = train(&directory, plan, started, interrupt, &mut state, observer);
+    match &outcome {
+        Ok(RunOutcome::Finished(_)) => directory.finish(),
+        Ok(RunOutcome::Interrupted) => {}
+        Err(error) => {
+            let kept = !directory.give_back_if_untrained();
+            if let (Some(state), true) = (&state, kept) {
+                // The error of the run is the one to tell.
+                let _ = report_failure(plan, directory.path(), started, state, error);
+            }
+        }
+    }
+    outcome
+}
+
+/// Trains and writes the result; where the run stands is kept in `place_of_state` from the beginning on.
+fn train(
+    directory: &RunDirectory,
+    plan: &Plan,
+    started: Instant,
+    interrupt: &AtomicBool,
+    place_of_state: &mut Option<RunState>,
+    observer: &mut dyn Observer,
+) -> Result<RunOutcome, FinetuneError> {
+    let checkpoint = open_directory(plan, directory)?;
+    let directory = directory.path();
     observer.started(plan);
     if let Some(disk) = plan.dataset.disk_cache() {
         disk.set_writes(true);
@@ -129,15 +186,20 @@ pub fn run(
     let samples = block_order(plan);
     let mut sources = Sources::new(plan, &pretrained, &head, &samples)?;
     let all = pretrained.num_params() + head.num_params();
-    let (mut state, mut current, mut optimizer) = stand(plan, checkpoint)?;
-    let first = place_of(plan, &state.progress.phase, &options.directory)?;
+    let (state, mut current, mut optimizer) = stand(plan, checkpoint)?;
+    let state = place_of_state.insert(state);
+    let first = place_of(plan, &state.progress.phase, directory)?;
+    let there = Checkpoint::size(directory) + size_of_file(&directory.join(MODEL));
+    let needed = room::needed(plan, &pretrained, &head);
+    room::check(directory, needed.saturating_sub(there))?;
+    let mut records = Records::new(plan, directory, &pretrained, sha256, started, state)?;
     let mut network = frozen(&pretrained);
     // The lowest stage that differs from the pretrained one in `network`.
     let mut in_network = plan.facts.stages.len();
 
     for (place, phase) in recipe.phase.iter().enumerate().skip(first) {
         if state.progress.phase != phase.name {
-            enter(&mut state, phase);
+            enter(state, phase);
             sources.keep_only(&plan.cuts_from(place));
             note_unwritten(plan, observer);
         }
@@ -146,7 +208,7 @@ pub fn run(
         }
         let cut = plan.cut(place)?;
         let trained = plan.lowest_trained(place)?;
-        let backbone = with_trained(&pretrained, &state)?;
+        let backbone = with_trained(&pretrained, state)?;
         if trained < cut && trained < in_network {
             // Earlier phases have trained stages that this one keeps frozen.
             network = frozen(&backbone);
@@ -154,7 +216,7 @@ pub fn run(
             in_network = trained;
         }
         let mut tail = tail_of(plan, &backbone, &head, place)?;
-        if let Some(start) = current.take().or_else(|| start_of(&state, &tail)) {
+        if let Some(start) = current.take().or_else(|| start_of(state, &tail)) {
             tail = tail.load_state(&start, "the checkpoint")?;
         }
         let running = Phase {
@@ -165,8 +227,8 @@ pub fn run(
             cut,
             samples: &samples,
             rates: stage_rates(&tail, phase),
-            directory: &options.directory,
-            interrupt: &options.interrupt,
+            directory,
+            interrupt,
         };
         observer.phase_started(phase, tail.trainable_parameters(), all);
         let (mut train, mut validation) = sources.inputs(cut);
@@ -175,21 +237,22 @@ pub fn run(
             optimizer.take(),
             &mut train,
             &mut validation,
-            &mut state,
+            state,
+            &mut records,
             observer,
-        )?;
+        );
+        // The best weights of a phase, and of a run that stops, are there to be used.
+        let written = records.model(state);
+        let end = end?;
+        written?;
         if matches!(end, PhaseEnd::Interrupted) {
+            records.report(state, RunStatus::Interrupted)?;
             return Ok(RunOutcome::Interrupted);
         }
     }
     note_unwritten(plan, observer);
-    Ok(RunOutcome::Finished(Box::new(write_result(
-        plan,
-        options,
-        &pretrained,
-        sha256,
-        state,
-    )?)))
+    let report = write_result(plan, directory, started, &mut records, state)?;
+    Ok(RunOutcome::Finished(Box::new(report)))
 }
 
 /// The place of the phase that a checkpoint is of.
@@ -214,43 +277,56 @@ fn note_unwritten(plan: &Plan, observer: &mut dyn Observer) {
     }
 }
 
-/// Makes the run directory with plan and split, or reads the checkpoint of one that goes on.
-fn open_directory(plan: &Plan, options: &RunOptions) -> Result<Option<Checkpoint>, FinetuneError> {
-    let directory = &options.directory;
+/// Writes plan and split of a new run, or reads the checkpoint of one that goes on; none where it is at its beginning.
+fn open_directory(
+    plan: &Plan,
+    directory: &RunDirectory,
+) -> Result<Option<Checkpoint>, FinetuneError> {
+    let (resumed, directory) = (directory.is_resumed(), directory.path());
     let [plan_file, split_file] = [PLAN, SPLIT].map(|name| directory.join(name));
-    if options.resume {
-        let checkpoint = Checkpoint::load(directory)?;
-        let mismatch = |reason: &str| FinetuneError::ResumeMismatch {
-            path: directory.clone(),
-            reason: reason.into(),
-        };
-        if !plan.is_said_by(&checkpoint.progress.plan) {
-            return Err(mismatch(
-                "the recipe, the folder or this program differs from when it was started (see plan.toml)",
-            ));
-        }
-        let (split, _) = Split::load(plan.dataset.folder(), &split_file)?;
-        if split != plan.split {
-            return Err(mismatch(
-                "the images of the folder are not those of split.json",
-            ));
-        }
-        return Ok(Some(checkpoint));
+    let save_split = || plan.split.save(plan.dataset.folder(), &split_file);
+    if !resumed {
+        write_whole(&plan_file, plan.to_toml()?.as_bytes())?;
+        save_split()?;
+        return Ok(None);
     }
-    if directory.exists() {
-        return Err(FinetuneError::RunExists {
-            path: directory.clone(),
-        });
+    let checkpoint = Checkpoint::load(directory)?;
+    let mismatch = |reason: &str| FinetuneError::ResumeMismatch {
+        path: directory.into(),
+        reason: reason.into(),
+    };
+    let is_said = match &checkpoint {
+        Some(checkpoint) => plan.is_said_by(&checkpoint.progress.plan),
+        None => {
+            let read = std::fs::read_to_string(&plan_file);
+            plan.is_said_by(&read.map_err(|source| FileError::Read {
+                path: plan_file,
+                source,
+            })?)
+        }
+    };
+    if !is_said {
+        return Err(mismatch(
+            "the recipe, the folder or this program differs from when it was started (see plan.toml)",
+        ));
     }
-    let text = plan.to_toml()?;
-    create_directory(directory)?;
-    write_whole(&plan_file, text.as_bytes())?;
-    plan.split.save(plan.dataset.folder(), &split_file)?;
-    Ok(None)
+    if checkpoint.is_none() && !split_file.exists() {
+        // Killed behind the plan.
+        save_split()?;
+    }
+    let (split, _) = Split::load(plan.dataset.folder(), &split_file)?;
+    if split != plan.split {
+        return Err(mismatch(
+            "the images of the folder are not those of split.json",
+        ));
+    }
+    Ok(checkpoint)
 }
 
-const PLAN: &str = "plan.toml";
-const SPLIT: &str = "split.json";
+/// Bytes of a file; 0 where there is none.
+fn size_of_file(path: &Path) -> u64 {
+    std::fs::metadata(path).map_or(0, |file| file.len())
+}
 
 /// The training samples in the order of the feature blocks, which is that of the first epoch.
 fn block_order(plan: &Plan) -> Vec<usize> {
@@ -365,70 +441,31 @@ fn stage_rates(tail: &Network, phase: &PhaseRecipe) -> Vec<(burn::module::ParamG
 /// Writes the model, the metrics of every epoch and run.json; removes the checkpoint, which is of no more use.
 fn write_result(
     plan: &Plan,
-    options: &RunOptions,
-    backbone: &Backbone,
-    backbone_sha256: String,
-    state: RunState,
+    directory: &Path,
+    started: Instant,
+    records: &mut Records,
+    state: &RunState,
 ) -> Result<RunReport, FinetuneError> {
-    let directory = &options.directory;
-    let RunState {
-        progress,
-        best,
-        best_report,
-        first_step,
-        waited,
-    } = state;
-    let (Some(best), Some(validation), Some((best_phase, best_epoch))) =
-        (best, best_report, progress.best)
-    else {
+    records.model(state)?;
+    let progress = &state.progress;
+    let (Some(validation), Some(best)) = (&state.best_report, &progress.best) else {
         let monitor = plan.recipe.phase[0].stopping.monitor;
         return Err(FinetuneError::NoBestEpoch {
             monitor: monitor.unwrap_or_default().name(),
         });
     };
-    let mut weights: StateDict = backbone.state();
-    weights.extend(best.backbone);
-    let info = ModelInfo {
-        format: ModelInfo::format_of(plan.facts.task),
-        rekindle: env!("CARGO_PKG_VERSION").into(),
-        architecture: backbone.name().into(),
-        backbone: plan.card.name.clone(),
-        backbone_sha256,
-        task: plan.facts.task,
-        classes: plan.facts.classes.clone(),
-        number_scale: plan.facts.number_scale.clone(),
-        preprocessing: plan.preprocessing.clone(),
-        precision: plan.recipe.precision,
-        head: plan.recipe.head.clone(),
-        tapped_stages: plan.facts.tapped_stages.clone(),
-        unit_rms: plan.recipe.features.unit_rms,
-        best_phase: best_phase.clone(),
-        best_epoch,
-        validation: (validation
-            .figures()
-            .map(|(figure, value)| (figure.name, value))
-            .chain([("images", validation.samples() as f64)]))
-        .map(|(name, value)| (name.to_owned(), value))
-        .collect(),
-        recipe: plan.recipe.to_toml()?,
-    };
-    let model = directory.join("model.safetensors");
-    save_model(&model, &info, backbone.classifier(), &weights, &best.head)?;
-    write_whole(
-        &directory.join("metrics.csv"),
-        metrics_csv(plan.facts.task, &progress.history).as_bytes(),
-    )?;
-    let seconds = options.started.elapsed().as_secs_f64();
+    let seconds = started.elapsed().as_secs_f64();
+    let first_step = state.first_step;
     let report = RunReport {
-        model,
-        best: (best_phase, best_epoch),
-        validation,
+        model: directory.join(MODEL),
+        best: best.clone(),
+        validation: validation.clone(),
         epochs: progress.history.len(),
         seconds,
-        seconds_to_first_step: first_step.map(|at| (at - options.started).as_secs_f64()),
-        waited_share: waited.as_secs_f64() / seconds,
-        history: progress.history,
-        timings: progress.timings,
+        seconds_to_first_step: first_step.map(|at| (at - started).as_secs_f64()),
+        waited_share: state.waited.as_secs_f64() / seconds,
+        history: progress.history.clone(),
+        timings: progress.timings.clone(),
         disk_cache: plan.dataset.disk_cache().map(|disk| {
             let [read, written] = disk.counts();
             let directory = disk.directory().to_path_buf();
@@ -439,28 +476,7 @@ fn write_result(
             }
         }),
     };
-    let file = directory.join("run.json");
-    write_whole(&file, &to_json(&report, &file)?)?;
+    records.finish(&progress.history, &report)?;
     Checkpoint::remove(directory)?;
     Ok(report)
-}
-
-/// One line for each epoch, with the validation figures that the task has.
-fn metrics_csv(task: TaskKind, history: &[EpochRecord]) -> String {
-    let figures: Vec<&str> = task.figures().iter().map(|figure| figure.name).collect();
-    let mut text = String::from("phase,epoch,lr,train_loss,gradient_norm");
-    for figure in &figures {
-        text.push_str(&format!(",validation_{figure}"));
-    }
-    text.push_str(",best\n");
-    for record in history {
-        let own = [record.lr, record.train_loss, record.gradient_norm];
-        let validation = figures.iter().map(|figure| record.validation(figure));
-        text.push_str(&format!("{},{}", record.phase, record.epoch));
-        for value in own.into_iter().chain(validation) {
-            text.push_str(&format!(",{value:.6e}"));
-        }
-        text.push_str(&format!(",{}\n", record.best));
-    }
-    text
 }

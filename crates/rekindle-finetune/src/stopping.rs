@@ -199,7 +199,7 @@ impl EarlyStopping {
             return Decision::Improved;
         }
         self.epochs_without_improvement += 1;
-        match self.epochs_without_improvement >= self.spec.patience {
+        match self.is_over() {
             true => Decision::Stop,
             false => Decision::Continue,
         }
@@ -213,6 +213,11 @@ impl EarlyStopping {
     /// Epochs since the best one.
     pub fn epochs_without_improvement(&self) -> usize {
         self.epochs_without_improvement
+    }
+
+    /// Whether the patience is used up, as the last [`Decision`] said.
+    pub fn is_over(&self) -> bool {
+        self.epochs_without_improvement >= self.spec.patience
     }
 
     /// The settings.

@@ -30,17 +30,33 @@ pub enum FileError {
     },
 }
 
-/// Writes a file whole: under another name first, then renamed.
+/// Writes a file whole: under another name first, then renamed. It is on the disk when this returns.
 ///
 /// # Errors
 ///
 /// The file cannot be written; an older one is still there then.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
+    replace(path, bytes, true)
+}
+
+/// As [`write_whole`], without waiting for the disk: for a file that is written again and again. Readers see the old or the new one
+/// whole, also when this process is killed; when the machine stops, it may be lost.
+///
+/// # Errors
+///
+/// The file cannot be written; an older one is still there then.
+pub fn write_often(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
+    replace(path, bytes, false)
+}
+
+fn replace(path: &Path, bytes: &[u8], wait: bool) -> Result<(), FileError> {
     let part = part_of(path);
     let write = || {
         let mut file = fs::File::create(&part)?;
         file.write_all(bytes)?;
-        file.sync_all()?;
+        if wait {
+            file.sync_all()?;
+        }
         fs::rename(&part, path)
     };
     write().map_err(|source| {

@@ -2,17 +2,21 @@
 
 use std::path::Path;
 
-/// The name of the folder of images, or of the file without its extension, a number and an ending: the first number that is free in
-/// the directory.
-pub fn free_name(directory: &Path, data: &Path, ending: &str) -> String {
+/// What names of data begin with: the name of the folder of images, or of the file without its extension.
+pub fn stem(data: &Path) -> String {
     let whole = data.canonicalize().unwrap_or_else(|_| data.to_path_buf());
     let name = match whole.is_file() {
         true => whole.file_stem(),
         false => whole.file_name(),
     };
-    let folder = name.map_or_else(|| "run".into(), |name| name.to_string_lossy());
+    name.map_or_else(|| "run".into(), |name| name.to_string_lossy().into_owned())
+}
+
+/// The stem of the data, a number and an ending: the first number that is free in the directory.
+pub fn free_name(directory: &Path, data: &Path, ending: &str) -> String {
+    let stem = stem(data);
     (1u64..)
-        .map(|number| format!("{folder}-{number}{ending}"))
+        .map(|number| format!("{stem}-{number}{ending}"))
         .find(|name| !directory.join(name).exists())
         .unwrap_or_default()
 }

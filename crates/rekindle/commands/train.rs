@@ -2,83 +2,98 @@
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
-use rekindle_finetune::{FinetuneError, Plan, Recipe, RunOptions, RunOutcome, run as run_plan};
+use rekindle_finetune::{Plan, Recipe, RunDirectory, RunOutcome, run_in};
 
-use super::naming::free_name;
+use super::naming::{free_name, stem};
+use super::signals::Signals;
 use crate::Ending;
 use crate::args::TrainArgs;
-use crate::print::{self, closing, plan, progress::Progress, words::shell_word};
+use crate::print::{self, closing, plan, progress::Progress, transcript, words::shell_word};
 
 /// Trains, or prints the plan.
 pub fn run(args: &TrainArgs, started: Instant) -> Result<Ending> {
-    let (recipe, data, directory) = match &args.resume {
+    let signals = Signals::listen()?;
+    if !args.dry_run {
+        transcript::begin();
+    }
+    let (recipe, data, place) = match &args.resume {
         Some(directory) => {
             let (recipe, data) = read_plan(directory)?;
-            (recipe, data, directory.clone())
+            (recipe, data, Place::Taken(RunDirectory::resume(directory)?))
         }
         None => {
             let recipe = Recipe::load(args.recipe.as_deref(), &overrides(args)?)?;
             let data = args.data.clone().context("no images are given")?;
-            let directory = args.runs.join(
-                args.name
-                    .clone()
-                    .unwrap_or_else(|| free_name(&args.runs, &data, "")),
-            );
-            (recipe, data, directory)
+            let place = match &args.name {
+                Some(name) => Place::Named(args.runs.join(name)),
+                None => Place::Numbered(args.runs.clone(), stem(&data)),
+            };
+            (recipe, data, place)
         }
     };
-    // Known at once, while the plan reads every image's header.
-    if args.resume.is_none() && !args.dry_run && directory.exists() {
-        return Err(FinetuneError::RunExists { path: directory }.into());
+    if let (Place::Named(directory), false) = (&place, args.dry_run) {
+        // Known at once, while the plan reads every image's header.
+        RunDirectory::check_free(directory)?;
     }
     let plan = Plan::new(recipe, &data)?;
     print::scan_notes(plan.dataset.folder());
     print::bad_images(&plan.bad_images);
     print::plan_notes(&plan);
     if args.dry_run {
-        plan::print(&plan, &directory, args.json)?;
+        let free = || args.runs.join(free_name(&args.runs, &data, ""));
+        let directory = args.name.as_ref().map(|name| args.runs.join(name));
+        plan::print(&plan, &directory.unwrap_or_else(free), args.json)?;
         return Ok(Ending::Done);
     }
-    let options = RunOptions {
-        directory,
-        resume: args.resume.is_some(),
-        started,
-        interrupt: interrupt_flag()?,
-    };
+    signals.training_begins();
+    let taken = place.take()?;
+    let directory = taken.path().to_path_buf();
+    transcript::write_to(&directory.join("log.txt"));
     let mut progress = Progress::new(args.quiet, args.json);
-    progress.run_directory(&options.directory, options.resume);
-    let fresh = !options.directory.exists();
-    let outcome = run_plan(&plan, &options, &mut progress);
+    progress.run_directory(&directory, taken.is_resumed());
+    let outcome = run_in(taken, &plan, started, signals.stop(), &mut progress);
     progress.finish();
-    if outcome.is_err() && fresh {
-        remove_unless_resumable(&options.directory);
-    }
     match outcome? {
         RunOutcome::Finished(report) => {
-            closing::print(&plan, &report, &options.directory, args.json)?;
+            closing::print(&plan, &report, &directory, args.json)?;
             print::limit_note(&plan);
             Ok(Ending::Done)
         }
         RunOutcome::Interrupted => {
-            let mut err = io::stderr().lock();
-            let directory = &options.directory;
-            writeln!(
-                err,
-                "interrupted; the checkpoint is {}",
-                directory.join("checkpoint").display()
-            )?;
-            writeln!(
-                err,
-                "go on with: rekindle train --resume {}",
-                shell_word(directory)
-            )?;
-            Ok(Ending::Interrupted)
+            let text = format!(
+                "interrupted; the checkpoint is {}\ngo on with: rekindle train --resume {}",
+                directory.join("checkpoint").display(),
+                shell_word(&directory)
+            );
+            transcript::add(&text);
+            // The terminal may be what was closed.
+            let _ = writeln!(io::stderr(), "{text}");
+            Ok(Ending::Interrupted(signals.exit_code()))
         }
+    }
+}
+
+/// Where a run is to be.
+#[derive(Debug)]
+enum Place {
+    /// In the directory of a run that goes on.
+    Taken(RunDirectory),
+    /// In a directory of this name.
+    Named(PathBuf),
+    /// In this folder, under this name and the first free number.
+    Numbered(PathBuf, String),
+}
+
+impl Place {
+    fn take(self) -> Result<RunDirectory> {
+        Ok(match self {
+            Self::Taken(directory) => directory,
+            Self::Named(path) => RunDirectory::create(&path)?,
+            Self::Numbered(runs, stem) => RunDirectory::create_numbered(&runs, &stem)?,
+        })
     }
 }
 
@@ -109,13 +124,6 @@ fn overrides(args: &TrainArgs) -> Result<Vec<String>> {
 /// Recipe and folder of a run, from its plan.toml.
 fn read_plan(directory: &Path) -> Result<(Recipe, PathBuf)> {
     let path = directory.join("plan.toml");
-    if directory.join("model.safetensors").is_file() && !directory.join("checkpoint").exists() {
-        bail!(
-            "the run {0} is finished, there is nothing to go on with; its result is {1}",
-            directory.display(),
-            directory.join("model.safetensors").display()
-        );
-    }
     let text = std::fs::read_to_string(&path).with_context(|| {
         format!(
             "`{}` is not the directory of a run: cannot read {}",
@@ -141,35 +149,6 @@ fn read_plan(directory: &Path) -> Result<(Recipe, PathBuf)> {
         bail!("{}: its recipe is no table", origin());
     };
     Ok((Recipe::of_table(recipe).with_context(origin)?, data))
-}
-
-/// Removes what a run that failed has written, unless there is a checkpoint to go on from, so that its name is free again.
-fn remove_unless_resumable(directory: &Path) {
-    if directory.join("checkpoint").exists() {
-        return;
-    }
-    // The error of the run is the one to tell; a directory that holds anything else stays.
-    for file in ["plan.toml", "split.json", "metrics.csv"] {
-        let _ = std::fs::remove_file(directory.join(file));
-    }
-    let _ = std::fs::remove_dir(directory);
-}
-
-/// A flag that Ctrl-C sets; a second Ctrl-C ends the program at once.
-fn interrupt_flag() -> Result<Arc<AtomicBool>> {
-    let flag = Arc::new(AtomicBool::new(false));
-    let set = flag.clone();
-    ctrlc::set_handler(move || {
-        if set.swap(true, Ordering::Relaxed) {
-            std::process::exit(130);
-        }
-        let _ = writeln!(
-            io::stderr(),
-            "\nfinishing the step and writing a checkpoint; Ctrl-C again stops at once, without one"
-        );
-    })
-    .context("cannot listen for Ctrl-C")?;
-    Ok(flag)
 }
 
 #[cfg(test)]

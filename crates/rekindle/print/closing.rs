@@ -10,12 +10,15 @@ use rekindle_data::TaskReport;
 use rekindle_finetune::{Plan, RunReport, phase_title};
 
 use super::figures::add_intervals;
+use super::transcript;
 use super::words::{self, shell_word};
 
 /// Prints the result, as JSON or as text.
 pub fn print(plan: &Plan, report: &RunReport, directory: &Path, json: bool) -> Result<()> {
     let turned = plan.dataset.turned();
     let peak = peak_memory_bytes();
+    let text = text(plan, report, turned, peak, &data_words(plan), directory)?;
+    transcript::add(&text);
     let mut out = io::stdout().lock();
     if json {
         let mut value = serde_json::to_value(report)?;
@@ -29,12 +32,7 @@ pub fn print(plan: &Plan, report: &RunReport, directory: &Path, json: bool) -> R
         writeln!(out, "{}", serde_json::to_string_pretty(&value)?)?;
         return Ok(());
     }
-    let data = data_words(plan);
-    write!(
-        out,
-        "\n{}",
-        text(plan, report, turned, peak, &data, directory)?
-    )?;
+    write!(out, "\n{text}")?;
     Ok(())
 }
 

@@ -11,6 +11,7 @@ pub mod plan;
 pub mod predictions;
 pub mod progress;
 pub mod table;
+pub mod transcript;
 pub mod values;
 pub mod words;
 
@@ -50,6 +51,7 @@ pub fn error(text: &str) {
 }
 
 fn say(what: &str, colour: &str, text: &str) {
+    transcript::add(&format!("{what}: {text}"));
     let coloured = io::stderr().is_terminal() && wants_colour(|name| std::env::var_os(name));
     // There is no place left to tell that standard error cannot be written.
     let _ = match coloured {

@@ -11,7 +11,7 @@ use rekindle_data::{Figure, TaskKind};
 use rekindle_finetune::{EpochRecord, EpochTiming, Observer, PhaseRecipe, Plan, StepProgress};
 
 use super::plan::mixing;
-use super::words;
+use super::{transcript, words};
 
 /// Names, a short bar, images done and their rate, time left: below 80 columns.
 const TEMPLATE: &str = "{msg:<22} {wide_bar:.cyan} {pos}/{len} {rate:>13} {left:>14}";
@@ -116,6 +116,7 @@ impl Progress {
     }
 
     fn line(&self, text: &str) {
+        transcript::add(text);
         if self.quiet {
             return;
         }
