@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
+use rekindle_data::is_inside;
 use rekindle_finetune::{FinetuneError, Plan, Recipe, RunOptions, RunOutcome, run as run_plan};
 
 use super::naming::free_name;
@@ -32,6 +33,9 @@ pub fn run(args: &TrainArgs, started: Instant) -> Result<Ending> {
             (recipe, data, directory)
         }
     };
+    if args.resume.is_none() && !args.dry_run {
+        outside_of_images(&data, &directory)?;
+    }
     // Known at once, while the plan reads every image's header.
     if args.resume.is_none() && !args.dry_run && directory.exists() {
         return Err(FinetuneError::RunExists { path: directory }.into());
@@ -80,6 +84,22 @@ pub fn run(args: &TrainArgs, started: Instant) -> Result<Ending> {
             Ok(Ending::Interrupted)
         }
     }
+}
+
+/// Refuses a run directory in the folder of images, which is only read.
+fn outside_of_images(data: &Path, directory: &Path) -> Result<()> {
+    if !is_inside(data, directory) {
+        return Ok(());
+    }
+    let beside = data.join("../runs");
+    let beside = beside.strip_prefix(".").unwrap_or(&beside);
+    bail!(
+        "the run {} would be written into the folder of images {}, which is only read, and be taken for a class the next time: choose another \
+         place, such as --runs {}",
+        directory.display(),
+        data.display(),
+        shell_word(beside)
+    );
 }
 
 /// The flags that stand for settings, as `key=value`, before those of `--set` so that none is lost without a word.
