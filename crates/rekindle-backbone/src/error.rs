@@ -57,6 +57,18 @@ pub enum BackboneError {
         /// Every key that is missing, unused or misshapen.
         mismatch: UnmatchedWeights,
     },
+    /// Weights that are infinite or not numbers.
+    #[error(
+        "{origin} holds values that are not finite in {} tensors: {}; the file is damaged, or the training that made it diverged: take other \
+         weights",
+        keys.len(), first_ten(keys)
+    )]
+    NonFiniteWeights {
+        /// Which file or bundle.
+        origin: String,
+        /// The tensors.
+        keys: Vec<String>,
+    },
     /// A card could not be parsed.
     #[error("card {origin}: {reason}")]
     BadCard {

@@ -109,7 +109,7 @@ impl Backbone {
     ///
     /// # Errors
     ///
-    /// A key is missing, unused or misshapen; nothing is loaded then.
+    /// A key is missing, unused or misshapen, or a value is not finite; nothing is loaded then.
     pub fn load_state(mut self, state: &StateDict, origin: &str) -> Result<Self, BackboneError> {
         let mut check = Check {
             state,
@@ -133,6 +133,17 @@ impl Backbone {
                 mismatch,
             });
         }
+        let not_finite: Vec<String> = state
+            .iter()
+            .filter(|(key, data)| seen.contains(*key) && has_non_finite(data))
+            .map(|(key, _)| key.clone())
+            .collect();
+        if !not_finite.is_empty() {
+            return Err(BackboneError::NonFiniteWeights {
+                origin: origin.to_owned(),
+                keys: not_finite,
+            });
+        }
         self.visit_state(&mut Load { state });
         Ok(self)
     }
@@ -144,6 +155,14 @@ impl Backbone {
         };
         self.clone().visit_state(&mut collect);
         collect.state
+    }
+}
+
+/// Whether a value is infinite or not a number: everything that is computed with it would be, and training be blamed for it.
+fn has_non_finite(data: &TensorData) -> bool {
+    match data.as_slice::<f32>() {
+        Ok(values) => !values.iter().all(|value| value.is_finite()),
+        Err(_) => !data.iter::<f32>().all(f32::is_finite),
     }
 }
 

@@ -191,6 +191,28 @@ fn every_missing_unused_and_misshapen_key_is_named() {
 }
 
 #[test]
+fn weights_that_are_not_finite_are_refused_by_name() {
+    let device = Device::flex();
+    let architecture = Architecture::from_name("resnet18").unwrap();
+    let mut state = architecture.init(&device).state();
+    let mut values = state["bn1.weight"].to_vec::<f32>().unwrap();
+    values[7] = f32::NAN;
+    state.insert(
+        "bn1.weight".into(),
+        burn::tensor::TensorData::new(values, [64]),
+    );
+    let error = architecture
+        .init(&device)
+        .load_state(&state, "file.safetensors")
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("file.safetensors") && error.contains("1 tensors: bn1.weight"),
+        "{error}"
+    );
+}
+
+#[test]
 fn multiply_adds_and_parameters_are_the_published_ones() {
     let device = Device::flex();
     // Of the whole networks, fvcore's and thop's counts of convolutions and torchvision's parameters, without the classifier: resnet18

@@ -3,7 +3,7 @@
 use std::{
     fs::{self, File},
     io::{self, Read, Seek, SeekFrom, Take},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use super::{ImageFolder, Sample, TarMember};
@@ -18,7 +18,7 @@ impl ImageFolder {
     /// When the sample is not one of this folder's.
     pub fn read(&self, sample: &Sample) -> io::Result<Vec<u8>> {
         let Some(member) = self.member_of(sample) else {
-            return fs::read(self.path_of(sample));
+            return fs::read(self.readable_path(sample)?);
         };
         let mut bytes = Vec::with_capacity(member.length as usize);
         open_member(member)?.read_to_end(&mut bytes)?;
@@ -32,7 +32,22 @@ impl ImageFolder {
     pub(super) fn open(&self, sample: &Sample) -> io::Result<Take<File>> {
         match self.member_of(sample) {
             Some(member) => open_member(member),
-            None => Ok(File::open(self.path_of(sample))?.take(u64::MAX)),
+            None => Ok(File::open(self.readable_path(sample)?)?.take(u64::MAX)),
+        }
+    }
+
+    /// The path of a file whose name can be written in a split file or a report.
+    fn readable_path(&self, sample: &Sample) -> io::Result<PathBuf> {
+        match sample
+            .path
+            .file_name()
+            .is_none_or(|name| name.to_str().is_some())
+        {
+            true => Ok(self.path_of(sample)),
+            false => Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "its name is not valid Unicode; rename it",
+            )),
         }
     }
 

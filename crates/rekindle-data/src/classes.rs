@@ -12,6 +12,8 @@ use super::DataError;
 #[serde(try_from = "Vec<String>", into = "Vec<String>")]
 pub struct ClassIndex {
     names: Vec<String>,
+    /// The indices in the order of the names, to find one among thousands.
+    sorted: Vec<u32>,
 }
 
 impl ClassIndex {
@@ -20,15 +22,17 @@ impl ClassIndex {
     /// # Errors
     /// [`DataError::DuplicateClass`] when a name occurs twice.
     pub fn new(names: Vec<String>) -> Result<Self, DataError> {
-        let mut seen = std::collections::HashSet::new();
-        for name in &names {
-            if !seen.insert(name.as_str()) {
-                return Err(DataError::DuplicateClass {
-                    class: name.clone(),
-                });
-            }
+        // No list in memory has 2^32 names.
+        let mut sorted: Vec<u32> = (0..names.len() as u32).collect();
+        sorted.sort_by(|a, b| names[*a as usize].cmp(&names[*b as usize]));
+        let second = sorted
+            .windows(2)
+            .find(|pair| names[pair[0] as usize] == names[pair[1] as usize]);
+        if let Some(pair) = second {
+            let class = names[pair[1] as usize].clone();
+            return Err(DataError::DuplicateClass { class });
         }
-        Ok(Self { names })
+        Ok(Self { names, sorted })
     }
 
     /// The names, by index.
@@ -43,7 +47,9 @@ impl ClassIndex {
 
     /// The index of a class, or `None` when there is no such name. Names are compared exactly, in upper and lower case.
     pub fn index(&self, name: &str) -> Option<usize> {
-        self.names.iter().position(|known| known == name)
+        let name_at = |at: &u32| self.names[*at as usize].as_str();
+        let place = self.sorted.binary_search_by(|at| name_at(at).cmp(name));
+        place.ok().map(|place| self.sorted[place] as usize)
     }
 
     /// How many classes there are.

@@ -87,13 +87,15 @@ pub enum DataError {
         images: usize,
     },
     /// The folder has fewer than two classes.
-    #[error("`{}` has one class, `{class}`, but a classifier needs at least two{}", path.display(), inner_hint(path, class, inner))]
+    #[error("`{}` has one class, `{class}`, but a classifier needs at least two{}", path.display(), inner_hint(deeper, inner))]
     OneClass {
         /// The folder whose subfolders are the classes.
         path: PathBuf,
         /// The only class.
         class: String,
-        /// Folders inside that class, when all its images are in such folders: then the wrong level was probably given.
+        /// Where the folders in `inner` lie; the class's own folder where there are none.
+        deeper: PathBuf,
+        /// The first folders of which there are several, when all its images are in such: then the wrong level was probably given.
         inner: Vec<String>,
     },
     /// Class folders without any image.
@@ -189,6 +191,20 @@ pub enum DataError {
         first: String,
         /// The other.
         second: String,
+    },
+    /// Folders that are parts of a data set by their names, without its being clear which.
+    #[error(
+        "the folders {} of `{}` look like parts of one data set and not like classes, since all of them hold the folders {}: name them `train`, \
+         `val` and `test`, or give one of them",
+        first_ten(folders), path.display(), first_ten(shared)
+    )]
+    UnclearSplits {
+        /// The folder.
+        path: PathBuf,
+        /// The folders in it.
+        folders: Vec<String>,
+        /// What each of them holds.
+        shared: Vec<String>,
     },
     /// There are folders for validation or test but none for training.
     #[error("`{}` has {} but no `train` folder: add one, or give the folder that holds the class folders", path.display(), first_ten(found))]
@@ -398,14 +414,21 @@ pub enum ImageProblem {
     Decode(#[from] AugmentError),
 }
 
-fn inner_hint(path: &std::path::Path, class: &str, inner: &[String]) -> String {
+fn inner_hint(deeper: &std::path::Path, inner: &[String]) -> String {
     if inner.len() < 2 {
         return ": add a folder of images for another class".into();
     }
-    let deeper = path.join(class);
+    let splits = inner
+        .iter()
+        .all(|name| SplitName::of_folder(name).is_some());
+    let meant = match splits {
+        true => "to train on those",
+        false => "to use those as classes",
+    };
+    let quoted = inner.iter().map(|name| format!("`{name}`"));
     format!(
-        ": it holds the folders {}; to use those as classes give `{}`",
-        first_ten(inner),
+        ": it holds the folders {}; {meant} give `{}`",
+        first_ten(quoted),
         deeper.display()
     )
 }

@@ -98,6 +98,11 @@ pub enum ScanWarning {
         /// Its folder, relative to the root.
         folder: PathBuf,
     },
+    /// Folders that are taken for splits though they have other names than the usual ones.
+    SplitFolders {
+        /// Where their class folders lie, each with its split.
+        folders: Vec<String>,
+    },
     /// Folders beside `train` that stand for no split.
     IgnoredFolders {
         /// Their names.
@@ -125,6 +130,25 @@ pub enum ScanWarning {
     RepeatedRows {
         /// How many there are.
         count: usize,
+    },
+    /// Rows of a list that are left out, other than repeated ones.
+    RowsLeftOut {
+        /// How many rows there are.
+        read: usize,
+        /// How many name an image that is used.
+        used: usize,
+        /// Why the others are left out, each with its number.
+        counts: Vec<(&'static str, usize)>,
+    },
+    /// Something that was guessed about a list.
+    ListNote {
+        /// What, in words.
+        text: String,
+    },
+    /// Classes, labels or groups whose names differ in no more than case, blanks or the form of their letters.
+    SimilarNames {
+        /// Names that are alike, together.
+        names: Vec<String>,
     },
     /// Labels that hold what others put between several labels.
     LabelsWithSeparators {
@@ -178,6 +202,13 @@ impl Display for ScanWarning {
                     folder.display()
                 )
             }
+            Self::SplitFolders { folders } => {
+                write!(
+                    f,
+                    "folders taken for parts of the data: {}",
+                    first_ten(folders)
+                )
+            }
             Self::IgnoredFolders { folders } => {
                 write!(
                     f,
@@ -216,6 +247,20 @@ impl Display for ScanWarning {
             Self::RepeatedRows { count } => {
                 write!(f, "rows that repeat another one and are left out: {count}")
             }
+            Self::RowsLeftOut { read, used, counts } => {
+                let counts = counts.iter().map(|(why, count)| format!("{count} {why}"));
+                write!(
+                    f,
+                    "of {read} rows {used} are used; left out: {}",
+                    first_ten(counts)
+                )
+            }
+            Self::ListNote { text } => f.write_str(text),
+            Self::SimilarNames { names } => write!(
+                f,
+                "names that are told apart but look like one: {}; if they are one, spell them alike",
+                first_ten(names)
+            ),
             Self::LabelsWithSeparators { labels } => write!(
                 f,
                 "single labels that look like several: {}; if they are, set `data.label_separator`",

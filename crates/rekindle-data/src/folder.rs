@@ -5,7 +5,6 @@
 
 use std::{
     collections::HashSet,
-    fmt::{self, Display, Formatter},
     path::{Component, Path, PathBuf},
     sync::Arc,
 };
@@ -13,50 +12,9 @@ use std::{
 use crate::TaskKind;
 use serde::{Deserialize, Serialize};
 
-use super::{ClassIndex, DataError, ScanWarning, SkippedFiles, TarMember, Target, TargetKind};
-
-/// One of the parts of a data set.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum SplitName {
-    /// Images that the weights are fitted to.
-    Train,
-    /// Images that choose the best epoch.
-    Validation,
-    /// Images kept for the final figures.
-    Test,
-}
-
-impl SplitName {
-    /// The split that a folder of this name holds: `train`; `val`, `valid` or `validation`; `test`; in upper or lower case.
-    pub fn of_folder(name: &str) -> Option<Self> {
-        match name.to_lowercase().as_str() {
-            "train" => Some(Self::Train),
-            "val" | "valid" | "validation" => Some(Self::Validation),
-            "test" => Some(Self::Test),
-            _ => None,
-        }
-    }
-
-    /// The usual name of its folder: `train`, `val` or `test`.
-    pub fn short(self) -> &'static str {
-        match self {
-            Self::Train => "train",
-            Self::Validation => "val",
-            Self::Test => "test",
-        }
-    }
-}
-
-impl Display for SplitName {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Train => "train",
-            Self::Validation => "validation",
-            Self::Test => "test",
-        })
-    }
-}
+use super::{
+    ClassIndex, DataError, ScanWarning, SkippedFiles, SplitName, TarMember, Target, TargetKind,
+};
 
 /// One labelled image.
 #[derive(Debug, Clone, PartialEq)]
@@ -253,6 +211,12 @@ pub(super) fn check_class_counts(folder: &ImageFolder, usable: &[usize]) -> Resu
     }
 }
 
+/// Whether a place lies in a folder of images, or is it; neither needs to exist. What is written there would become a class, or be read
+/// as one of the images. A manifest or a tar file has no inside: runs beside it are usual.
+pub fn is_inside(data: &Path, place: &Path) -> bool {
+    data.is_dir() && resolved(place).starts_with(resolved(data))
+}
+
 /// The absolute path with symbolic links followed, as far as it exists.
 fn resolved(path: &Path) -> PathBuf {
     let path = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
@@ -281,16 +245,6 @@ fn resolved(path: &Path) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn split_folders_are_known_under_their_usual_names() {
-        assert_eq!(SplitName::of_folder("Train"), Some(SplitName::Train));
-        for name in ["val", "valid", "VALIDATION"] {
-            assert_eq!(SplitName::of_folder(name), Some(SplitName::Validation));
-        }
-        assert_eq!(SplitName::of_folder("test"), Some(SplitName::Test));
-        assert_eq!(SplitName::of_folder("trains"), None);
-    }
 
     #[test]
     fn keys_use_slashes_on_every_system() {
@@ -348,5 +302,10 @@ mod tests {
             std::os::unix::fs::symlink(path("photos"), path("link")).unwrap();
             assert!(folder.surrounds(&path("link/cache")));
         }
+        assert!(is_inside(&path("photos"), &path("photos/runs/a")));
+        assert!(is_inside(&path("photos"), &path("photos/../photos")));
+        assert!(!is_inside(&path("photos"), &path("photos-runs")));
+        std::fs::write(path("labels.csv"), "path,label\n").unwrap();
+        assert!(!is_inside(&path("labels.csv"), &path("runs")));
     }
 }

@@ -35,6 +35,7 @@
 //! # }
 //! ```
 
+mod beside;
 mod bytes;
 mod cache;
 mod classes;
@@ -53,8 +54,10 @@ mod rows;
 mod scan;
 mod settings;
 mod shards;
+mod similar;
 mod source;
 mod split;
+mod split_name;
 mod target;
 mod tasks;
 mod unlabelled;
@@ -66,7 +69,7 @@ pub use dataset::{BadImages, Dataset, Verified, read_image};
 pub use error::{BadImage, DataError, ImageProblem, UnknownClass};
 pub use findings::{ScanWarning, SkippedFiles};
 pub use fit::fit_rescale;
-pub use folder::{ImageFolder, Sample, SourceKind, SplitName};
+pub use folder::{ImageFolder, Sample, SourceKind, is_inside};
 pub use limit::limited;
 pub use loader::{Batch, Loader, LoaderOptions};
 pub use manifest::{ColumnNames, ManifestError};
@@ -77,6 +80,7 @@ pub use settings::DataRecipe;
 pub use shards::{ShardError, TarMember};
 pub use source::{GroupBy, NameGrouping, SourceOptions, open_data, open_data_as};
 pub use split::{HoldOut, Split, stratified_split};
+pub use split_name::SplitName;
 pub use target::{Target, TargetKind};
 pub use tasks::{Better, Figure, Meter, Task, TaskKind, TaskReport, Unit, Words};
 pub use unlabelled::open_unlabelled;

@@ -1,17 +1,25 @@
-//! Lists of images with labels or numbers: CSV, TSV and JSON Lines.
+//! Lists of images with labels or numbers: tables, JSON, and the forms that other tools write.
 //!
-//! This file owns what a row means; `manifest/delimited.rs` and `manifest/json_lines.rs` take the files apart, `manifest/columns.rs` finds
-//! the columns. Numbering the classes is `rows.rs`'s. No image is opened here, and none looked for.
+//! This file owns what a row means; `manifest/formats.rs` lists the forms and their files take them apart, `manifest/columns.rs` finds
+//! the columns, `manifest/paths.rs` the images where paths were written for another place. Numbering the classes is `rows.rs`'s. No image
+//! is opened here.
 
+mod cells;
 mod columns;
-mod delimited;
 mod error;
-mod json_lines;
+#[cfg(test)]
+mod form_tests;
+mod formats;
+mod labelled;
+mod list_file;
+pub(super) mod paths;
+mod table;
 #[cfg(test)]
 mod tests;
 
 use std::{
     borrow::Cow,
+    collections::BTreeMap,
     path::{Component, Path, PathBuf},
 };
 
@@ -19,34 +27,17 @@ pub use columns::ColumnNames;
 use columns::Columns;
 pub(super) use columns::{TargetColumns, Wanted, keys_of_object};
 pub use error::ManifestError;
-pub(super) use json_lines::{target_texts, text_of};
+pub(super) use formats::{target_texts, text_of};
+
+use formats::{ListFormat, format_of};
+use list_file::ListFile;
 
 use super::{
-    DataError, ImageFolder, ScanWarning, SourceKind, SourceOptions, SplitName, Target,
+    DataError, ImageFolder, ScanWarning, SourceKind, SourceOptions, SplitName, Target, TaskKind,
     rows::{Row, Rows},
     target::target_of_texts,
 };
 use rekindle_settings::did_you_mean;
-
-/// The formats of manifests.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Format {
-    Csv,
-    Tsv,
-    JsonLines,
-}
-
-impl Format {
-    /// The format of a file of this name: `.csv`, `.tsv`, or `.jsonl` and `.ndjson`.
-    pub fn of_file(path: &Path) -> Option<Self> {
-        match path.extension()?.to_str()?.to_lowercase().as_str() {
-            "csv" => Some(Self::Csv),
-            "tsv" => Some(Self::Tsv),
-            "jsonl" | "ndjson" => Some(Self::JsonLines),
-            _ => None,
-        }
-    }
-}
 
 /// One row as its file has it.
 #[derive(Debug, Default)]
@@ -59,56 +50,175 @@ struct Fields<'a> {
     group: Cow<'a, str>,
 }
 
+/// A list that was read, and its form.
+pub(super) struct Manifest<'a> {
+    file: ListFile<'a>,
+    format: &'static dyn ListFormat,
+}
+
+impl<'a> Manifest<'a> {
+    /// Reads a file if it is a list; none where it is something else.
+    ///
+    /// # Errors
+    /// It cannot be read, or is no text although it is called a list.
+    pub fn open(path: &'a Path) -> Result<Option<Self>, DataError> {
+        if path.is_dir() {
+            return Ok(None);
+        }
+        let file = ListFile::open(path)?;
+        Ok(file.and_then(|file| {
+            let format = format_of(&file)?;
+            Some(Self { file, format })
+        }))
+    }
+}
+
+/// One of the lists that are one data set.
+pub(super) struct PartOfData<'a> {
+    pub list: Manifest<'a>,
+    /// The folder that its paths start from, relative to the root of all.
+    pub base: PathBuf,
+    /// The split of rows that say none.
+    pub split: Option<SplitName>,
+}
+
 /// Reads a manifest: a row for each image, with a path, a label (or labels, or numbers) and, if it likes, a split and a group.
 ///
 /// Paths that are not absolute start from `options.root`, or from the manifest's folder. Labels are names whatever they look like: `0` and
-/// `1` are the classes called so. Several labels are separated by `options.label_separator`, or are a list in JSON Lines. A split is one of the names that split folders may have, see [`SplitName::of_folder`]; rows without one are
-/// training images. Blank lines are passed over (the line that an error
-/// names may be one just before its row), and rows that repeat another one are left out and counted.
+/// `1` are the classes called so. Several labels are separated by `options.label_separator`, or are a list. A split is one of the names
+/// that split folders may have, see [`SplitName::of_folder`]; rows without one are training images. Blank lines are passed over (the line
+/// that an error names may be one just before its row), and rows that repeat another one are left out and counted.
 ///
 /// # Errors
 /// [`ManifestError`], with the line where there is one; a class with too few training images.
 pub(super) fn read_manifest(
-    path: &Path,
-    format: Format,
+    list: Manifest,
     options: &SourceOptions,
     wanted: Wanted,
 ) -> Result<ImageFolder, DataError> {
+    let path = list.file.path;
     let own = path.parent().unwrap_or(Path::new(""));
     let root = options.root.as_deref().unwrap_or(own);
-    let mut reader = RowReader {
-        manifest: path,
-        columns: &options.columns,
-        separator: &options.label_separator,
-        wanted,
-        target_columns: Vec::new(),
-        absolute_root: std::path::absolute(root).ok(),
-        rows: Rows::default(),
+    let part = PartOfData {
+        list,
+        base: PathBuf::new(),
+        split: None,
     };
-    let unused = match format {
-        Format::Csv => delimited::read(path, None, &mut reader)?,
-        Format::Tsv => delimited::read(path, Some(b'\t'), &mut reader)?,
-        Format::JsonLines => json_lines::read(path, &mut reader)?,
-    };
-    let mut folder = (reader.rows).into_folder(path, SourceKind::Manifest, wanted)?;
+    read_manifests(path, root, &[part], options, wanted)
+}
+
+/// Reads several lists as one data set whose paths are relative to `root`; `source` is what errors name.
+pub(super) fn read_manifests(
+    source: &Path,
+    root: &Path,
+    parts: &[PartOfData],
+    options: &SourceOptions,
+    wanted: Wanted,
+) -> Result<ImageFolder, DataError> {
+    let mut rows = Rows::default();
+    let (mut unused, mut notes) = (Vec::new(), Vec::new());
+    let (mut left_out, mut cells) = (BTreeMap::new(), BTreeMap::new());
+    let mut task: Option<Said> = None;
+    for part in parts {
+        let file = &part.list.file;
+        let base = root.join(&part.base);
+        let mut reader = RowReader {
+            manifest: file.path,
+            columns: &options.columns,
+            separator: &options.label_separator,
+            prefix: options.path_prefix.as_deref(),
+            with_prefix: 0,
+            wanted,
+            decided: task.as_ref().map(|said| said.0),
+            target_columns: (task.as_ref()).map_or_else(Vec::new, |said: &Said| said.1.clone()),
+            absolute_root: std::path::absolute(&base).ok(),
+            rows: std::mem::take(&mut rows),
+            unused: Vec::new(),
+            notes: Vec::new(),
+            left_out: BTreeMap::new(),
+            cells: BTreeMap::new(),
+        };
+        let before = reader.rows.rows.len();
+        part.list.format.read(file, &mut reader)?;
+        let own = &mut reader.rows.rows[before..];
+        if let (Some(prefix), 0, Some(first)) = (reader.prefix, reader.with_prefix, own.first()) {
+            let first = first.path.display().to_string();
+            return Err(reader.no_prefix(prefix, first).into());
+        }
+        let settled = paths::settle(own, &base, options.suffix.as_deref());
+        for row in own {
+            row.split = row.split.or(part.split);
+            if !row.path.is_absolute() && part.base != Path::new("") {
+                row.path = part.base.join(&row.path);
+            }
+        }
+        // The first list says what is to be learned, and the others have to say the same.
+        let said = (reader.rows.task, reader.target_columns.clone());
+        if *task.get_or_insert_with(|| said.clone()) != said {
+            let reason = "it has other columns of labels than the lists beside it";
+            return Err(reader.wrong(1, reason.into()).into());
+        }
+        notes.extend(reader.notes.into_iter().chain(settled));
+        for (sum, counts) in [(&mut left_out, reader.left_out), (&mut cells, reader.cells)] {
+            for (what, count) in counts {
+                *sum.entry(what).or_insert(0) += count;
+            }
+        }
+        unused.extend(reader.unused);
+        rows = reader.rows;
+    }
+    let used = rows.rows.len();
+    let mut folder = rows.into_folder(source, SourceKind::Manifest, wanted)?;
     folder.root = root.to_path_buf();
     if !unused.is_empty() && !matches!(wanted, Wanted::Images) {
+        unused.dedup();
         let columns = unused.iter().map(|name| format!("`{name}`")).collect();
         folder.warnings.push(ScanWarning::UnusedColumns { columns });
     }
+    if !left_out.is_empty() {
+        folder.warnings.push(ScanWarning::RowsLeftOut {
+            read: used + left_out.values().sum::<usize>(),
+            used,
+            counts: left_out.into_iter().collect(),
+        });
+    }
+    for (what, count) in cells {
+        notes.push(format!(
+            "cells of labels that are {what}, read as 0: {count}"
+        ));
+    }
+    notes.dedup();
+    let noted = notes.into_iter().map(|text| ScanWarning::ListNote { text });
+    folder.warnings.extend(noted);
     Ok(folder)
 }
+
+/// What is to be learned, and the columns that say it.
+type Said = (TaskKind, Vec<String>);
 
 /// Takes rows in.
 struct RowReader<'a> {
     manifest: &'a Path,
     columns: &'a ColumnNames,
     separator: &'a str,
+    /// What is left out at the beginning of paths, and how many had it.
+    prefix: Option<&'a str>,
+    with_prefix: usize,
     wanted: Wanted<'a>,
+    /// The task of the lists that belong to the same data and were read before.
+    decided: Option<TaskKind>,
     /// Names of the columns of the targets.
     target_columns: Vec<String>,
     absolute_root: Option<PathBuf>,
     rows: Rows,
+    /// Names of the columns that are not used.
+    unused: Vec<String>,
+    /// What was guessed, in words.
+    notes: Vec<String>,
+    /// Rows that are left out, by the reason.
+    left_out: BTreeMap<&'static str, usize>,
+    /// Cells that are neither yes nor no, by what they are.
+    cells: BTreeMap<&'static str, usize>,
 }
 
 impl RowReader<'_> {
@@ -162,8 +272,18 @@ impl RowReader<'_> {
             "" => None,
             name => Some(self.rows.groups.number(name)),
         };
+        let path = match self
+            .prefix
+            .and_then(|prefix| fields.path.strip_prefix(prefix))
+        {
+            Some(rest) => {
+                self.with_prefix += 1;
+                rest.trim_start_matches(['/', '\\'])
+            }
+            None => &*fields.path,
+        };
         let row = Row {
-            path: self.relative(&fields.path),
+            path: self.relative(path),
             target: target.unwrap_or(Target::Class(0)),
             split,
             group,
@@ -190,6 +310,30 @@ impl RowReader<'_> {
                 .filter(|part| *part != Component::CurDir)
                 .collect(),
         }
+    }
+
+    /// Tells something that was guessed.
+    fn note(&mut self, text: String) {
+        self.notes.push(text);
+    }
+
+    /// Counts rows that are left out.
+    fn leave_out(&mut self, why: &'static str, count: usize) {
+        if count > 0 {
+            *self.left_out.entry(why).or_default() += count;
+        }
+    }
+
+    /// Counts a cell that is read as 0 though it is not.
+    fn count_cell(&mut self, what: &'static str) {
+        *self.cells.entry(what).or_default() += 1;
+    }
+
+    fn no_prefix(&self, prefix: &str, first: String) -> ManifestError {
+        let reason = format!(
+            "no path begins with `{prefix}`, which `data.path_prefix` is to leave out; the first is `{first}`"
+        );
+        self.wrong(1, reason)
     }
 
     fn wrong(&self, line: u64, reason: String) -> ManifestError {

@@ -16,6 +16,7 @@ use super::{
     Target, UnknownClass,
     folder::check_class_counts,
     manifest::{TargetColumns, Wanted},
+    similar::note_similar,
 };
 use rekindle_settings::nearest;
 
@@ -147,6 +148,7 @@ impl Rows {
         }
         note_missing_classes(&mut folder);
         note_separators(&mut folder);
+        note_similar(&mut folder);
         if known.is_none() {
             folder.least_per_class = 2 - usize::from(folder.has(SplitName::Validation));
             check_class_counts(&folder, &folder.samples_of(SplitName::Train))?;
@@ -331,9 +333,19 @@ fn note_separators(folder: &mut ImageFolder) {
     if folder.task.targets() != TargetKind::Labels {
         return;
     }
-    let names = folder.classes.names().iter();
-    let doubtful = names.filter(|name| name.contains([',', ';', '|']));
-    let labels: Vec<String> = doubtful.map(|name| format!("`{name}`")).collect();
+    let names = folder.classes.names();
+    // Words that are labels by themselves, or parts of several of them.
+    let mut uses: HashMap<&str, usize> = HashMap::new();
+    for word in names.iter().flat_map(|name| name.split_whitespace()) {
+        *uses.entry(word).or_default() += 1;
+    }
+    let of_words = |name: &String| {
+        let mut words = name.split_whitespace();
+        words.clone().count() > 1 && words.all(|word| uses[word] > 1)
+    };
+    let doubtful = |name: &&String| name.contains([',', ';', '|']) || of_words(name);
+    let labels = names.iter().filter(doubtful);
+    let labels: Vec<String> = labels.map(|name| format!("`{name}`")).collect();
     if !labels.is_empty() {
         let warning = ScanWarning::LabelsWithSeparators { labels };
         folder.warnings.push(warning);

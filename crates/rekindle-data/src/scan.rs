@@ -4,6 +4,7 @@
 //! are read: no file is opened, nothing is written.
 
 mod listing;
+mod parts;
 #[cfg(test)]
 mod tests;
 
@@ -15,6 +16,7 @@ use super::{
     walk::{Entry, Walk},
 };
 use listing::{Listing, found};
+use parts::Part;
 
 /// Lists a folder of images for training.
 ///
@@ -22,7 +24,9 @@ use listing::{Listing, found};
 ///
 /// - one folder per class (`photos/cat/1.jpg`, `photos/dog/1.jpg`);
 /// - `train` with one folder per class, and beside it `val` (or `valid`, `validation`) and `test` with class folders of the same names.
-///   This holds when every folder has one of these names, or when `train` has folders in it and one of the others is there.
+///   This holds when every folder has one of these names, or when `train` has folders in it and one of the others is there. Other names
+///   that [`SplitName::of_folder`] knows (`Training`, `test_set`) will do where every folder has one, or where they have folders of the
+///   same names in them; so will names that have other words in common (`alphabet_train`, `alphabet_test`). A warning says so.
 ///
 /// Class indices follow the names of the training images' class folders, sorted by their bytes (`100` before `2`, `Ox` before `ant`);
 /// other splits are matched by name. Images may lie in folders inside a class folder. Links are followed. A file is an image when its
@@ -32,7 +36,8 @@ use listing::{Listing, found};
 /// # Errors
 /// A path that is missing, not a folder or not readable; no images, or none in class folders; a class folder without images
 /// ([`DataError::EmptyClasses`]); a single class; a class with fewer than two images where validation images have to be taken from
-/// them; a class outside `train` that `train` lacks; two folders for the same split; a name that is not Unicode.
+/// them; a class outside `train` that `train` lacks; two folders for the same split; folders that
+/// look like splits, but not which ([`DataError::UnclearSplits`]); a folder whose name is not Unicode.
 pub fn scan_folder(path: impl AsRef<Path>) -> Result<ImageFolder, DataError> {
     let mut listing = Listing::new(path.as_ref())?;
     let top = listing.walk.entries(Path::new(""))?;
@@ -41,21 +46,22 @@ pub fn scan_folder(path: impl AsRef<Path>) -> Result<ImageFolder, DataError> {
         listing.add_classes_of(Path::new(""), None, top)?;
         2
     } else {
-        let Some((_, train)) = splits.iter().find(|(split, _)| *split == SplitName::Train) else {
+        let is_train = |part: &&Part| part.split == SplitName::Train;
+        let Some(train) = splits.iter().find(is_train) else {
             let found = splits
                 .into_iter()
-                .map(|(_, folder)| format!("`{folder}`"))
+                .map(|part| format!("`{}`", part.name))
                 .collect();
             return Err(DataError::TrainMissing {
                 path: listing.root,
                 found,
             });
         };
-        let train = PathBuf::from(train);
+        let train = train.base.clone();
         let entries = listing.walk.entries(&train)?;
         listing.add_classes_of(&train, Some(SplitName::Train), entries)?;
         listing.add_splits(&splits, "train/")?;
-        listing.ignore_beside_splits(&top);
+        listing.ignore_beside_splits(&top, &splits);
         if listing
             .samples
             .iter()
@@ -78,7 +84,7 @@ pub fn scan_folder(path: impl AsRef<Path>) -> Result<ImageFolder, DataError> {
 ///
 /// # Errors
 /// A path that is missing, not a folder or not readable; no images in class folders; a folder whose name is not in `classes`; two
-/// folders for the same split; a name that is not Unicode.
+/// folders for the same split; a folder whose name is not Unicode.
 pub fn scan_folder_as(
     path: impl AsRef<Path>,
     classes: &ClassIndex,
@@ -99,7 +105,7 @@ pub fn scan_folder_as(
         }
     } else {
         listing.add_splits(&splits, "the model")?;
-        listing.ignore_beside_splits(&top);
+        listing.ignore_beside_splits(&top, &splits);
         if listing.samples.is_empty() {
             return Err(listing.without_images(PathBuf::new()));
         }
@@ -112,7 +118,7 @@ pub fn scan_folder_as(
 /// A file that is given by itself is taken whatever its extension; in a folder the rules are those of [`scan_folder`]. For prediction.
 ///
 /// # Errors
-/// A path that is missing or not readable, a folder without images, a name that is not Unicode.
+/// A path that is missing or not readable, a folder without images, a folder whose name is not Unicode.
 pub fn list_images(path: impl AsRef<Path>) -> Result<Vec<PathBuf>, DataError> {
     let path = path.as_ref();
     if path.is_file() {

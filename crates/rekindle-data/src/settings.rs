@@ -39,6 +39,21 @@ pub struct DataRecipe {
         default
     )]
     pub number_columns: Vec<String>,
+    /// Columns of 0 and 1, each of which is a label. Default: all columns of nothing but 0 and 1, where no other holds labels or numbers.
+    #[serde(
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "one_or_more",
+        default
+    )]
+    pub label_columns: Vec<String>,
+    /// What the paths of a manifest begin with and do not here, such as `/data/upload/`; it is left out. Default: found where all paths
+    /// begin with the same folders, and all images are there without them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path_prefix: Option<String>,
+    /// What is put behind the paths of a manifest that do not end in it, such as `.jpg`. Default: for a name without an ending, that of the
+    /// only image of this name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub suffix: Option<String>,
     /// The column that says `train`, `val` or `test`. Default: `split`, where there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub split_column: Option<String>,
@@ -93,6 +108,9 @@ impl Default for DataRecipe {
             labels_column: None,
             label_separator: "|".into(),
             number_columns: Vec::new(),
+            label_columns: Vec::new(),
+            path_prefix: None,
+            suffix: None,
             split_column: None,
             group_column: None,
             group_by: GroupBy::None,
@@ -125,12 +143,15 @@ impl DataRecipe {
                 path: self.path_column.clone(),
                 label: self.label_column.clone(),
                 labels: self.labels_column.clone(),
+                indicators: self.label_columns.clone(),
                 numbers: self.number_columns.clone(),
                 split: self.split_column.clone(),
                 group: self.group_column.clone(),
             },
             label_separator: self.label_separator.clone(),
             grouping: (self.group_by == GroupBy::Prefix).then_some(grouping),
+            path_prefix: self.path_prefix.clone(),
+            suffix: self.suffix.clone(),
         }
     }
 
@@ -168,10 +189,10 @@ impl DataRecipe {
         };
         let separator = Some(self.label_separator.clone());
         let separator = separator.filter(|text| *text != Self::default().label_separator);
-        let numbers = (!self.number_columns.is_empty()).then(|| {
-            let columns = toml::Value::from(self.number_columns.clone());
-            format!("data.number_columns={columns}")
-        });
+        let list = |key: &str, columns: &Vec<String>| {
+            let columns = (!columns.is_empty()).then(|| toml::Value::from(columns.clone()))?;
+            Some(format!("data.{key}={columns}"))
+        };
         let root = self.root.as_ref().map(|root| root.display().to_string());
         [
             text("root", &root),
@@ -179,7 +200,10 @@ impl DataRecipe {
             text("label_column", &self.label_column),
             text("labels_column", &self.labels_column),
             text("label_separator", &separator),
-            numbers,
+            list("label_columns", &self.label_columns),
+            list("number_columns", &self.number_columns),
+            text("path_prefix", &self.path_prefix),
+            text("suffix", &self.suffix),
             text("split_column", &self.split_column),
             text("group_column", &self.group_column),
         ]
@@ -230,6 +254,18 @@ impl DataRecipe {
         if self.label_separator.is_empty() {
             let expected = "at least one character, such as `|`";
             return Err(SettingError::new("data.label_separator", "empty", expected));
+        }
+        for (key, value, expected) in [
+            ("data.suffix", &self.suffix, "an ending such as `.jpg`"),
+            (
+                "data.path_prefix",
+                &self.path_prefix,
+                "the beginning of the paths, such as `/data/upload/`",
+            ),
+        ] {
+            if value.as_ref().is_some_and(String::is_empty) {
+                return Err(SettingError::new(key, "empty", expected));
+            }
         }
         if self.checked_headers == 0 {
             return Err(SettingError::new("data.checked_headers", 0, "at least 1"));

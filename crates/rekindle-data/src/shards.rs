@@ -17,14 +17,14 @@ use crate::TargetKind;
 use rayon::prelude::*;
 
 use super::{
-    ColumnNames, DataError, ImageFolder, ManifestError, ScanWarning, SkippedFiles, SourceKind,
-    SplitName, Target,
+    ColumnNames, DataError, ImageFolder, ScanWarning, SkippedFiles, SourceKind, SplitName, Target,
     manifest::Wanted,
     rows::{Row, Rows},
     target::target_of_texts,
     walk::{Entry, FileKind, Walk, kind_of},
 };
 use index::index;
+use rekindle_settings::first_ten;
 
 /// Where an image lies in a tar file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,12 +59,39 @@ pub enum ShardError {
         /// What was found and what was expected.
         reason: String,
     },
+    /// No member is an image with a label.
+    #[error(
+        "`{}` names no images to use; left out of its {members} members: {found}{}",
+        path.display(), dotted_hint(dotted.as_deref())
+    )]
+    NoPictures {
+        /// The tar file, or the folder of them.
+        path: PathBuf,
+        /// How many there are.
+        members: usize,
+        /// What they are, in words.
+        found: String,
+        /// One whose name has several dots.
+        dotted: Option<String>,
+    },
     /// The tar file is compressed as a whole.
     #[error("the shard `{}` is compressed, so no image in it can be found by its place: unpack it to a `.tar` file", path.display())]
     Compressed {
         /// The file.
         path: PathBuf,
     },
+}
+
+fn dotted_hint(dotted: Option<&str>) -> String {
+    let Some(name) = dotted else {
+        return String::new();
+    };
+    let last = name.rfind('/').map_or(0, |slash| slash + 1);
+    let (key, field) = name[last..].split_once('.').unwrap_or((name, ""));
+    format!(
+        "; the key of a sample ends at the first dot of a name, so `{name}` is the field `{field}` of the sample `{key}`: name members so \
+         that nothing but the extension follows the first dot"
+    )
 }
 
 /// A tar file of a data set.
@@ -165,9 +192,16 @@ pub(super) fn read_shards(
         .map(|shard| index(&root, shard, names, wanted))
         .collect::<Result<_, DataError>>()?;
     let (mut rows, mut members) = (Rows::default(), Vec::new());
+    let count = listed.iter().map(|found| found.members).sum();
+    let mut dotted = None;
+    let mut joined = Vec::new();
     let mut skipped = SkippedFiles::default();
     let mut columns: Option<Vec<String>> = None;
-    for found in listed {
+    for (shard, found) in shards.iter().zip(listed) {
+        dotted = dotted.or(found.dotted);
+        if found.archives > 1 {
+            joined.push(format!("`{}`", shard.path.display()));
+        }
         skipped.add(found.skipped);
         for image in found.images {
             let wrong = |reason: String| ShardError::Member {
@@ -220,10 +254,22 @@ pub(super) fn read_shards(
         }
     }
     if rows.rows.is_empty() {
-        let path = path.to_path_buf();
-        return Err(ManifestError::Empty { path }.into());
+        return Err(ShardError::NoPictures {
+            path: path.to_path_buf(),
+            members: count,
+            found: skipped.to_string(),
+            dotted,
+        }
+        .into());
     }
     let mut folder = rows.into_folder(path, SourceKind::Shards, wanted)?;
+    if !joined.is_empty() {
+        let text = format!(
+            "tar files that hold several archives one after the other, all of which are read: {}",
+            first_ten(joined)
+        );
+        folder.warnings.push(ScanWarning::ListNote { text });
+    }
     if !skipped.unsupported.is_empty() {
         let counts = skipped.unsupported.clone();
         folder

@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 use super::{
     ClassIndex, ColumnNames, DataError, ImageFolder, Sample, ScanWarning, ShardError, SourceKind,
     SplitName,
-    manifest::{Format, Wanted, read_manifest},
+    beside::read_beside,
+    manifest::{Manifest, Wanted, read_manifest},
     rows::Names,
     scan_folder, scan_folder_as,
     shards::{is_tar, read_shards},
@@ -27,6 +28,10 @@ pub struct SourceOptions {
     pub label_separator: String,
     /// Groups that follow from file names, in place of a group column.
     pub grouping: Option<NameGrouping>,
+    /// What the paths of a list begin with and do not here; left out.
+    pub path_prefix: Option<String>,
+    /// What is put behind the paths of a list that do not end in it, such as `.jpg`.
+    pub suffix: Option<String>,
 }
 
 impl Default for SourceOptions {
@@ -37,6 +42,8 @@ impl Default for SourceOptions {
             columns: ColumnNames::default(),
             label_separator: "|".into(),
             grouping: None,
+            path_prefix: None,
+            suffix: None,
         }
     }
 }
@@ -89,13 +96,17 @@ pub fn open_data_as(
 }
 
 fn open(path: &Path, options: &SourceOptions, wanted: Wanted) -> Result<ImageFolder, DataError> {
-    let format = Format::of_file(path).filter(|_| !path.is_dir());
-    let shards = match (format, path.is_dir() || (path.is_file() && is_tar(path))) {
+    let list = Manifest::open(path)?;
+    let shards = match (&list, path.is_dir() || (path.is_file() && is_tar(path))) {
         (None, true) => read_shards(path, &options.columns, wanted)?,
         _ => None,
     };
-    let mut folder = match (format, shards) {
-        (Some(format), _) => read_manifest(path, format, options, wanted)?,
+    let beside = match (&list, &shards, path.is_dir()) {
+        (None, None, true) => read_beside(path, options, wanted)?,
+        _ => None,
+    };
+    let mut folder = match (list, shards.or(beside)) {
+        (Some(list), _) => read_manifest(list, options, wanted)?,
         (None, Some(folder)) => folder,
         (None, None) => {
             if path.is_file() {
@@ -160,6 +171,13 @@ fn check_use(folder: &ImageFolder, options: &SourceOptions) -> Result<(), DataEr
         ("data.path_column", columns.path.is_some(), manifest),
         ("data.label_column", columns.label.is_some(), labelled),
         ("data.labels_column", columns.labels.is_some(), labelled),
+        (
+            "data.label_columns",
+            !columns.indicators.is_empty(),
+            manifest,
+        ),
+        ("data.path_prefix", options.path_prefix.is_some(), manifest),
+        ("data.suffix", options.suffix.is_some(), manifest),
         ("data.number_columns", !columns.numbers.is_empty(), labelled),
         ("data.split_column", columns.split.is_some(), labelled),
         ("data.group_column", columns.group.is_some(), labelled),

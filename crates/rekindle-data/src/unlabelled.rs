@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::{
     DataError, ImageFolder, Sample, SourceOptions, Target, list_images,
-    manifest::{Format, Wanted, read_manifest},
+    manifest::{Manifest, Wanted, read_manifest},
     shards::{is_tar, read_shards},
 };
 
@@ -23,13 +23,16 @@ pub fn open_unlabelled(
     let mut all = ImageFolder::default();
     for path in paths {
         let path = path.as_ref();
-        let format = Format::of_file(path).filter(|_| path.is_file());
-        let shards = match (format, path.is_dir() || (path.is_file() && is_tar(path))) {
+        let list = match path.is_file() {
+            true => Manifest::open(path)?,
+            false => None,
+        };
+        let shards = match (&list, path.is_dir() || (path.is_file() && is_tar(path))) {
             (None, true) => read_shards(path, &options.columns, Wanted::Images)?,
             _ => None,
         };
-        let found = match (format, shards) {
-            (Some(format), _) => read_manifest(path, format, options, Wanted::Images)?,
+        let found = match (list, shards) {
+            (Some(list), _) => read_manifest(list, options, Wanted::Images)?,
             (None, Some(shards)) => shards,
             (None, None) => ImageFolder::unlabelled(list_images(path)?),
         };
@@ -97,7 +100,7 @@ mod tests {
         assert_eq!(found.samples.len(), 1);
         assert_eq!(found.samples[0].path, path("folder/in/b.png"));
 
-        fs::write(path("list.csv"), "image_id\n1\n").unwrap();
+        fs::write(path("list.csv"), "picture\n1\n").unwrap();
         let error = open_unlabelled(&given[..1], &SourceOptions::default());
         let error = error.unwrap_err().to_string();
         assert!(error.contains("no column for the path"), "{error}");

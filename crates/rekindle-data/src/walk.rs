@@ -3,6 +3,7 @@
 //! This file owns which names are images, which are hidden, and how links are followed; what the folders mean is `scan.rs`'s.
 
 use std::{
+    ffi::OsString,
     fs, io,
     path::{Path, PathBuf},
 };
@@ -57,7 +58,10 @@ pub(super) fn supported() -> String {
 /// One name in a folder.
 #[derive(Debug)]
 pub(super) struct Entry {
+    /// With signs in the place of what is not Unicode.
     pub name: String,
+    /// As the system has it.
+    file_name: OsString,
     pub is_directory: bool,
     is_link: bool,
 }
@@ -90,6 +94,9 @@ impl Walk {
     }
 
     /// The entries of a folder, sorted by the bytes of their names. Hidden ones are counted and left out.
+    ///
+    /// A file whose name is not Unicode is listed, and fails when it is read: one bad image does not end the work. A folder of such a name
+    /// cannot be a class.
     pub fn entries(&mut self, relative: &Path) -> Result<Vec<Entry>, DataError> {
         let directory = self.root.join(relative);
         let unreadable = |source| DataError::UnreadableDirectory {
@@ -99,9 +106,8 @@ impl Walk {
         let mut entries = Vec::new();
         for entry in fs::read_dir(&directory).map_err(unreadable)? {
             let entry = entry.map_err(unreadable)?;
-            let Ok(name) = entry.file_name().into_string() else {
-                return Err(DataError::NotUnicode { path: entry.path() });
-            };
+            let file_name = entry.file_name();
+            let name = file_name.to_string_lossy().into_owned();
             if name.starts_with('.') || SYSTEM_NAMES.contains(&name.to_lowercase().as_str()) {
                 self.skipped.hidden += 1;
                 continue;
@@ -111,11 +117,15 @@ impl Walk {
             if is_link && let Ok(target) = fs::metadata(entry.path()) {
                 kind = target.file_type();
             }
+            if kind.is_dir() && file_name.to_str().is_none() {
+                return Err(DataError::NotUnicode { path: entry.path() });
+            }
             // A broken link stays in the list: it is an image that cannot be read, which must not go unnoticed. Pipes and devices are
             // no files: opening one could wait for ever.
             if kind.is_dir() || kind.is_file() || kind.is_symlink() {
                 entries.push(Entry {
                     name,
+                    file_name,
                     is_directory: kind.is_dir(),
                     is_link,
                 });
@@ -123,7 +133,11 @@ impl Walk {
                 *self.skipped.other.entry("(not a file)".into()).or_default() += 1;
             }
         }
-        entries.sort_unstable_by(|a, b| a.name.as_bytes().cmp(b.name.as_bytes()));
+        entries.sort_unstable_by(|a, b| {
+            a.file_name
+                .as_encoded_bytes()
+                .cmp(b.file_name.as_encoded_bytes())
+        });
         Ok(entries)
     }
 
@@ -141,7 +155,7 @@ impl Walk {
         images: &mut Vec<PathBuf>,
     ) -> Result<(), DataError> {
         for entry in self.entries(relative)? {
-            let path = relative.join(&entry.name);
+            let path = relative.join(&entry.file_name);
             if entry.is_directory {
                 let through_link = through_link || entry.is_link;
                 if through_link && self.leads_back(&path) {
@@ -264,6 +278,33 @@ mod tests {
         let expected = ["a/inner/broken.png", "a/inner/near.png", "a/linked/far.png"];
         assert_eq!(images, expected.map(PathBuf::from));
         assert_eq!(walk.link_cycles, [PathBuf::from("a/inner/loop")]);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_file_name_that_is_not_unicode_is_a_bad_image_and_not_the_end() {
+        use std::os::unix::ffi::OsStrExt;
+        let folder = tempfile::tempdir().unwrap();
+        let odd = std::ffi::OsStr::from_bytes(b"caf\xe9.png");
+        for name in [odd, "a.png".as_ref()] {
+            fs::write(folder.path().join(name), b"x").unwrap();
+        }
+        let images = Walk::new(folder.path())
+            .unwrap()
+            .images_under(Path::new(""))
+            .unwrap();
+        assert_eq!(images, [PathBuf::from("a.png"), PathBuf::from(odd)]);
+        let folder = crate::ImageFolder {
+            root: folder.path().to_path_buf(),
+            samples: images
+                .into_iter()
+                .map(|path| crate::Sample::file(path, 0, None))
+                .collect(),
+            ..crate::ImageFolder::default()
+        };
+        assert!(folder.read(&folder.samples[0]).is_ok());
+        let error = folder.read(&folder.samples[1]).unwrap_err().to_string();
+        assert!(error.contains("not valid Unicode"), "{error}");
     }
 
     #[test]

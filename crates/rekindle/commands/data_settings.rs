@@ -5,13 +5,16 @@ use rekindle_data::DataRecipe;
 use rekindle_finetune::Recipe;
 
 /// Those of the settings under `data` that matter where nothing is trained.
-const OF_READING: [&str; 9] = [
+const OF_READING: [&str; 12] = [
     "root",
     "path_column",
     "label_column",
     "labels_column",
     "label_separator",
+    "label_columns",
     "number_columns",
+    "path_prefix",
+    "suffix",
     "split_column",
     "group_column",
     "checked_headers",

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
+use rekindle_data::is_inside;
 use rekindle_finetune::{Plan, Recipe, RunDirectory, RunOutcome, run_in};
 
 use super::naming::{free_name, stem};
@@ -34,9 +35,14 @@ pub fn run(args: &TrainArgs, started: Instant) -> Result<Ending> {
             (recipe, data, place)
         }
     };
-    if let (Place::Named(directory), false) = (&place, args.dry_run) {
-        // Known at once, while the plan reads every image's header.
-        RunDirectory::check_free(directory)?;
+    if !args.dry_run {
+        if !matches!(place, Place::Taken(_)) {
+            outside_of_images(&data, &args.runs)?;
+        }
+        if let Place::Named(directory) = &place {
+            // Known at once, while the plan reads every image's header.
+            RunDirectory::check_free(directory)?;
+        }
     }
     let plan = Plan::new(recipe, &data)?;
     print::scan_notes(plan.dataset.folder());
@@ -95,6 +101,22 @@ impl Place {
             Self::Numbered(runs, stem) => RunDirectory::create_numbered(&runs, &stem)?,
         })
     }
+}
+
+/// Refuses a run directory in the folder of images, which is only read.
+fn outside_of_images(data: &Path, directory: &Path) -> Result<()> {
+    if !is_inside(data, directory) {
+        return Ok(());
+    }
+    let beside = data.join("../runs");
+    let beside = beside.strip_prefix(".").unwrap_or(&beside);
+    bail!(
+        "the run {} would be written into the folder of images {}, which is only read, and be taken for a class the next time: choose another \
+         place, such as --runs {}",
+        directory.display(),
+        data.display(),
+        shell_word(beside)
+    );
 }
 
 /// The flags that stand for settings, as `key=value`, before those of `--set` so that none is lost without a word.

@@ -123,8 +123,11 @@ pub fn limit_note(plan: &Plan) {
     }
 }
 
-/// Warns that a limit leaves out images, and what follows.
+/// Warns that a limit leaves out images, if it does, and what follows.
 pub fn limit_warning(used: usize, found: usize, so: &str) {
+    if used == found {
+        return;
+    }
     warning(&format!(
         "only {used} of {found} images are used, since a limit is set: {so}"
     ));

@@ -1,18 +1,29 @@
 //! Which column of a manifest is what, and so what is to be learned.
 
-use std::path::Path;
+mod names;
+#[cfg(test)]
+mod tests;
 
-use crate::{TargetKind, TaskKind};
+use std::{borrow::Cow, path::Path};
+
+use crate::{SplitName, TargetKind, TaskKind};
 
 use super::ManifestError;
 use crate::ClassIndex;
 use rekindle_settings::did_you_mean;
 
+pub(crate) use names::flag_of;
+use names::{
+    GROUP, INDICATORS, Kind, LABEL, LABELS, NUMBERS, PATH, SPLIT, else_usual, flag_column,
+};
+
 /// Names of columns that the user has given; the others are found by their usual names.
 ///
 /// Usual names are compared without regard to case: `path`, `file`, `filename`, `filepath` or `image` (also `file_name`, `file_path`,
 /// `image_path`) for the path; `label`, `class` or `category` (also `class_name`) for the label; `labels` for several labels; `number`, or
-/// `number:` and a name, for numbers; `split` or `subset`; `group` or `group_id`.
+/// `number:` and a name, for numbers; `split` or `subset`; `group` or `group_id`. Where none of them is there, less usual ones are taken,
+/// and a note says so: `image_id`, `image_url`, `id` and the like for the path, `choice`, `target` and the like for the label, `is_valid`
+/// with True and False for the split; and columns that hold nothing but 0 and 1 are taken for a label each.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ColumnNames {
     /// The column of the path.
@@ -21,6 +32,8 @@ pub struct ColumnNames {
     pub label: Option<String>,
     /// The column of several labels.
     pub labels: Option<String>,
+    /// Columns of 0 and 1, each of which is a label.
+    pub indicators: Vec<String>,
     /// The columns of the numbers.
     pub numbers: Vec<String>,
     /// The column of the split.
@@ -43,62 +56,27 @@ pub(crate) enum Wanted<'a> {
     Images,
 }
 
-/// A column that a manifest may have.
-struct Kind {
-    what: &'static str,
-    key: &'static str,
-    usual: &'static [&'static str],
-}
-
-const PATH: Kind = Kind {
-    what: "path",
-    key: "data.path_column",
-    usual: &[
-        "path",
-        "file",
-        "filename",
-        "filepath",
-        "image",
-        "file_name",
-        "file_path",
-        "image_path",
-    ],
-};
-const LABEL: Kind = Kind {
-    what: "label",
-    key: "data.label_column",
-    usual: &["label", "class", "category", "class_name"],
-};
-const LABELS: Kind = Kind {
-    what: "labels",
-    key: "data.labels_column",
-    usual: &["labels"],
-};
-const NUMBERS: Kind = Kind {
-    what: "number",
-    key: "data.number_columns",
-    usual: &["number"],
-};
-const SPLIT: Kind = Kind {
-    what: "split",
-    key: "data.split_column",
-    usual: &["split", "subset"],
-};
-const GROUP: Kind = Kind {
-    what: "group",
-    key: "data.group_column",
-    usual: &["group", "group_id"],
-};
-
 /// Begins the name of a column with a number, whose own name follows.
 const NUMBER_PREFIX: &str = "number:";
+
+/// How the columns of targets hold them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TargetForm {
+    /// A label, labels with a separator between them, or a number.
+    Plain,
+    /// Labels as a list in JSON or Python's way of writing one.
+    Lists,
+    /// 1 or 0 for each column's label; `guessed` where nobody has said that they are labels and not classes.
+    Indicators { guessed: bool },
+}
 
 /// The columns that hold the targets, as places among all columns.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct TargetColumns {
     pub task: TaskKind,
-    /// One for a label or for labels, one for each number.
+    /// One for a label or for labels, one for each number, one for each label that has a column.
     pub places: Vec<usize>,
+    pub form: TargetForm,
 }
 
 impl TargetColumns {
@@ -118,10 +96,25 @@ impl TargetColumns {
             Ok(place.map(|place| Self {
                 task,
                 places: vec![place],
+                form: TargetForm::Plain,
             }))
         };
         let label = || one(TaskKind::Classification, &LABEL, &names.label);
         let labels = || one(TaskKind::Multilabel, &LABELS, &names.labels);
+        if let (false, Wanted::Known { .. } | Wanted::Targets) =
+            (names.indicators.is_empty(), wanted)
+        {
+            let task = match wanted {
+                Wanted::Known { task, .. } => task,
+                _ => TaskKind::Multilabel,
+            };
+            let guessed = task.targets() != TargetKind::Labels;
+            return Ok(Some(Self {
+                task,
+                places: given_columns(manifest, found, &INDICATORS, &names.indicators)?,
+                form: TargetForm::Indicators { guessed },
+            }));
+        }
         match wanted {
             Wanted::Images => return Ok(None),
             Wanted::Known { task, names: known } => {
@@ -187,24 +180,45 @@ fn numbers(
         [] => (0..found.len())
             .filter(|at| is_number(&found[*at]))
             .collect(),
-        given => given_numbers(manifest, found, given)?,
+        given => given_columns(manifest, found, &NUMBERS, given)?,
     };
     Ok((!places.is_empty()).then_some(TargetColumns {
         task: TaskKind::Regression,
         places,
+        form: TargetForm::Plain,
     }))
 }
 
-fn given_numbers(
+/// The columns of names that the user has given for one purpose.
+fn given_columns(
     manifest: &Path,
     found: &[String],
+    kind: &Kind,
     given: &[String],
 ) -> Result<Vec<usize>, ManifestError> {
     let mut places = Vec::with_capacity(given.len());
     for name in given {
-        places.extend(find(manifest, found, &NUMBERS, &Some(name.clone()))?);
+        places.extend(find(manifest, found, kind, &Some(name.clone()))?);
     }
     Ok(places)
+}
+
+/// The label, or labels, by less usual names.
+fn label_else(found: &[String], wanted: Wanted) -> Option<TargetColumns> {
+    let one = |task: TaskKind, kind: &Kind| {
+        match wanted {
+            Wanted::Images => return None,
+            Wanted::Known { task: known, .. } if known != task => return None,
+            Wanted::Known { .. } | Wanted::Targets => {}
+        }
+        let place = else_usual(found, kind)?;
+        Some(TargetColumns {
+            task,
+            places: vec![place],
+            form: TargetForm::Plain,
+        })
+    };
+    one(TaskKind::Classification, &LABEL).or_else(|| one(TaskKind::Multilabel, &LABELS))
 }
 
 /// The columns of a model's numbers, in its order: those that were given, or those of the same names.
@@ -238,11 +252,12 @@ fn known_numbers(
             );
             return Err(no_column(wanted));
         }
-        given => given_numbers(manifest, found, given)?,
+        given => given_columns(manifest, found, &NUMBERS, given)?,
     };
     Ok(Some(TargetColumns {
         task: TaskKind::Regression,
         places,
+        form: TargetForm::Plain,
     }))
 }
 
@@ -261,9 +276,13 @@ pub(crate) struct Columns {
     /// None where the images alone are wanted.
     pub target: Option<TargetColumns>,
     pub split: Option<usize>,
+    /// What True means in the column of the split, where it holds True and False.
+    pub split_flag: Option<SplitName>,
     pub group: Option<usize>,
     /// The names of those that are not used.
     pub unused: Vec<String>,
+    /// Which columns are taken although their names are not the usual ones.
+    pub notes: Vec<String>,
 }
 
 impl Columns {
@@ -274,6 +293,23 @@ impl Columns {
         names: &ColumnNames,
         wanted: Wanted,
     ) -> Result<Self, ManifestError> {
+        Self::choose_with(manifest, found, names, wanted, |_| Ok(Vec::new()))
+    }
+
+    /// Whether one of the columns is called as paths are.
+    pub fn names_a_path(found: &[String]) -> bool {
+        else_usual(found, &PATH).is_some()
+    }
+
+    /// Chooses among the columns of a manifest. Where no name says what is to be learned, `indicators` is asked which of the columns that
+    /// are left hold 0 and 1 alone.
+    pub fn choose_with(
+        manifest: &Path,
+        found: &[String],
+        names: &ColumnNames,
+        wanted: Wanted,
+        indicators: impl Fn(&[usize]) -> Result<Vec<usize>, ManifestError>,
+    ) -> Result<Self, ManifestError> {
         let optional = |kind: &Kind, name: &Option<String>| find(manifest, found, kind, name);
         let no_column = |kind: &Kind, more: &str| ManifestError::NoColumn {
             path: manifest.to_path_buf(),
@@ -281,8 +317,35 @@ impl Columns {
             key: kind.key,
             found: found.to_vec(),
         };
-        let path = optional(&PATH, &names.path)?.ok_or_else(|| no_column(&PATH, ""))?;
-        let target = TargetColumns::choose(manifest, found, names, wanted)?;
+        let or_else = |place: Option<usize>, kind: &Kind, name: &Option<String>| match name {
+            None => place.or_else(|| else_usual(found, kind)),
+            Some(_) => place,
+        };
+        let path = or_else(optional(&PATH, &names.path)?, &PATH, &names.path);
+        let path = path.ok_or_else(|| no_column(&PATH, ""))?;
+        let mut target = TargetColumns::choose(manifest, found, names, wanted)?;
+        let given = names.label.is_some() || names.labels.is_some() || !names.numbers.is_empty();
+        if target.is_none() && !given {
+            target = label_else(found, wanted);
+        }
+        let (split, group) = match wanted {
+            Wanted::Images => (None, None),
+            _ => (
+                or_else(optional(&SPLIT, &names.split)?, &SPLIT, &names.split),
+                optional(&GROUP, &names.group)?,
+            ),
+        };
+        if target.is_none() && !matches!(wanted, Wanted::Images) {
+            let taken = [Some(path), split, group];
+            let others = (0..found.len()).filter(|place| !taken.contains(&Some(*place)));
+            let places = indicators(&others.collect::<Vec<_>>())?;
+            let task = match wanted {
+                Wanted::Known { task, .. } => task,
+                _ => TaskKind::Multilabel,
+            };
+            let form = TargetForm::Indicators { guessed: true };
+            target = (!places.is_empty()).then_some(TargetColumns { task, places, form });
+        }
         match (&target, wanted) {
             (Some(_), _) | (None, Wanted::Images) => {}
             (None, Wanted::Known { task, .. }) if task.targets() == TargetKind::Labels => {
@@ -294,13 +357,36 @@ impl Columns {
                 return Err(no_column(&LABEL, more));
             }
         }
-        let (split, group) = match wanted {
-            Wanted::Images => (None, None),
-            _ => (
-                optional(&SPLIT, &names.split)?,
-                optional(&GROUP, &names.group)?,
-            ),
+        let split_flag = split.and_then(|place| flag_column(&found[place]));
+        let mut notes = Vec::new();
+        let mut note = |place: usize, kind: &Kind, given: &Option<String>, what: &str| {
+            let usual = kind.usual.contains(&found[place].to_lowercase().as_str());
+            if !usual && given.is_none() {
+                let (name, key) = (&found[place], kind.key);
+                notes.push(format!(
+                    "the column `{name}` is taken for {what} (`{key}` chooses another)"
+                ));
+            }
         };
+        note(path, &PATH, &names.path, "the path");
+        if let Some(place) = split {
+            let what = split_flag.map_or("the split".to_owned(), |split| {
+                format!("the split: true is {split}")
+            });
+            note(place, &SPLIT, &names.split, &what);
+        }
+        if let Some(TargetColumns {
+            form: TargetForm::Plain,
+            places,
+            task,
+        }) = &target
+        {
+            match task.targets() {
+                TargetKind::Class => note(places[0], &LABEL, &names.label, "the label"),
+                TargetKind::Labels => note(places[0], &LABELS, &names.labels, "the labels"),
+                TargetKind::Numbers => {}
+            }
+        }
         let targets = target
             .iter()
             .flat_map(|target| target.places.iter().copied());
@@ -310,13 +396,40 @@ impl Columns {
             .chain(targets)
             .collect();
         let unused = (0..found.len()).filter(|place| !used.contains(place));
+        let unused = unused.map(|place| found[place].clone()).collect();
         Ok(Self {
             path,
             target,
             split,
+            split_flag,
             group,
-            unused: unused.map(|place| found[place].clone()).collect(),
+            unused,
+            notes,
         })
+    }
+
+    /// The name of the split that a cell says; empty for none.
+    ///
+    /// # Errors
+    /// The column holds True and False, and the cell is neither.
+    pub fn split_text<'a>(&self, cell: Cow<'a, str>) -> Result<Cow<'a, str>, String> {
+        let Some(split) = self.split_flag else {
+            return Ok(cell);
+        };
+        let other = match split {
+            SplitName::Train => SplitName::Validation,
+            _ => SplitName::Train,
+        };
+        match flag_of(&cell) {
+            Some(true) => Ok(split.short().into()),
+            Some(false) => Ok(other.short().into()),
+            None if cell.is_empty() => Ok(cell),
+            // The name of a split says more than yes or no.
+            None if SplitName::of_folder(&cell).is_some() => Ok(cell),
+            None => Err(format!(
+                "the cell of the split is `{cell}`, expected True or False"
+            )),
+        }
     }
 }
 
@@ -334,6 +447,7 @@ pub(crate) fn keys_of_object(
         path: None,
         label: there(&names.label),
         labels: there(&names.labels),
+        indicators: Vec::new(),
         numbers: match all_there {
             true => names.numbers.clone(),
             false => Vec::new(),
@@ -391,129 +505,5 @@ fn find(
             key: kind.key,
             found: many.iter().map(|place| found[*place].clone()).collect(),
         }),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn choose(found: &[&str], names: &ColumnNames) -> Result<Columns, ManifestError> {
-        let found: Vec<String> = found.iter().map(|name| (*name).to_owned()).collect();
-        Columns::choose(Path::new("labels.csv"), &found, names, Wanted::Targets)
-    }
-
-    fn target(task: TaskKind, places: &[usize]) -> Option<TargetColumns> {
-        let places = places.to_vec();
-        Some(TargetColumns { task, places })
-    }
-
-    #[test]
-    fn the_columns_say_what_is_to_be_learned() {
-        let none = ColumnNames::default();
-        let chosen = |found: &[&str], names: &ColumnNames| choose(found, names).unwrap();
-        let columns = chosen(&["path", "Labels"], &none);
-        assert_eq!(columns.target, target(TaskKind::Multilabel, &[1]));
-        let columns = chosen(&["path", "number:width", "Number: height"], &none);
-        assert_eq!(columns.target, target(TaskKind::Regression, &[1, 2]));
-        let found = ["path", "number:width", "Number: height"].map(String::from);
-        let names = columns.target.unwrap().number_names(&found);
-        assert_eq!(names, ["width", "height"]);
-        let given = ColumnNames {
-            numbers: vec!["age".into()],
-            ..ColumnNames::default()
-        };
-        let columns = chosen(&["path", "label", "age"], &given);
-        assert_eq!(columns.target, target(TaskKind::Regression, &[2]));
-        let error = choose(&["path", "label", "number"], &none).unwrap_err();
-        assert!(
-            error
-                .to_string()
-                .contains("several kinds of targets: `label`, `number`"),
-            "{error}"
-        );
-        let both = ColumnNames {
-            label: Some("label".into()),
-            ..given
-        };
-        assert!(choose(&["path", "label", "age"], &both).is_err());
-    }
-
-    #[test]
-    fn a_models_numbers_are_found_by_name_in_its_order() {
-        let known = ClassIndex::new(vec!["width".into(), "height".into()]).unwrap();
-        let wanted = Wanted::Known {
-            task: TaskKind::Regression,
-            names: &known,
-        };
-        let choose = |found: &[&str], names: &ColumnNames| {
-            let found: Vec<String> = found.iter().map(|name| (*name).to_owned()).collect();
-            Columns::choose(Path::new("a.csv"), &found, names, wanted)
-        };
-        let none = ColumnNames::default();
-        let columns = choose(&["path", "label", "height", "number:width"], &none).unwrap();
-        assert_eq!(columns.target, target(TaskKind::Regression, &[3, 2]));
-        let error = choose(&["path", "width"], &none).unwrap_err().to_string();
-        assert!(
-            error.contains("no column `height` for the model's number"),
-            "{error}"
-        );
-        let given = ColumnNames {
-            numbers: vec!["w".into(), "h".into()],
-            ..ColumnNames::default()
-        };
-        let columns = choose(&["path", "h", "w"], &given).unwrap();
-        assert_eq!(columns.target, target(TaskKind::Regression, &[2, 1]));
-    }
-
-    #[test]
-    fn usual_names_are_found_in_any_case_and_the_rest_is_listed() {
-        let columns = choose(
-            &["width", "Class", "FILE", "Split"],
-            &ColumnNames::default(),
-        );
-        let columns = columns.unwrap();
-        assert_eq!(columns.path, 2);
-        assert_eq!(columns.target, target(TaskKind::Classification, &[1]));
-        assert_eq!((columns.split, columns.group), (Some(3), None));
-        assert_eq!(columns.unused, ["width"]);
-    }
-
-    #[test]
-    fn a_given_name_is_taken_exactly() {
-        let names = ColumnNames {
-            label: Some("breed".into()),
-            group: Some("dog".into()),
-            ..ColumnNames::default()
-        };
-        let columns = choose(&["path", "label", "breed", "dog"], &names).unwrap();
-        assert_eq!(columns.target, target(TaskKind::Classification, &[2]));
-        assert_eq!(columns.group, Some(3));
-        assert_eq!(columns.unused, ["label"]);
-        let error = choose(&["path", "bread"], &names).unwrap_err().to_string();
-        assert!(
-            error.contains("no column `breed` (did you mean `bread`?) for the label"),
-            "{error}"
-        );
-        assert!(error.contains("data.label_column=NAME"), "{error}");
-    }
-
-    #[test]
-    fn a_missing_or_doubtful_column_is_an_error_with_what_there_is() {
-        let none = ColumnNames::default();
-        let error = choose(&["cat/1.png", "cat"], &none)
-            .unwrap_err()
-            .to_string();
-        assert!(
-            error.contains("for the path, such as `path`; it has `cat/1.png`, `cat`"),
-            "{error}"
-        );
-        let error = choose(&["path", "image", "label"], &none)
-            .unwrap_err()
-            .to_string();
-        assert!(
-            error.contains("may hold the path: `path`, `image`"),
-            "{error}"
-        );
     }
 }

@@ -121,8 +121,9 @@ pub enum ManifestError {
     /// Files that the manifest names are not there.
     #[error(
         "{} of the {checked} images of `{}` that were looked for are missing: {}; relative paths start from `{}`, `--set data.root=DIR` \
-         chooses another folder",
-        missing.len(), path.display(), first_ten(missing.iter().map(|path| format!("`{}`", path.display()))), shown(root).display()
+         chooses another folder{}",
+        missing.len(), path.display(), first_ten(missing.iter().map(|path| format!("`{}`", path.display()))), shown(root).display(),
+        super::paths::hint(root, missing)
     )]
     FilesMissing {
         /// The manifest.

@@ -199,7 +199,7 @@ fn mistakes_are_told_with_their_line() {
         text.contains("line 2: ") && text.contains("expected an object"),
         "{text}"
     );
-    let text = error("a.csv", "1.png,x\n2.png,y\n");
+    let text = error("a.csv", "1.png,x,7\n2.png,y,7\n");
     assert!(
         text.contains("has no column for the path") && text.contains("`1.png`, `x`"),
         "{text}"

@@ -4,12 +4,14 @@
 //! Batches of logits are added on the host; a report is computed once at the end. Definitions and values are
 //! scikit-learn's (`tests/data/metrics.py`).
 
+mod confusion;
 mod interval;
 mod multilabel;
 mod regression;
 mod report;
 mod table;
 
+pub use confusion::{Confusion, MOST_WRITTEN_WHOLE};
 pub use interval::wilson_interval;
 pub use multilabel::{LabelMetrics, MultilabelMetrics, MultilabelReport, THRESHOLD};
 pub use regression::{NumberMetrics, RegressionMetrics, RegressionReport};
@@ -42,7 +44,8 @@ pub enum MetricsError {
     },
     /// A logit or a predicted number is infinite or not a number.
     #[error(
-        "the logit of class {class} for sample {sample} is not finite; the weights have diverged, lower the learning rate"
+        "the logit of class {class} for sample {sample} is not finite: the weights hold numbers that are not finite; if they were finite \
+         before training, they have diverged, and a lower learning rate helps"
     )]
     NonFiniteLogit {
         /// Number of the sample, counted over all batches.
@@ -76,8 +79,7 @@ pub struct Metrics {
     loss: f64,
     in_top_k: u64,
     samples: u64,
-    /// Rows are targets, columns predictions.
-    confusion: Vec<Vec<u64>>,
+    confusion: Confusion,
 }
 
 impl Metrics {
@@ -89,7 +91,7 @@ impl Metrics {
             loss: 0.0,
             in_top_k: 0,
             samples: 0,
-            confusion: vec![vec![0; classes]; classes],
+            confusion: Confusion::new(classes),
         }
     }
 
@@ -106,7 +108,7 @@ impl Metrics {
         for (row, &target) in logits.chunks_exact(self.classes.max(1)).zip(targets) {
             self.loss += cross_entropy(row, target);
             self.in_top_k += u64::from(rank(row, target) < self.top_k);
-            self.confusion[target][prediction(row)] += 1;
+            self.confusion.add(target, prediction(row));
             self.samples += 1;
         }
         Ok(())
@@ -348,7 +350,7 @@ mod tests {
                 if k == 1 {
                     prop_assert_eq!(report.top_k_accuracy, report.accuracy);
                 }
-                prop_assert_eq!(report.confusion.iter().flatten().sum::<u64>(), 12);
+                prop_assert_eq!(report.confusion.pairs().map(|pair| pair.2).sum::<u64>(), 12);
             }
             prop_assert_eq!(last, 1.0);
         }

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Confusion;
+
 /// The metrics of a set of samples.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct MetricsReport {
@@ -21,8 +23,8 @@ pub struct MetricsReport {
     pub macro_f1: f64,
     /// Metrics of every class, in the order of the class indices.
     pub per_class: Vec<ClassMetrics>,
-    /// `confusion[target][prediction]`: the number of samples.
-    pub confusion: Vec<Vec<u64>>,
+    /// How often each class is taken for each.
+    pub confusion: Confusion,
 }
 
 /// The metrics of one class. A share of nothing is 0.
@@ -41,19 +43,19 @@ pub struct ClassMetrics {
 }
 
 impl MetricsReport {
-    pub(super) fn new(
-        loss: f64,
-        top_k: usize,
-        top_k_accuracy: f64,
-        confusion: Vec<Vec<u64>>,
-    ) -> Self {
-        let per_class: Vec<ClassMetrics> = (0..confusion.len())
-            .map(|class| class_metrics(&confusion, class))
+    pub(super) fn new(loss: f64, top_k: usize, top_k_accuracy: f64, confusion: Confusion) -> Self {
+        let classes = confusion.classes();
+        let (mut support, mut predicted) = (vec![0; classes], vec![0; classes]);
+        for (target, prediction, count) in confusion.pairs() {
+            support[target] += count;
+            predicted[prediction] += count;
+        }
+        let own = |class: usize| confusion.get(class, class);
+        let per_class: Vec<ClassMetrics> = (0..classes)
+            .map(|class| ClassMetrics::new(own(class), support[class], predicted[class]))
             .collect();
-        let samples = confusion.iter().flatten().sum();
-        let hits = (0..confusion.len())
-            .map(|class| confusion[class][class])
-            .sum();
+        let samples = support.iter().sum();
+        let hits = (0..classes).map(own).sum();
         Self {
             samples,
             loss,
@@ -79,24 +81,11 @@ impl MetricsReport {
 
     /// The pairs of classes that are mixed up most: (target, prediction, samples), most frequent first.
     pub fn confusions(&self) -> Vec<(usize, usize, u64)> {
-        let mut pairs = Vec::new();
-        for (target, row) in self.confusion.iter().enumerate() {
-            for (prediction, &count) in row.iter().enumerate() {
-                if target != prediction && count > 0 {
-                    pairs.push((target, prediction, count));
-                }
-            }
-        }
+        let mixed_up = |pair: &(usize, usize, u64)| pair.0 != pair.1 && pair.2 > 0;
+        let mut pairs: Vec<_> = self.confusion.pairs().filter(mixed_up).collect();
         pairs.sort_by_key(|&(_, _, count)| std::cmp::Reverse(count));
         pairs
     }
-}
-
-fn class_metrics(confusion: &[Vec<u64>], class: usize) -> ClassMetrics {
-    let hits = confusion[class][class];
-    let support = confusion[class].iter().sum();
-    let predicted = confusion.iter().map(|row| row[class]).sum();
-    ClassMetrics::new(hits, support, predicted)
 }
 
 impl ClassMetrics {
@@ -139,14 +128,17 @@ mod tests {
             0.0,
             1,
             0.0,
-            vec![vec![5, 1, 0], vec![4, 5, 0], vec![0, 2, 5]],
+            Confusion::of_rows(&[vec![5, 1, 0], vec![4, 5, 0], vec![0, 2, 5]]).unwrap(),
         );
         assert_eq!(report.confusions(), [(1, 0, 4), (2, 1, 2), (0, 1, 1)]);
     }
 
     #[test]
     fn a_report_survives_json() {
-        let report = MetricsReport::new(0.5, 1, 0.7, vec![vec![5, 1], vec![4, 5]]);
+        let report = {
+            let confusion = Confusion::of_rows(&[vec![5, 1], vec![4, 5]]).unwrap();
+            MetricsReport::new(0.5, 1, 0.7, confusion)
+        };
         let text = serde_json::to_string(&report).unwrap();
         assert_eq!(
             serde_json::from_str::<MetricsReport>(&text).unwrap(),

@@ -53,31 +53,29 @@ impl MetricsReport {
 
     /// The confusion matrix, targets down and predictions across, or `None` if it does not fit in `width` columns.
     pub fn confusion_matrix(&self, class_names: &[String], width: usize) -> Option<String> {
-        let names = names(class_names, self.confusion.len());
-        let largest = self.confusion.iter().flatten().max().copied().unwrap_or(0);
-        let cell = largest
-            .to_string()
-            .len()
-            .max(self.confusion.len().to_string().len())
-            + 1;
+        let classes = self.confusion.classes();
+        let names = names(class_names, classes);
+        let largest = self.confusion.pairs().map(|pair| pair.2).max().unwrap_or(0);
+        let cell = largest.to_string().len().max(classes.to_string().len()) + 1;
         let longest = names
             .iter()
             .map(|name| name.chars().count())
             .max()
             .unwrap_or(0)
             .min(24);
-        let number = self.confusion.len().to_string().len() + 1;
-        if longest + number + cell * self.confusion.len() > width {
+        let number = classes.to_string().len() + 1;
+        if longest + number + cell * classes > width {
             return None;
         }
         let mut text = " ".repeat(longest + number);
-        for class in 0..self.confusion.len() {
+        for class in 0..classes {
             let _ = write!(text, "{class:>cell$}");
         }
         text.push('\n');
-        for (class, (name, row)) in names.iter().zip(&self.confusion).enumerate() {
+        for (class, name) in names.iter().enumerate() {
             let _ = write!(text, "{}{class:>number$}", pad(name, longest));
-            for count in row {
+            for prediction in 0..classes {
+                let count = self.confusion.get(class, prediction);
                 let _ = write!(text, "{count:>cell$}");
             }
             text.push('\n');
@@ -87,7 +85,7 @@ impl MetricsReport {
 
     /// The ten pairs of classes that are mixed up most, a line each.
     pub fn pairs(&self, class_names: &[String], width: usize) -> String {
-        let names = names(class_names, self.confusion.len());
+        let names = names(class_names, self.confusion.classes());
         let room = (width.saturating_sub(20) / 2).max(SHORTEST_NAME);
         let pairs = self.confusions();
         let mut text = String::new();
@@ -229,13 +227,14 @@ fn pad(name: &str, room: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metrics::Confusion;
 
     fn report() -> MetricsReport {
         MetricsReport::new(
             0.5,
             1,
             0.7,
-            vec![vec![5, 1, 0], vec![4, 5, 0], vec![0, 2, 12]],
+            Confusion::of_rows(&[vec![5, 1, 0], vec![4, 5, 0], vec![0, 2, 12]]).unwrap(),
         )
     }
 

@@ -7,8 +7,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use super::parts::{Part, first_with_choice, parts};
 use crate::{
     ClassIndex, DataError, ImageFolder, Sample, ScanWarning, SplitName, UnknownClass,
+    similar::note_similar,
     walk::{Entry, Walk},
 };
 use rekindle_settings::nearest;
@@ -35,43 +37,20 @@ impl Listing {
     }
 
     /// The split folders in order of their splits, or none where the folders at the top are classes.
-    pub fn split_folders(&mut self, top: &[Entry]) -> Result<Vec<(SplitName, String)>, DataError> {
-        let folders = top.iter().filter(|entry| entry.is_directory).count();
-        let mut splits: Vec<_> = top
-            .iter()
-            .filter(|entry| entry.is_directory)
-            .filter_map(|entry| Some((SplitName::of_folder(&entry.name)?, entry.name.clone())))
-            .collect();
-        splits.sort_by_key(|(split, _)| *split);
-        let has_train = splits
-            .first()
-            .is_some_and(|(split, _)| *split == SplitName::Train);
-        let all = splits.len() == folders;
-        if !all {
-            let has_other = splits
-                .last()
-                .is_some_and(|(split, _)| *split != SplitName::Train);
-            if !(has_train && has_other && self.has_folders(&splits[0].1)?) {
-                return Ok(Vec::new());
-            }
+    pub fn split_folders(&mut self, top: &[Entry]) -> Result<Vec<Part>, DataError> {
+        let parts = parts(&self.root, top)?;
+        let plain = |part: &Part| {
+            SplitName::is_usual(&part.name) && part.base == Path::new(part.name.as_str())
+        };
+        if !parts.iter().all(plain) {
+            let folders = parts
+                .iter()
+                .map(|part| format!("`{}` ({})", part.base.display(), part.split));
+            self.warnings.push(ScanWarning::SplitFolders {
+                folders: folders.collect(),
+            });
         }
-        for pair in splits.windows(2) {
-            if pair[0].0 == pair[1].0 {
-                return Err(DataError::AmbiguousSplit {
-                    path: self.root.clone(),
-                    split: pair[0].0,
-                    first: pair[0].1.clone(),
-                    second: pair[1].1.clone(),
-                });
-            }
-        }
-        Ok(splits)
-    }
-
-    fn has_folders(&self, folder: &str) -> Result<bool, DataError> {
-        // A walk of its own: what is hidden in there is counted when the folder is listed for good.
-        let entries = Walk::new(&self.root)?.entries(Path::new(folder))?;
-        Ok(entries.iter().any(|entry| entry.is_directory))
+        Ok(parts)
     }
 
     /// Makes the class list from the folders in `base`, and adds their images.
@@ -107,16 +86,18 @@ impl Listing {
                 classes: empty,
             });
         }
-        let depth = base.iter().count() + 1;
-        let inner = shared_subfolders(&self.samples, self.classes.len(), depth);
         if self.classes.len() < 2 {
             let class = self.classes.names()[0].clone();
+            let (deeper, inner) = first_with_choice(&self.root, &base.join(&class))?;
             return Err(DataError::OneClass {
                 path: self.root.join(base),
                 class,
+                deeper: self.root.join(deeper),
                 inner,
             });
         }
+        let depth = base.iter().count() + 1;
+        let inner = shared_subfolders(&self.samples, self.classes.len(), depth);
         if inner.len() > 1 {
             self.warnings
                 .push(ScanWarning::RepeatedSubfolders { folders: inner });
@@ -191,19 +172,19 @@ impl Listing {
     /// Adds the images of the splits whose classes are known already; those of `train` are there where it named the classes.
     pub fn add_splits(
         &mut self,
-        splits: &[(SplitName, String)],
+        splits: &[Part],
         known_from: &'static str,
     ) -> Result<(), DataError> {
-        for (split, folder) in splits {
-            if *split == SplitName::Train && !self.samples.is_empty() {
+        for Part { split, base, .. } in splits {
+            let split = *split;
+            if split == SplitName::Train && !self.samples.is_empty() {
                 continue;
             }
-            let base = PathBuf::from(folder);
-            let entries = self.walk.entries(&base)?;
-            if self.add_known_classes_of(&base, Some(*split), entries, known_from)? {
+            let entries = self.walk.entries(base)?;
+            if self.add_known_classes_of(base, Some(split), entries, known_from)? {
                 self.warnings.push(ScanWarning::EmptySplit {
-                    split: *split,
-                    folder: base,
+                    split,
+                    folder: base.clone(),
                 });
             }
         }
@@ -211,12 +192,12 @@ impl Listing {
     }
 
     /// Tells of folders and images that lie beside the split folders.
-    pub fn ignore_beside_splits(&mut self, top: &[Entry]) {
+    pub fn ignore_beside_splits(&mut self, top: &[Entry], splits: &[Part]) {
         let (mut folders, mut images) = (Vec::new(), 0);
         for entry in top {
             if !entry.is_directory {
                 images += usize::from(self.walk.take_file(&entry.name));
-            } else if SplitName::of_folder(&entry.name).is_none() {
+            } else if !splits.iter().any(|part| part.name == entry.name) {
                 folders.push(format!("`{}`", entry.name));
             }
         }
@@ -256,7 +237,7 @@ impl Listing {
             .into_iter()
             .map(|path| ScanWarning::LinkCycle { path });
         self.warnings.extend(cycles);
-        ImageFolder {
+        let mut folder = ImageFolder {
             source: self.root.clone(),
             root: self.root,
             classes: self.classes,
@@ -265,7 +246,9 @@ impl Listing {
             warnings: self.warnings,
             skipped: self.walk.skipped,
             ..ImageFolder::default()
-        }
+        };
+        note_similar(&mut folder);
+        folder
     }
 }
 

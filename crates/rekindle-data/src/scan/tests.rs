@@ -327,3 +327,136 @@ fn images_to_predict_are_a_file_or_all_in_a_folder() {
         Err(DataError::FolderMissing { .. })
     ));
 }
+
+/// The key, class and split of each sample.
+fn said(folder: &ImageFolder) -> Vec<String> {
+    let words = |sample: &Sample| {
+        let class = sample.target.words(folder.classes.names());
+        let split = sample
+            .split
+            .map_or("none".to_owned(), |split| split.to_string());
+        format!("{}: {class}, {split}", sample.key())
+    };
+    folder.samples.iter().map(words).collect()
+}
+
+#[test]
+fn parts_of_a_data_set_are_known_by_the_names_that_people_use() {
+    for [train, validation, test] in [
+        ["Training", "dev", "Testing"],
+        ["training", "Validation", "evaluation"],
+        ["train_set", "val_set", "test_set"],
+        ["trainset", "validset", "testset"],
+        ["train", "dev", "eval"],
+        [
+            "asl_alphabet_train",
+            "asl_alphabet_valid",
+            "asl_alphabet_test",
+        ],
+        ["train2017", "val2017", "test2017"],
+    ] {
+        let files = [
+            format!("{train}/cat/1.png"),
+            format!("{train}/dog/1.png"),
+            format!("{validation}/cat/2.png"),
+            format!("{validation}/dog/2.png"),
+            format!("{test}/cat/3.png"),
+            format!("{test}/dog/3.png"),
+        ];
+        let folder = scan(&files.each_ref().map(String::as_str)).unwrap();
+        let expected = [
+            format!("{train}/cat/1.png: cat, train"),
+            format!("{train}/dog/1.png: dog, train"),
+            format!("{validation}/cat/2.png: cat, validation"),
+            format!("{validation}/dog/2.png: dog, validation"),
+            format!("{test}/cat/3.png: cat, test"),
+            format!("{test}/dog/3.png: dog, test"),
+        ];
+        assert_eq!(said(&folder), expected);
+        let told = folder.warnings.iter().map(ToString::to_string);
+        let told = told.collect::<Vec<_>>().join("\n");
+        assert!(told.contains(&format!("`{train}` (train)")), "{told}");
+    }
+}
+
+#[test]
+fn parts_are_known_beside_other_folders_and_in_folders_called_alike() {
+    // Intel's pictures of scenes, as they are unpacked.
+    let folder = scan(&[
+        "seg_train/seg_train/sea/1.jpg",
+        "seg_train/seg_train/sea/2.jpg",
+        "seg_train/seg_train/street/1.jpg",
+        "seg_train/seg_train/street/2.jpg",
+        "seg_test/seg_test/sea/3.jpg",
+        "seg_test/seg_test/street/3.jpg",
+        "seg_pred/seg_pred/9.jpg",
+    ])
+    .unwrap();
+    assert_eq!(folder.classes.names(), ["sea", "street"]);
+    assert_eq!(folder.samples_of(SplitName::Test), [4, 5]);
+    let ignored = ScanWarning::IgnoredFolders {
+        folders: vec!["`seg_pred`".into()],
+    };
+    assert!(folder.warnings.contains(&ignored), "{:?}", folder.warnings);
+}
+
+#[test]
+fn folders_that_look_like_parts_without_being_clear_stop_the_work() {
+    let files = |first: &str, second: &str| {
+        let files = ["cat/1.png", "cat/2.png", "dog/1.png", "dog/2.png"];
+        let of = |folder: &str| files.map(|file| format!("{folder}/{file}"));
+        let files = [of(first), of(second)].concat();
+        scan(&files.iter().map(String::as_str).collect::<Vec<_>>())
+    };
+    let error = files("old_train", "new_test").unwrap_err();
+    assert!(matches!(error, DataError::UnclearSplits { .. }), "{error}");
+    let text = error.to_string();
+    assert!(
+        text.contains("`new_test`, `old_train`") && text.contains("`cat`, `dog`"),
+        "{text}"
+    );
+    // Words that are no parts, and parts without the same folders, are classes.
+    assert!(files("toy_train", "steam_train").is_ok());
+    let folder = scan(&[
+        "old_train/1.png",
+        "old_train/2.png",
+        "new_test/1.png",
+        "new_test/2.png",
+    ]);
+    assert_eq!(folder.unwrap().classes.names(), ["new_test", "old_train"]);
+    let folder = scan(&[
+        "dev/1.png",
+        "dev/2.png",
+        "bus/1.png",
+        "bus/2.png",
+        "training/x/1.png",
+    ]);
+    assert!(matches!(folder, Err(DataError::ClassesTooSmall { .. })));
+    // All are parts, and hold pictures and no classes.
+    let error = scan(&["Training/1.png", "Training/2.png", "Testing/1.png"]).unwrap_err();
+    assert!(matches!(error, DataError::NoClassFolders { .. }), "{error}");
+}
+
+#[test]
+fn the_folder_that_was_meant_is_named_however_deep_it_lies() {
+    let error = |files: &[&str]| scan(files).unwrap_err().to_string();
+    let text = error(&["archive/data/cat/1.png", "archive/data/dog/1.png"]);
+    assert!(
+        text.contains("to use those as classes give") && text.contains("archive/data`"),
+        "{text}"
+    );
+    let text = error(&["archive/Training/cat/1.png", "archive/Testing/cat/1.png"]);
+    assert!(
+        text.contains("to train on those give") && text.contains("archive`"),
+        "{text}"
+    );
+    let text = error(&["archive/cat/1.png", "archive/cat/2.png"]);
+    assert!(text.contains("add a folder"), "{text}");
+}
+
+#[test]
+fn class_folders_in_two_spellings_are_named() {
+    let folder = scan(&["Car/1.png", "Car/2.png", "car/1.png", "car/2.png"]).unwrap();
+    let told = folder.warnings[0].to_string();
+    assert!(told.contains("`Car` and `car`"), "{told}");
+}

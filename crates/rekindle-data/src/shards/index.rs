@@ -3,14 +3,14 @@
 use std::{
     borrow::Cow,
     fs::File,
-    io::{self, BufReader, Read},
+    io::{self, BufReader, Read, Seek, SeekFrom},
     path::{Path, PathBuf},
     sync::Arc,
 };
 
 use crate::{TargetKind, TaskKind};
 use serde_json::{Map, Value};
-use tar::Archive;
+use tar::{Archive, Header};
 
 use super::{Shard, ShardError, TarMember};
 use crate::{
@@ -22,11 +22,20 @@ use crate::{
 /// The longest label that is read; what is longer is no label.
 const LABEL_BYTES: u64 = 1 << 20;
 
+/// The unit of tar files.
+const BLOCK: u64 = 512;
+
 /// What a tar file holds.
 #[derive(Debug, Default)]
 pub(super) struct Index {
     pub images: Vec<ImageEntry>,
     pub skipped: SkippedFiles,
+    /// How many archives the file holds, one after the other.
+    pub archives: usize,
+    /// A member that would be an image, were its name not divided at its first dot.
+    pub dotted: Option<String>,
+    /// Members that are no folders.
+    pub members: usize,
 }
 
 /// One labelled image.
@@ -57,6 +66,8 @@ struct Pending {
     /// The name up to the first dot of its last part.
     key: String,
     image: Option<(String, TarMember)>,
+    /// Images whose names have more than one dot behind the key.
+    dotted: Vec<(String, TarMember)>,
     label: Option<String>,
     object: Option<(String, Map<String, Value>)>,
     text: Option<String>,
@@ -72,6 +83,7 @@ pub(super) fn index(
     let path: Arc<Path> = root.join(&shard.path).into();
     let mut listing = Listing {
         file: &path,
+        path: path.clone(),
         shard,
         names,
         wanted,
@@ -81,61 +93,90 @@ pub(super) fn index(
         shard: path.to_path_buf(),
         source,
     };
-    let file = File::open(&path).map_err(unreadable)?;
-    let bytes = file.metadata().map_err(unreadable)?.len();
-    let mut archive = Archive::new(BufReader::new(file));
-    let mut pending = Pending::default();
-    for entry in archive.entries_with_seek().map_err(unreadable)? {
-        let mut entry = entry.map_err(unreadable)?;
-        let kind = entry.header().entry_type();
-        if kind.is_dir() {
-            continue;
-        }
-        let name = String::from_utf8(entry.path_bytes().into_owned()).map_err(|error| {
-            let name = String::from_utf8_lossy(error.as_bytes()).into_owned();
-            listing.wrong(name, "its name is not valid UTF-8; rename it")
-        })?;
-        let name = name.strip_prefix("./").unwrap_or(&name);
-        let start = name.rfind('/').map_or(0, |slash| slash + 1);
-        let Some(dot) = name[start..].find('.').filter(|dot| *dot > 0) else {
-            listing.leave_out(&name[start..]);
-            continue;
-        };
-        let (key, extension) = (&name[..start + dot], name[start + dot + 1..].to_lowercase());
-        if key != pending.key {
-            let done = std::mem::take(&mut pending);
-            listing.close(done)?;
-            pending.key = key.to_owned();
-        }
-        match extension.as_str() {
-            "cls" | "txt" | "json" => {
-                let text = label_text(&mut entry)
-                    .map_err(|reason| listing.wrong(name.to_owned(), reason))?;
-                listing.label(&mut pending, name, &extension, text)?;
+    let mut start = 0;
+    loop {
+        let mut file = File::open(&path).map_err(unreadable)?;
+        let bytes = file.metadata().map_err(unreadable)?.len();
+        file.seek(SeekFrom::Start(start)).map_err(unreadable)?;
+        listing.index.archives += 1;
+        let end = start + listing.archive(file, start, bytes)?;
+        // What stands behind the end of an archive is read by no program for tar files, though nothing is wrong with it.
+        match next_archive(&path, end).map_err(unreadable)? {
+            Behind::Archive(next) if next > start => start = next,
+            Behind::Archive(_) | Behind::Nothing => return Ok(listing.index),
+            Behind::Other => {
+                let what = "(bytes behind the end of a tar file)".to_owned();
+                *listing.index.skipped.other.entry(what).or_default() += 1;
+                return Ok(listing.index);
             }
-            _ if kind_of(&name[start..]) == FileKind::Image && !extension.contains('.') => {
-                let member = TarMember {
-                    shard: path.clone(),
-                    offset: entry.raw_file_position(),
-                    length: entry.size(),
-                };
-                if !kind.is_file() || member.offset.saturating_add(member.length) > bytes {
-                    let reason = "it is not a whole file: the tar file is cut short, or holds a link; make it anew";
-                    return Err(listing.wrong(name.to_owned(), reason).into());
-                }
-                if let Some((other, _)) = &pending.image {
-                    let reason = format!(
-                        "it is a second image beside `{other}`; give each sample one image"
-                    );
-                    return Err(listing.wrong(name.to_owned(), reason).into());
-                }
-                pending.image = Some((name.to_owned(), member));
-            }
-            _ => listing.leave_out(&name[start..]),
         }
     }
-    listing.close(pending)?;
-    Ok(listing.index)
+}
+
+/// A file from one place on.
+struct Shifted {
+    file: BufReader<File>,
+    start: u64,
+}
+
+impl Read for Shifted {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        self.file.read(bytes)
+    }
+}
+
+impl Seek for Shifted {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        let to = match to {
+            SeekFrom::Start(place) => SeekFrom::Start(self.start.saturating_add(place)),
+            other => other,
+        };
+        let place = self.file.seek(to)?;
+        place
+            .checked_sub(self.start)
+            .ok_or_else(|| io::ErrorKind::InvalidInput.into())
+    }
+}
+
+/// What stands behind the end of an archive.
+enum Behind {
+    Nothing,
+    /// Another one, as `cat a.tar b.tar` leaves it; it begins here.
+    Archive(u64),
+    /// Something else.
+    Other,
+}
+
+/// Looks behind the end of an archive, past the zeros that end it.
+fn next_archive(path: &Path, end: u64) -> io::Result<Behind> {
+    let mut file = BufReader::new(File::open(path)?);
+    file.seek(SeekFrom::Start(end))?;
+    let mut place = end;
+    loop {
+        let mut block = Vec::with_capacity(BLOCK as usize);
+        let read = file.by_ref().take(BLOCK).read_to_end(&mut block)? as u64;
+        if block.iter().any(|byte| *byte != 0) {
+            let mut header = Header::new_old();
+            if read < BLOCK {
+                return Ok(Behind::Other);
+            }
+            header.as_mut_bytes().copy_from_slice(&block);
+            let (before, after) = (&block[..148], &block[156..]);
+            let sum: u32 = before
+                .iter()
+                .chain(after)
+                .map(|byte| u32::from(*byte))
+                .sum();
+            return Ok(match header.cksum() {
+                Ok(told) if told == sum + 8 * 32 => Behind::Archive(place),
+                _ => Behind::Other,
+            });
+        }
+        if read < BLOCK {
+            return Ok(Behind::Nothing);
+        }
+        place += read;
+    }
 }
 
 fn label_text(entry: &mut impl Read) -> Result<String, String> {
@@ -148,6 +189,7 @@ fn label_text(entry: &mut impl Read) -> Result<String, String> {
 /// A tar file being listed.
 struct Listing<'a> {
     file: &'a Path,
+    path: Arc<Path>,
     shard: &'a Shard,
     names: &'a ColumnNames,
     wanted: Wanted<'a>,
@@ -155,6 +197,87 @@ struct Listing<'a> {
 }
 
 impl Listing<'_> {
+    /// Lists one archive, which begins at `start` of a file of so many bytes; gives where its last member ends, counted from its own start.
+    fn archive(&mut self, file: File, start: u64, bytes: u64) -> Result<u64, DataError> {
+        let path: Arc<Path> = self.path.clone();
+        let unreadable = |source| ShardError::Read {
+            shard: path.to_path_buf(),
+            source,
+        };
+        let mut end = 0;
+        let mut archive = Archive::new(Shifted {
+            file: BufReader::new(file),
+            start,
+        });
+        let mut pending = Pending::default();
+        for entry in archive.entries_with_seek().map_err(unreadable)? {
+            let mut entry = entry.map_err(unreadable)?;
+            end = (entry.raw_file_position() + entry.size()).next_multiple_of(BLOCK);
+            let kind = entry.header().entry_type();
+            if kind.is_dir() {
+                continue;
+            }
+            let name = String::from_utf8(entry.path_bytes().into_owned()).map_err(|error| {
+                let name = String::from_utf8_lossy(error.as_bytes()).into_owned();
+                self.wrong(name, "its name is not valid UTF-8; rename it")
+            })?;
+            let name = name.strip_prefix("./").unwrap_or(&name);
+            self.index.members += 1;
+            let last = name.rfind('/').map_or(0, |slash| slash + 1);
+            let Some(dot) = name[last..].find('.').filter(|dot| *dot > 0) else {
+                self.leave_out(&name[last..]);
+                continue;
+            };
+            let (key, extension) = (&name[..last + dot], name[last + dot + 1..].to_lowercase());
+            if key != pending.key {
+                let done = std::mem::take(&mut pending);
+                self.close(done)?;
+                pending.key = key.to_owned();
+            }
+            match extension.as_str() {
+                "cls" | "txt" | "json" => {
+                    let text = label_text(&mut entry)
+                        .map_err(|reason| self.wrong(name.to_owned(), reason))?;
+                    self.label(&mut pending, name, &extension, text)?;
+                }
+                _ if kind_of(&name[last..]) == FileKind::Image => {
+                    let member = TarMember {
+                        shard: path.clone(),
+                        offset: start + entry.raw_file_position(),
+                        length: entry.size(),
+                    };
+                    // A field such as `ome.tif` is the image where there is no other.
+                    if extension.contains('.') {
+                        pending.dotted.push((name.to_owned(), member));
+                        continue;
+                    }
+                    if !kind.is_file() || member.offset.saturating_add(member.length) > bytes {
+                        let reason = "it is not a whole file: the tar file is cut short, or holds a link; make it anew";
+                        return Err(self.wrong(name.to_owned(), reason).into());
+                    }
+                    if let Some((other, _)) = &pending.image {
+                        let reason = format!(
+                            "it is a second image beside `{other}`; give each sample one image"
+                        );
+                        return Err(self.wrong(name.to_owned(), reason).into());
+                    }
+                    pending.image = Some((name.to_owned(), member));
+                }
+                _ => self.leave_out(&name[last..]),
+            }
+        }
+        self.close(pending)?;
+        Ok(end)
+    }
+
+    /// The path of a member; of an archive behind the first, with its number, since joined ones often have members of the same names.
+    fn path_of(&self, name: &str) -> PathBuf {
+        match self.index.archives {
+            0 | 1 => self.shard.path.join(name),
+            number => self.shard.path.join(format!("archive-{number}")).join(name),
+        }
+    }
+
     fn wrong(&self, member: String, reason: impl Into<String>) -> ShardError {
         ShardError::Member {
             shard: self.file.to_path_buf(),
@@ -203,7 +326,17 @@ impl Listing<'_> {
     }
 
     /// Takes in a sample whose members have all come.
-    fn close(&mut self, pending: Pending) -> Result<(), DataError> {
+    fn close(&mut self, mut pending: Pending) -> Result<(), DataError> {
+        let labelled =
+            pending.label.is_some() || pending.text.is_some() || pending.object.is_some();
+        let wanted = labelled || matches!(self.wanted, Wanted::Images);
+        if pending.image.is_none() && pending.dotted.len() == 1 && wanted {
+            pending.image = pending.dotted.pop();
+        }
+        for (name, _) in pending.dotted {
+            self.leave_out(&name[name.rfind('/').map_or(0, |slash| slash + 1)..]);
+            self.index.dotted.get_or_insert(name);
+        }
         let Some((name, member)) = pending.image else {
             let labels = [
                 pending.label.is_some(),
@@ -219,7 +352,7 @@ impl Listing<'_> {
         };
         if let Wanted::Images = self.wanted {
             self.index.images.push(ImageEntry {
-                path: self.shard.path.join(&name),
+                path: self.path_of(&name),
                 target: TargetTexts::default(),
                 split: None,
                 group: None,
@@ -288,7 +421,7 @@ impl Listing<'_> {
             return Err(self.wrong(name, reason).into());
         };
         self.index.images.push(ImageEntry {
-            path: self.shard.path.join(&name),
+            path: self.path_of(&name),
             target,
             split: split.or(self.shard.split),
             group,

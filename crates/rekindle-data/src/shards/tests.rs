@@ -221,3 +221,115 @@ fn objects_with_labels_or_numbers_are_read_and_kinds_are_not_mixed() {
         .to_string();
     assert!(error.contains("`number` is `tall`"), "{error}");
 }
+
+#[test]
+fn joined_tar_files_are_read_to_the_end() {
+    let place = tempfile::tempdir().unwrap();
+    let path = |name: &str| place.path().join(name);
+    let part = |name: &str, class: &[u8]| {
+        let members: [(&str, &[u8]); 4] = [
+            ("1.png", b"picture"),
+            ("1.cls", class),
+            ("2.png", name.as_bytes()),
+            ("2.cls", class),
+        ];
+        tar(&path(name), &members);
+        fs::read(path(name)).unwrap()
+    };
+    let (one, two) = (part("one.tar", b"a"), part("two.tar", b"b"));
+    let joined = path("joined.tar");
+    fs::write(&joined, [one.clone(), two, one.clone()].concat()).unwrap();
+    let found = open(&joined).unwrap();
+    assert_eq!(found.samples.len(), 6);
+    let expected = [
+        "joined.tar/1.png",
+        "joined.tar/2.png",
+        "joined.tar/archive-3/1.png",
+        "joined.tar/archive-3/2.png",
+        "joined.tar/archive-2/1.png",
+        "joined.tar/archive-2/2.png",
+    ];
+    assert_eq!(keys(&found), expected);
+    assert_eq!(found.read(&found.samples[5]).unwrap(), b"two.tar");
+    assert_eq!(found.read(&found.samples[3]).unwrap(), b"one.tar");
+    let told = found
+        .warnings
+        .iter()
+        .any(|text| text.to_string().contains("`joined.tar`"));
+    assert!(told, "{:?}", found.warnings);
+
+    // Zeros behind the end are of the format, other bytes are told.
+    fs::write(
+        &joined,
+        [part("two.tar", b"b"), one.clone(), vec![0; 1 << 14]].concat(),
+    )
+    .unwrap();
+    assert_eq!(open(&joined).unwrap().samples.len(), 4);
+    fs::write(
+        &joined,
+        [part("two.tar", b"b"), one, vec![7; 1000]].concat(),
+    )
+    .unwrap();
+    let found = open(&joined).unwrap();
+    assert_eq!(found.samples.len(), 4);
+    assert!(
+        found.skipped.to_string().contains("bytes behind the end"),
+        "{}",
+        found.skipped
+    );
+}
+
+#[test]
+fn dots_in_names_are_explained_where_no_picture_is_left() {
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().join("dots.tar");
+    let members: [(&str, &[u8]); 4] = [
+        ("img.b0.png", b"x"),
+        ("img.b0.cls", b"bird"),
+        ("img.c0.png", b"x"),
+        ("img.c0.cls", b"car"),
+    ];
+    tar(&path, &members);
+    let text = open(&path).unwrap_err().to_string();
+    for part in [
+        "ends at the first dot",
+        "`img.b0.png` is the field `b0.png` of the sample `img`",
+        "its 4 members",
+        "2 .cls",
+    ] {
+        assert!(text.contains(part), "{part} in {text}");
+    }
+    // A field of two parts is the picture where there is no other.
+    let members: [(&str, &[u8]); 8] = [
+        ("1.ome.tif", b"x"),
+        ("1.cls", b"a"),
+        ("2.ome.tif", b"x"),
+        ("2.cls", b"a"),
+        ("3.png", b"x"),
+        ("3.cls", b"b"),
+        ("4.png", b"x"),
+        ("4.cls", b"b"),
+    ];
+    tar(&path, &members);
+    assert_eq!(open(&path).unwrap().samples.len(), 4);
+}
+
+#[test]
+fn a_tar_file_without_pictures_says_what_is_in_it() {
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().join("arrays.tar");
+    tar(
+        &path,
+        &[
+            ("1.npy", b"x"),
+            ("1.cls", b"a"),
+            ("2.npy", b"x"),
+            ("2.cls", b"b"),
+        ],
+    );
+    let text = open(&path).unwrap_err().to_string();
+    assert!(
+        text.contains("4 members") && text.contains("2 .npy"),
+        "{text}"
+    );
+}
