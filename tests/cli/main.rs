@@ -12,6 +12,7 @@ mod determinism;
 mod figures;
 mod full_disk;
 mod interrupt;
+mod lists;
 mod mix;
 mod output;
 mod precision;
