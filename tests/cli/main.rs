@@ -13,6 +13,7 @@ mod figures;
 mod full_disk;
 mod interrupt;
 mod killed;
+mod lists;
 mod mix;
 mod output;
 mod precision;

@@ -25,13 +25,27 @@ pub enum DataError {
     Shard(#[from] ShardError),
     /// A file of a kind that holds no labelled images.
     #[error(
-        "`{}` is a file of no known kind: give a folder that holds one folder of images for each class, a manifest (.csv, .tsv, .jsonl) or \
-         a tar shard (.tar)",
+        "`{}` is a file of no known kind: give a folder that holds one folder of images for each class, a manifest (.csv, .tsv, .jsonl; \
+         .json, .lst or .txt of a known form) or a tar shard (.tar)",
         path.display()
     )]
     UnknownSource {
         /// The file.
         path: PathBuf,
+    },
+    /// Data in a form of Hugging Face's `datasets`, which is not read.
+    #[error(
+        "`{}` is {what}, which is not read: write its pictures as files first, in Python with `{load}` of `datasets`, each in a folder of its \
+         label's name, or beside a metadata.csv with the columns `file_name` and `label`",
+        path.display()
+    )]
+    KeptElsewhere {
+        /// The file or folder.
+        path: PathBuf,
+        /// What it is.
+        what: &'static str,
+        /// The call that opens it.
+        load: &'static str,
     },
     /// A setting that the data has no use for.
     #[error("`{key}` is set, but `{}` has no use for it: leave it out, or give the manifest that it is for", path.display())]

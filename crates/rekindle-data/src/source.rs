@@ -67,8 +67,8 @@ pub enum GroupBy {
     Prefix,
 }
 
-/// Opens labelled images for training: a folder as [`scan_folder`] knows it; a `.csv`, `.tsv`, `.jsonl` or `.ndjson` manifest; a `.tar`
-/// file or a folder of them.
+/// Opens labelled images for training: a folder as [`scan_folder`] knows it, or with a list beside its pictures; a manifest (`.csv`, `.tsv`,
+/// `.jsonl` or `.ndjson`; `.json`, `.lst` or `.txt` of one of the forms in `manifest/formats.rs`); a `.tar` file or a folder of them.
 ///
 /// # Errors
 /// As [`scan_folder`], [`ManifestError`](super::ManifestError) and [`ShardError`]; a file of another kind; options that the source has no
@@ -109,6 +109,7 @@ fn open(path: &Path, options: &SourceOptions, wanted: Wanted) -> Result<ImageFol
         (Some(list), _) => read_manifest(list, options, wanted)?,
         (None, Some(folder)) => folder,
         (None, None) => {
+            refuse_elsewhere(path)?;
             if path.is_file() {
                 return Err(other_file(path));
             }
@@ -149,6 +150,43 @@ fn open(path: &Path, options: &SourceOptions, wanted: Wanted) -> Result<ImageFol
             .push(ScanWarning::GroupsAcrossSplits { groups });
     }
     Ok(folder)
+}
+
+/// Refuses what `datasets` keeps its data in, by name and with a way on.
+fn refuse_elsewhere(path: &Path) -> Result<(), DataError> {
+    let ends = |path: &Path, end: &str| path.extension().is_some_and(|extension| extension == end);
+    let found: Vec<PathBuf> = match path.is_dir() {
+        true => {
+            let entries = std::fs::read_dir(path).into_iter().flatten().flatten();
+            entries.map(|entry| entry.path()).collect()
+        }
+        false => vec![path.to_path_buf()],
+    };
+    let there = |name: &str| found.iter().any(|file| file.ends_with(name));
+    let saved = there("state.json") && there("dataset_info.json");
+    let what = if saved || there("dataset_dict.json") {
+        "a data set saved by Hugging Face's save_to_disk"
+    } else if !found.is_empty() && found.iter().any(|file| ends(file, "parquet")) {
+        match path.is_dir() {
+            // Class folders beside a Parquet file are what they are.
+            true if found.iter().any(|entry| entry.is_dir()) => return Ok(()),
+            true => "a folder of Parquet files",
+            false => "a Parquet file",
+        }
+    } else if !path.is_dir() && ends(path, "arrow") {
+        "an Arrow file"
+    } else {
+        return Ok(());
+    };
+    let load = match what.contains("Parquet") {
+        true => "load_dataset(\"parquet\", data_files=..)",
+        false => "load_from_disk(..)",
+    };
+    Err(DataError::KeptElsewhere {
+        path: path.to_path_buf(),
+        what,
+        load,
+    })
 }
 
 fn other_file(path: &Path) -> DataError {
@@ -273,6 +311,27 @@ mod tests {
         let text = error("labels.xlsx");
         assert!(
             text.contains("labels.xlsx") && text.contains(".csv"),
+            "{text}"
+        );
+        let text = error("train-00000-of-00001.parquet");
+        assert!(
+            text.contains("a Parquet file") && text.contains("load_dataset"),
+            "{text}"
+        );
+        let saved = folder.path().join("saved");
+        std::fs::create_dir(&saved).unwrap();
+        for name in [
+            "data-00000-of-00001.arrow",
+            "dataset_info.json",
+            "state.json",
+        ] {
+            std::fs::write(saved.join(name), b"{}").unwrap();
+        }
+        let text = open_data(&saved, &SourceOptions::default())
+            .unwrap_err()
+            .to_string();
+        assert!(
+            text.contains("save_to_disk") && text.contains("load_from_disk"),
             "{text}"
         );
         let text = error("shard.tar.gz");

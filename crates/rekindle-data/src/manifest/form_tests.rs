@@ -124,6 +124,19 @@ fn splits_in_a_column_are_known_by_all_their_names() {
 }
 
 #[test]
+fn a_column_that_looks_like_the_split_is_told() {
+    let csv = "filepaths,label,data set,kind\na,x,train,train\nb,y,train,train\nc,x,valid,train\nd,y,test,train\n";
+    let folder = Set::new(&[], "a.csv", csv).open().unwrap();
+    assert!(folder.samples.iter().all(|sample| sample.split.is_none()));
+    let told = told(&folder);
+    assert!(
+        told.contains("--set data.split_column=\"data set\""),
+        "{told}"
+    );
+    assert!(!told.contains("`kind` looks"), "{told}");
+}
+
+#[test]
 fn a_column_of_0_and_1_is_a_label() {
     // One each: classes, as ISIC's lists have them.
     let one =
@@ -481,4 +494,76 @@ fn a_json_file_with_a_list_of_objects_is_as_json_lines() {
     assert_eq!(said(&folder), ["a: x", "b: x", "c: y", "d: y"]);
     let error = Set::new(&[], "a.json", "{\"some\": 1}").open().unwrap_err();
     assert!(matches!(error, DataError::UnknownSource { .. }), "{error}");
+}
+
+mod any_text {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// What lists are made of, so that texts come near to being one.
+    const PIECES: [&str; 40] = [
+        "path",
+        "label",
+        "labels",
+        "is_valid",
+        "split",
+        "image_id",
+        "filename",
+        ",",
+        ",",
+        ",",
+        ";",
+        "\t",
+        "\n",
+        "\n",
+        "\n",
+        "\r\n",
+        "\"",
+        "\"",
+        "a.png",
+        "b/c.jpg",
+        "cat",
+        "dog",
+        "0",
+        "1",
+        "train",
+        "{",
+        "}",
+        "[",
+        "]",
+        ":",
+        "\\",
+        "'",
+        "sep=",
+        "\u{feff}",
+        "é",
+        "\u{0}",
+        "\"images\"",
+        "\"categories\"",
+        "\"annotations\"",
+        "\"data\"",
+    ];
+
+    fn text() -> impl Strategy<Value = String> {
+        let piece = prop::sample::select(&PIECES[..]);
+        prop::collection::vec(piece, 0..60).prop_map(|pieces| pieces.concat())
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(400))]
+
+        #[test]
+        fn no_text_panics(text in text(), cut in 0usize..40) {
+            let place = tempfile::tempdir().unwrap();
+            let bytes = &text.as_bytes()[cut.min(text.len())..];
+            for name in ["a.csv", "a.tsv", "a.jsonl", "a.json", "a.lst", "a.txt"] {
+                let path = place.path().join(name);
+                fs::write(&path, bytes).unwrap();
+                let options = SourceOptions::default();
+                let _ = open_data(&path, &options);
+                let _ = crate::open_unlabelled(&[&path], &options);
+            }
+        }
+    }
 }

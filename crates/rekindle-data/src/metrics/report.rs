@@ -134,6 +134,22 @@ mod tests {
     }
 
     #[test]
+    fn a_report_of_twenty_thousand_classes_is_small() {
+        let classes = 20_000;
+        let mut confusion = Confusion::new(classes);
+        for class in 0..classes {
+            confusion.add(class, class / 2);
+        }
+        let report = MetricsReport::new(0.5, 5, 0.7, confusion);
+        assert_eq!(report.accuracy, 1.0 / 20_000.0);
+        let text = serde_json::to_string(&report).unwrap();
+        // Two hundred bytes a class; a whole table would be 800 MB.
+        assert!(text.len() < 200 * classes, "{}", text.len());
+        let back: MetricsReport = serde_json::from_str(&text).unwrap();
+        assert_eq!(back, report);
+    }
+
+    #[test]
     fn a_report_survives_json() {
         let report = {
             let confusion = Confusion::of_rows(&[vec![5, 1], vec![4, 5]]).unwrap();

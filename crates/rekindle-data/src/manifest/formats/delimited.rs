@@ -1,6 +1,9 @@
 //! CSV and TSV: a header, then a row a line, fields quoted where they need it; or no header, where the first line is an image's.
 
-use std::borrow::Cow;
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use csv::StringRecord;
 
@@ -16,6 +19,9 @@ use crate::{
     },
     walk::{FileKind, kind_of},
 };
+
+/// How many rows tell what a column that is not used holds.
+const ROWS_TO_JUDGE: usize = 200;
 
 /// See the file's head.
 pub struct Delimited;
@@ -228,6 +234,13 @@ fn columns_of(
     for note in std::mem::take(&mut columns.notes) {
         reader.note(note);
     }
+    if columns.split.is_none() && !headless && matches!(reader.wanted, Wanted::Targets) {
+        for name in like_splits(table, found, &columns.unused)? {
+            reader.note(format!(
+                "the column `{name}` looks like the split, but is not used: `--set data.split_column=\"{name}\"` takes it"
+            ));
+        }
+    }
     // A column that holds lists although it is called as one of single labels.
     if let (Some(target), Wanted::Targets, None) =
         (&mut columns.target, reader.wanted, &reader.columns.label)
@@ -275,6 +288,35 @@ fn indicators(
     } else {
         Vec::new()
     })
+}
+
+/// Those of the columns that hold names of splits alone, and several of them, as far as the first rows tell.
+fn like_splits(
+    table: &Table,
+    found: &[String],
+    unused: &[String],
+) -> Result<Vec<String>, ManifestError> {
+    let places = (0..found.len()).filter(|place| unused.contains(&found[*place]));
+    let mut seen: BTreeMap<usize, BTreeSet<SplitName>> =
+        places.map(|place| (place, BTreeSet::new())).collect();
+    let mut records = table.records();
+    records.next(None)?;
+    for _ in 0..ROWS_TO_JUDGE {
+        let Some((_, record)) = records.next(Some(found.len()))? else {
+            break;
+        };
+        seen.retain(|place, splits| {
+            let cell = record.get(*place).unwrap_or_default();
+            let split = SplitName::of_folder(cell);
+            splits.extend(split);
+            split.is_some() || cell.is_empty()
+        });
+        if seen.is_empty() {
+            break;
+        }
+    }
+    let several = seen.into_iter().filter(|(_, splits)| splits.len() > 1);
+    Ok(several.map(|(place, _)| found[place].clone()).collect())
 }
 
 /// Whether a column has a list of several labels in some cell.
