@@ -1,8 +1,13 @@
 //! The command line: names, help texts and types of all arguments. What they mean is the commands' business.
 
+mod train;
+
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+
+pub use train::TrainArgs;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -46,6 +51,12 @@ pub enum Command {
     Bench(BenchArgs),
     /// Show or clear the cache of decoded images
     Cache(CacheArgs),
+    /// List the settings of a recipe, or those with a word in them
+    Settings(SettingsArgs),
+    /// Print a shell's completions of this command line
+    Completions(CompletionsArgs),
+    /// Print the manual page
+    Man,
 }
 
 const CHECK_NOTES: &str = "\
@@ -98,81 +109,6 @@ pub struct PreviewArgs {
     /// Augmented views of each image
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = views)]
     pub views: usize,
-}
-
-const TRAIN_EXAMPLES: &str = "\
-DATA is one of these, and is only read:
-  a folder     one folder per class, or the folders train, val and, if you like, test, with class folders in each
-  a manifest   .csv, .tsv or .jsonl with a row for each image: path, label and, if you like, split and group;
-               `labels` in place of `label` holds several, as red|round (a list in .jsonl); `number`, or
-               columns such as number:height, numbers to be predicted
-  tar shards   a .tar file, or a folder of them: 0001.jpg followed by 0001.cls, .txt or .json with its label
-
-Every setting of a recipe can be given with --set; `rekindle train DATA --dry-run` prints them all. Examples:
-  --set phase1.epochs=20 --set phase2.epochs=0     head only
-  --set unfreeze.from=all                          all stages in phase 2
-  --set phase2.optim.name=sgd                      another optimiser
-  --set input.size=[160,160]                       smaller images, faster
-  --set data.sampling=balanced                     every class equally often
-  --set data.group_by=prefix                       a_1.jpg and a_2.jpg never divided
-  --set data.folds=5 --set data.fold=2             second fold of five for validation
-  --set data.label_column=breed                    that column of a manifest
-  --set data.number_columns=age                    that column's numbers
-  --set data.disk_cache_mb=0                       no decoded images kept on disk";
-
-/// Arguments of `train`.
-#[derive(Debug, clap::Args)]
-#[command(after_help = TRAIN_EXAMPLES)]
-pub struct TrainArgs {
-    /// The images: a folder, a manifest (.csv, .tsv, .jsonl) or tar shards
-    #[arg(required_unless_present = "resume")]
-    pub data: Option<PathBuf>,
-    /// A recipe: settings in a TOML file, over the defaults
-    #[arg(long, value_name = "FILE.toml")]
-    pub recipe: Option<PathBuf>,
-    /// One setting, over the recipe's; may be given many times
-    #[arg(long, value_name = "KEY=VALUE")]
-    pub set: Vec<String>,
-    /// Where every random choice comes from
-    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u64).range(..=i64::MAX as u64))]
-    pub seed: Option<u64>,
-    /// Name of the run [default: the folder's name and a number]
-    #[arg(long)]
-    pub name: Option<String>,
-    /// The folder in which runs are kept
-    #[arg(long, value_name = "DIR", default_value = "runs")]
-    pub runs: PathBuf,
-    /// The backbone, see `rekindle backbones`
-    #[arg(long, value_name = "NAME")]
-    pub backbone: Option<String>,
-    /// A .safetensors file with the backbone's weights, or `random` to start from scratch
-    #[arg(long, value_name = "FILE")]
-    pub weights: Option<PathBuf>,
-    /// Where to compute: cpu, or a backend such as wgpu:0 [default: cpu]
-    #[arg(long)]
-    pub device: Option<String>,
-    /// What to do with images that cannot be decoded [default: fail]
-    #[arg(long, value_name = "POLICY")]
-    pub bad_images: Option<BadImagesArg>,
-    /// Use so many images in all, of each class in proportion: to see whether a run works
-    #[arg(long, value_name = "N", value_parser = at_least_one)]
-    pub limit: Option<usize>,
-    /// Check everything and print the plan, but write nothing
-    #[arg(long)]
-    pub dry_run: bool,
-    /// Go on with an interrupted run, given by its directory
-    #[arg(
-        long,
-        value_name = "RUN",
-        conflicts_with_all = ["data", "recipe", "set", "seed", "name", "runs", "backbone", "weights", "device", "bad_images", "limit", "dry_run"]
-    )]
-    pub resume: Option<PathBuf>,
-    /// Print the result as JSON
-    #[arg(long)]
-    pub json: bool,
-    /// No progress, only warnings and the result
-    #[arg(long, short)]
-    pub quiet: bool,
 }
 
 /// Arguments of `evaluate`.
@@ -315,6 +251,30 @@ pub struct CacheArgs {
     /// Print the figures as JSON
     #[arg(long)]
     pub json: bool,
+}
+
+/// Arguments of `settings`.
+#[derive(Debug, clap::Args)]
+pub struct SettingsArgs {
+    /// Only settings with this word in their name, their section or what is said of them
+    pub word: Option<String>,
+    /// Print a JSON array
+    #[arg(long)]
+    pub json: bool,
+}
+
+const COMPLETIONS_NOTES: &str = "\
+Where they go, for example:
+  bash  rekindle completions bash > ~/.local/share/bash-completion/completions/rekindle
+  zsh   rekindle completions zsh > ~/.zfunc/_rekindle      (a folder of fpath)
+  fish  rekindle completions fish > ~/.config/fish/completions/rekindle.fish";
+
+/// Arguments of `completions`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = COMPLETIONS_NOTES)]
+pub struct CompletionsArgs {
+    /// The shell
+    pub shell: Shell,
 }
 
 /// In which number format convolutions multiply.

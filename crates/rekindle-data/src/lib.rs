@@ -35,12 +35,14 @@
 //! # }
 //! ```
 
+mod apart;
 mod bytes;
 mod cache;
 mod classes;
 mod dataset;
 mod error;
 mod findings;
+mod fingerprint;
 mod fit;
 mod folder;
 mod limit;
@@ -65,6 +67,7 @@ pub use classes::ClassIndex;
 pub use dataset::{BadImages, Dataset, Verified, read_image};
 pub use error::{BadImage, DataError, ImageProblem, UnknownClass};
 pub use findings::{ScanWarning, SkippedFiles};
+pub use fingerprint::Fingerprints;
 pub use fit::fit_rescale;
 pub use folder::{ImageFolder, Sample, SourceKind, SplitName};
 pub use limit::limited;

@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::{
     BadImages, ColumnNames, DataError, DiskCache, GroupBy, HoldOut, ImageFolder, NameGrouping,
-    Sampling, SourceOptions, default_cache_directory, limited, open_data,
+    Sampling, SourceOptions, apart::with_validation, default_cache_directory, limited, open_data,
 };
 use rekindle_settings::SettingError;
 
@@ -20,6 +20,10 @@ pub struct DataRecipe {
     /// Where the relative paths of a manifest start. Default: the manifest's folder.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub root: Option<PathBuf>,
+    /// Images to validate on, apart from the data: a folder of class folders, or a manifest. Default: the data's own validation images, or a
+    /// share of its training images.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub validation: Option<PathBuf>,
     /// The column of the paths in a manifest. Default: the one called `path`, `file`, `image` or the like.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub path_column: Option<String>,
@@ -88,6 +92,7 @@ impl Default for DataRecipe {
     fn default() -> Self {
         Self {
             root: None,
+            validation: None,
             path_column: None,
             label_column: None,
             labels_column: None,
@@ -137,9 +142,13 @@ impl DataRecipe {
     /// Opens labelled images with these settings, and keeps `limit` of them, chosen by `seed`; gives how many there were before, too.
     ///
     /// # Errors
-    /// As [`open_data`] and [`limited`].
+    /// As [`open_data`] and [`limited`]; `validation` where the data has validation images itself, or with classes that the data has not.
     pub fn open(&self, data: &Path, seed: u64) -> Result<(ImageFolder, usize), DataError> {
-        let folder = open_data(data, &self.source_options())?;
+        let options = self.source_options();
+        let mut folder = open_data(data, &options)?;
+        if let Some(validation) = &self.validation {
+            folder = with_validation(folder, validation, &options)?;
+        }
         let found = folder.samples.len();
         let folder = match self.limit {
             Some(limit) => limited(folder, limit, self.validation_share, seed)?,

@@ -12,7 +12,7 @@ use self::sources::Sources;
 use burn::module::Module;
 use burn::tensor::Bytes;
 use rekindle_backbone::{Backbone, StateDict};
-use rekindle_data::{Sampling, Split, TaskKind, TaskReport, epoch_order};
+use rekindle_data::{Fingerprints, Sampling, Split, TaskKind, TaskReport, epoch_order};
 use rekindle_head::Head;
 use rekindle_model::{
     ModelInfo, Network, NetworkState, create_directory, head_for, load_backbone, save_model,
@@ -414,6 +414,12 @@ fn write_result(
     };
     let model = directory.join("model.safetensors");
     save_model(&model, &info, backbone.classifier(), &weights, &best.head)?;
+    // Before the result counts as written: what evaluates it asks which images it knows.
+    let trained_on = Fingerprints::of(plan.dataset.folder(), &plan.split.train);
+    write_whole(
+        &directory.join(Fingerprints::FILE),
+        trained_on.to_text().as_bytes(),
+    )?;
     write_whole(
         &directory.join("metrics.csv"),
         metrics_csv(plan.facts.task, &progress.history).as_bytes(),

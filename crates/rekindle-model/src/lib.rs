@@ -7,6 +7,7 @@
 //!
 //! How a network is trained is `rekindle-finetune`'s.
 
+mod checksum;
 mod device;
 mod error;
 mod files;

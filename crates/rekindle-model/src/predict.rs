@@ -125,7 +125,22 @@ impl Predictor {
             .collect();
         let batch = RgbBatch::new(pixels, views.len(), height as usize, width as usize)?;
         let outputs = self.finite_outputs(&batch)?;
-        Ok(self.info.outputs().predictions(&outputs))
+        self.finite_rows(self.info.outputs().predictions(&outputs), 0)
+    }
+
+    /// The rows, whose numbers must all be finite; `first` is the number of the first image. Outputs that are may still be beyond what
+    /// their units hold.
+    fn finite_rows(&self, rows: Vec<Vec<f32>>, first: usize) -> Result<Vec<Vec<f32>>, ModelError> {
+        for (place, row) in rows.iter().enumerate() {
+            if let Some(output) = row.iter().position(|value| !value.is_finite()) {
+                return Err(ModelError::NotFinite {
+                    image: first + place,
+                    output: self.info.classes[output].clone(),
+                    value: row[output],
+                });
+            }
+        }
+        Ok(rows)
     }
 
     /// Outputs row by row, on the host.
@@ -179,7 +194,8 @@ impl Predictor {
         let outputs = self.info.outputs();
         let mut rows = Vec::with_capacity(samples.len());
         self.run(dataset, samples, batch_size, |_, logits| {
-            rows.extend(outputs.predictions(&logits));
+            let fresh = self.finite_rows(outputs.predictions(&logits), rows.len())?;
+            rows.extend(fresh);
             Ok(())
         })?;
         Ok(rows)

@@ -10,6 +10,7 @@ use anyhow::{Context, Result, bail};
 use rekindle_finetune::{FinetuneError, Plan, Recipe, RunOptions, RunOutcome, run as run_plan};
 
 use super::naming::free_name;
+use super::train_flags::overrides;
 use crate::Ending;
 use crate::args::TrainArgs;
 use crate::print::{self, closing, plan, progress::Progress, words::shell_word};
@@ -24,11 +25,14 @@ pub fn run(args: &TrainArgs, started: Instant) -> Result<Ending> {
         None => {
             let recipe = Recipe::load(args.recipe.as_deref(), &overrides(args)?)?;
             let data = args.data.clone().context("no images are given")?;
-            let directory = args.runs.join(
-                args.name
-                    .clone()
-                    .unwrap_or_else(|| free_name(&args.runs, &data, "")),
-            );
+            let named = || match &args.name {
+                Some(name) => name.clone(),
+                None => free_name(&args.runs, &data, ""),
+            };
+            let directory = match &args.out {
+                Some(directory) => directory.clone(),
+                None => args.runs.join(named()),
+            };
             (recipe, data, directory)
         }
     };
@@ -80,30 +84,6 @@ pub fn run(args: &TrainArgs, started: Instant) -> Result<Ending> {
             Ok(Ending::Interrupted)
         }
     }
-}
-
-/// The flags that stand for settings, as `key=value`, before those of `--set` so that none is lost without a word.
-fn overrides(args: &TrainArgs) -> Result<Vec<String>> {
-    let text = |key: &str, value: &str| format!("{key}={}", toml::Value::from(value));
-    let weights = match args.weights.as_deref().map(Path::to_str) {
-        Some(None) => bail!("the path given with --weights is not valid Unicode; rename the file"),
-        other => other.flatten(),
-    };
-    let mut settings = args.set.clone();
-    settings.extend(args.seed.map(|seed| format!("seed={seed}")));
-    settings.extend(args.device.as_deref().map(|name| text("device", name)));
-    settings.extend(
-        args.backbone
-            .as_deref()
-            .map(|name| text("backbone.name", name)),
-    );
-    settings.extend(weights.map(|path| text("backbone.weights", path)));
-    settings.extend(
-        args.bad_images
-            .map(|policy| text("data.bad_images", policy.name())),
-    );
-    settings.extend(args.limit.map(|images| format!("data.limit={images}")));
-    Ok(settings)
 }
 
 /// Recipe and folder of a run, from its plan.toml.
@@ -170,41 +150,4 @@ fn interrupt_flag() -> Result<Arc<AtomicBool>> {
     })
     .context("cannot listen for Ctrl-C")?;
     Ok(flag)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::args::{Args, Command};
-    use clap::Parser;
-
-    fn train_args(words: &[&str]) -> TrainArgs {
-        match Args::try_parse_from([&["rekindle", "train"], words].concat())
-            .unwrap()
-            .command
-        {
-            Command::Train(args) => args,
-            other => panic!("{other:?}"),
-        }
-    }
-
-    #[test]
-    fn flags_become_settings_whatever_their_text_looks_like() {
-        let args = train_args(&[
-            "d",
-            "--weights",
-            "7",
-            "--backbone",
-            "a'b\"c",
-            "--seed",
-            "3",
-            "--bad-images",
-            "skip",
-        ]);
-        let recipe = Recipe::load(None, &overrides(&args).unwrap()).unwrap();
-        assert_eq!(recipe.backbone.weights, Some("7".into()));
-        assert_eq!(recipe.backbone.name, "a'b\"c");
-        assert_eq!(recipe.seed, 3);
-        assert_eq!(recipe.data.bad_images, rekindle_data::BadImages::Skip);
-    }
 }
