@@ -16,7 +16,7 @@ Examples:
   rekindle train photos                            fine-tune on photos/CLASS/IMAGE
   rekindle train labels.csv                        with columns path and label
   rekindle train photos --set phase1.epochs=20     with another setting
-  rekindle train --resume runs/photos-1            go on after Ctrl-C
+  rekindle train --resume runs/photos-1            resume after Ctrl-C
   rekindle evaluate runs/photos-1 test-photos      measure the result
   rekindle predict runs/photos-1 new/ --csv        class and probability of each image
   rekindle bench resnet18 resnet50                 how fast backbones are here";
@@ -39,15 +39,15 @@ pub enum Command {
     Preview(PreviewArgs),
     /// Train on images with classes, labels or numbers: a folder, a manifest or tar shards
     Train(TrainArgs),
-    /// Measure a model on images whose classes, labels or numbers are known
+    /// Evaluate a model on labelled images
     Evaluate(EvaluateArgs),
-    /// Tell the classes, labels or numbers of images
+    /// Predict the classes, labels or numbers of images
     Predict(PredictArgs),
     /// List the pretrained backbones
     Backbones(BackbonesArgs),
-    /// Show what a model file says of itself
+    /// Show a model's metadata
     Inspect(InspectArgs),
-    /// Measure how fast backbones are on this machine
+    /// Benchmark backbones on this machine
     Bench(BenchArgs),
     /// Show or clear the cache of decoded images
     Cache(CacheArgs),
@@ -75,7 +75,7 @@ pub struct CheckArgs {
     /// A recipe: its input size, split and policies are what the folder is checked for
     #[arg(long, value_name = "FILE.toml")]
     pub recipe: Option<PathBuf>,
-    /// One setting, over the recipe's; may be given many times
+    /// Override one setting; may be repeated
     #[arg(long, value_name = "KEY=VALUE")]
     pub set: Vec<String>,
     /// Draw what was found, and some images of each class
@@ -91,16 +91,16 @@ pub struct CheckArgs {
 pub struct PreviewArgs {
     /// The folder of images
     pub data: PathBuf,
-    /// A recipe: settings in a TOML file, over the defaults
+    /// A recipe: a TOML file with settings that override the defaults
     #[arg(long, value_name = "FILE.toml")]
     pub recipe: Option<PathBuf>,
-    /// One setting, over the recipe's; may be given many times
+    /// Override one setting; may be repeated
     #[arg(long, value_name = "KEY=VALUE")]
     pub set: Vec<String>,
-    /// Where every random choice comes from
+    /// Random seed (seed)
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u64).range(..=i64::MAX as u64))]
     pub seed: Option<u64>,
-    /// The picture to write [default: the folder's name and a number, here]
+    /// Output file [default: the folder's name and a number, in the current directory]
     #[arg(long, value_name = "FILE.png")]
     pub out: Option<PathBuf>,
     /// Images to show, a row each
@@ -118,13 +118,13 @@ pub struct EvaluateArgs {
     pub model: PathBuf,
     /// The images, as for `train`, with classes or labels that the model knows, or its numbers
     pub data: PathBuf,
-    /// Which images [default: test/ if it is there, else val/, else all]
+    /// Which images [default: test/ if it is there, else val/, else all; without those that the model's run was trained on]
     #[arg(long)]
     pub split: Option<SplitArg>,
-    /// A run's split.json: measure on that run's own validation images, or on the part named with --split
+    /// A run or its split.json: measure on that run's own validation images, or on the part named with --split
     #[arg(long, value_name = "FILE")]
     pub run_split: Option<PathBuf>,
-    /// How DATA is read: a setting that begins with `data.`, as for `train`; may be given many times
+    /// How DATA is read: a setting that begins with `data.`, as for `train`; may be repeated
     #[arg(long, value_name = "KEY=VALUE")]
     pub set: Vec<String>,
     /// Print the figures as JSON
@@ -139,16 +139,19 @@ pub struct EvaluateArgs {
 pub struct PredictArgs {
     /// A model file, or the directory of a run
     pub model: PathBuf,
-    /// Images, folders of images, manifests that name images, or tar shards
+    /// Images, folders of images, manifests that name images, or tar shards; `-` for paths on standard input, one a line
     #[arg(required = true, value_name = "IMAGE")]
     pub images: Vec<PathBuf>,
-    /// How many classes to show for each image [default: 3]
+    /// Show the N most likely classes of each image [default: 3]
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     pub top: Option<usize>,
-    /// From which probability on a label is named, for models of several labels [default: 0.5]
+    /// Minimum probability of a label, for models of several labels [default: 0.5]
     #[arg(long, value_name = "P", value_parser = probability)]
     pub threshold: Option<f32>,
-    /// How manifests are read: a setting that begins with `data.`, such as data.root=DIR; may be given many times
+    /// Copy each image to DIR/CLASS, by its likeliest class; DIR must be new or empty
+    #[arg(long, value_name = "DIR")]
+    pub sort: Option<PathBuf>,
+    /// How manifests are read: a setting that begins with `data.`, such as data.root=DIR; may be repeated
     #[arg(long, value_name = "KEY=VALUE")]
     pub set: Vec<String>,
     /// Print a JSON array
@@ -167,7 +170,7 @@ pub struct InferenceArgs {
     /// Where to compute: cpu, or a backend such as wgpu:0
     #[arg(long, default_value = "cpu")]
     pub device: String,
-    /// Images computed at once; it does not change the results
+    /// Images per batch; results do not depend on it
     #[arg(long, value_name = "N", default_value_t = 32, value_parser = at_least_one)]
     pub batch_size: usize,
     /// What to do with images that cannot be decoded
@@ -205,7 +208,7 @@ pub struct BenchArgs {
     /// Backbones, see `rekindle backbones`, with or without the tag of their weights
     #[arg(required = true, value_name = "BACKBONE")]
     pub backbones: Vec<String>,
-    /// Images computed at once
+    /// Images per batch
     #[arg(long, value_name = "N", default_value_t = 16, value_parser = at_least_one)]
     pub batch: usize,
     /// Side of the images in pixels

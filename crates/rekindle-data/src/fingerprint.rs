@@ -10,7 +10,7 @@ use std::path::Path;
 use rayon::prelude::*;
 use xxhash_rust::xxh3::Xxh3;
 
-use super::{DataError, ImageFolder, ImageProblem, Sample};
+use super::{ImageFolder, Sample};
 
 /// Bytes of a large file that are looked at, at its beginning, in its middle and at its end.
 const PART: u64 = 32 << 10;
@@ -34,20 +34,11 @@ impl Fingerprints {
         self.0.is_empty()
     }
 
-    /// For each sample whether its content is among these.
-    ///
-    /// # Errors
-    /// [`DataError::UnreadableImage`] for the first that cannot be read.
-    pub fn hold(&self, folder: &ImageFolder, samples: &[usize]) -> Result<Vec<bool>, DataError> {
+    /// For each sample whether its content is among these; that of an image which cannot be read is not.
+    pub fn hold(&self, folder: &ImageFolder, samples: &[usize]) -> Vec<bool> {
         let holds = |&index: &usize| {
-            let sample = &folder.samples[index];
-            match fingerprint(folder, sample) {
-                Ok(found) => Ok(self.0.contains(&found)),
-                Err(error) => Err(DataError::UnreadableImage {
-                    path: folder.path_of(sample),
-                    source: ImageProblem::Read(error),
-                }),
-            }
+            let found = fingerprint(folder, &folder.samples[index]);
+            found.is_ok_and(|found| self.0.contains(&found))
         };
         samples.par_iter().map(holds).collect()
     }
@@ -120,7 +111,7 @@ mod tests {
         let paths = ["a", "b", "c", "d"].map(|name| place.path().join(name));
         let folder = ImageFolder::unlabelled(paths.to_vec());
         let seen = Fingerprints::of(&folder, &[0, 3]);
-        let held = seen.hold(&folder, &[0, 1, 2, 3]).unwrap();
+        let held = seen.hold(&folder, &[0, 1, 2, 3]);
         assert_eq!(held, [true, true, false, true]);
         write("seen", seen.to_text().as_bytes());
         assert_eq!(

@@ -32,10 +32,10 @@ pub struct TrainArgs {
     /// The images: a folder, a manifest (.csv, .tsv, .jsonl) or tar shards
     #[arg(required_unless_present = "resume")]
     pub data: Option<PathBuf>,
-    /// A recipe: settings in a TOML file, over the defaults
+    /// A recipe: a TOML file with settings that override the defaults
     #[arg(long, value_name = "FILE.toml")]
     pub recipe: Option<PathBuf>,
-    /// One setting, over the recipe's; may be given many times
+    /// Override one setting; may be repeated
     #[arg(long, value_name = "KEY=VALUE")]
     pub set: Vec<String>,
     /// Random seed (seed)
@@ -83,7 +83,7 @@ pub struct TrainArgs {
     /// Use at most N images, the same share of each class, to try a run out (data.limit)
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     pub limit: Option<usize>,
-    /// Check everything and print the plan, but write nothing
+    /// Check everything and print the plan without writing anything
     #[arg(long)]
     pub dry_run: bool,
     /// Resume an interrupted run, given by its directory
@@ -96,7 +96,7 @@ pub struct TrainArgs {
     /// Print the result as JSON
     #[arg(long)]
     pub json: bool,
-    /// No progress, only warnings and the result
+    /// Show no progress, only warnings and the result
     #[arg(long, short)]
     pub quiet: bool,
 }

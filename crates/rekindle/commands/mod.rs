@@ -14,5 +14,7 @@ mod naming;
 pub mod predict;
 pub mod preview;
 pub mod settings;
+mod sorted;
 pub mod train;
 mod train_flags;
+mod trained_on;

@@ -87,7 +87,7 @@ pub fn run(args: &TrainArgs, started: Instant) -> Result<Ending> {
 }
 
 /// Recipe and folder of a run, from its plan.toml.
-fn read_plan(directory: &Path) -> Result<(Recipe, PathBuf)> {
+pub(super) fn read_plan(directory: &Path) -> Result<(Recipe, PathBuf)> {
     let path = directory.join("plan.toml");
     if directory.join("model.safetensors").is_file() && !directory.join("checkpoint").exists() {
         bail!(

@@ -44,6 +44,11 @@ pub fn warning(text: &str) {
     say("warning", "33", text);
 }
 
+/// Says on standard error what was decided for the user.
+pub fn note(text: &str) {
+    say("note", "36", text);
+}
+
 /// Says on standard error why the program ends.
 pub fn error(text: &str) {
     say("error", "31", text);
