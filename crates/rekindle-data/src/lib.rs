@@ -75,10 +75,12 @@ pub use loader::{Batch, Loader, LoaderOptions};
 pub use manifest::{ColumnNames, ManifestError};
 pub use order::{Draw, LastBatch, Sampling, balanced_epoch, batches, epoch_order};
 pub use outputs::{NumberScale, OutputKind, Outputs};
-pub use scan::{list_images, scan_folder, scan_folder_as};
+pub use scan::{list_images, scan_folder, scan_folder_as, scan_folder_to_check};
 pub use settings::DataRecipe;
 pub use shards::{ShardError, TarMember};
-pub use source::{GroupBy, NameGrouping, SourceOptions, open_data, open_data_as};
+pub use source::{
+    GroupBy, NameGrouping, SourceOptions, open_data, open_data_as, open_data_to_check,
+};
 pub use split::{HoldOut, Split, stratified_split};
 pub use target::{Target, TargetKind};
 pub use tasks::{Better, Figure, Meter, Task, TaskKind, TaskReport, Unit, Words};

@@ -34,8 +34,23 @@ use listing::{Listing, found};
 /// ([`DataError::EmptyClasses`]); a single class; a class with fewer than two images where validation images have to be taken from
 /// them; a class outside `train` that `train` lacks; two folders for the same split; a name that is not Unicode.
 pub fn scan_folder(path: impl AsRef<Path>) -> Result<ImageFolder, DataError> {
+    let folder = list_for_training(Listing::new(path.as_ref())?)?;
+    check_class_counts(&folder, &folder.samples_of(SplitName::Train))?;
+    Ok(folder)
+}
+
+/// As [`scan_folder`], with classes of too few images or none, which training would refuse: for a check that tells of them.
+///
+/// # Errors
+/// As [`scan_folder`], but for those.
+pub fn scan_folder_to_check(path: impl AsRef<Path>) -> Result<ImageFolder, DataError> {
     let mut listing = Listing::new(path.as_ref())?;
-    let top = listing.walk.entries(Path::new(""))?;
+    listing.with_empty_classes = true;
+    list_for_training(listing)
+}
+
+fn list_for_training(mut listing: Listing) -> Result<ImageFolder, DataError> {
+    let top = listing.top()?;
     let splits = listing.split_folders(&top)?;
     let least_per_class = if splits.is_empty() {
         listing.add_classes_of(Path::new(""), None, top)?;
@@ -66,9 +81,7 @@ pub fn scan_folder(path: impl AsRef<Path>) -> Result<ImageFolder, DataError> {
             2
         }
     };
-    let folder = listing.finish(least_per_class);
-    check_class_counts(&folder, &folder.samples_of(SplitName::Train))?;
-    Ok(folder)
+    Ok(listing.finish(least_per_class))
 }
 
 /// Lists a folder of images whose classes are known, to evaluate a trained model on it.
@@ -85,7 +98,7 @@ pub fn scan_folder_as(
 ) -> Result<ImageFolder, DataError> {
     let mut listing = Listing::new(path.as_ref())?;
     listing.classes = classes.clone();
-    let top = listing.walk.entries(Path::new(""))?;
+    let top = listing.top()?;
     let is_class = |entry: &Entry| entry.is_directory && classes.index(&entry.name).is_some();
     let splits = if top.iter().any(is_class) {
         Vec::new()

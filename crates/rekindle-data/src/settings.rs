@@ -7,6 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use crate::{
     BadImages, ColumnNames, DataError, DiskCache, GroupBy, HoldOut, ImageFolder, NameGrouping,
     Sampling, SourceOptions, apart::with_validation, default_cache_directory, limited, open_data,
+    open_data_to_check,
 };
 use rekindle_settings::SettingError;
 
@@ -144,8 +145,27 @@ impl DataRecipe {
     /// # Errors
     /// As [`open_data`] and [`limited`]; `validation` where the data has validation images itself, or with classes that the data has not.
     pub fn open(&self, data: &Path, seed: u64) -> Result<(ImageFolder, usize), DataError> {
+        self.open_with(data, seed, |path, options| open_data(path, options))
+    }
+
+    /// As [`open`](Self::open), for a check: see [`open_data_to_check`].
+    ///
+    /// # Errors
+    /// As [`open`](Self::open), but for classes with too few images.
+    pub fn open_to_check(&self, data: &Path, seed: u64) -> Result<(ImageFolder, usize), DataError> {
+        self.open_with(data, seed, |path, options| {
+            open_data_to_check(path, options)
+        })
+    }
+
+    fn open_with(
+        &self,
+        data: &Path,
+        seed: u64,
+        open: impl Fn(&Path, &SourceOptions) -> Result<ImageFolder, DataError>,
+    ) -> Result<(ImageFolder, usize), DataError> {
         let options = self.source_options();
-        let mut folder = open_data(data, &options)?;
+        let mut folder = open(data, &options)?;
         if let Some(validation) = &self.validation {
             folder = with_validation(folder, validation, &options)?;
         }

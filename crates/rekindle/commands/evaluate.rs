@@ -10,7 +10,7 @@ use rekindle_data::{ClassIndex, Dataset, ImageFolder, Split, SplitName, open_dat
 use rekindle_model::{Predictor, device_from_name, load_info};
 
 use super::data_settings::data_settings;
-use super::images::usable;
+use super::images::{usable, with_others};
 use super::model::model_path;
 use super::trained_on::{Chosen, trained_on, without};
 use crate::Ending;
@@ -67,10 +67,12 @@ pub fn run(args: &EvaluateArgs) -> Result<Ending> {
     let predictor = Predictor::load(&path, &device)?;
     let bar = ImageBar::new(samples.len());
     let batch_size = args.inference.batch_size;
-    let report = predictor.evaluate(&Arc::new(dataset), &samples, batch_size, |images| {
+    let dataset = Arc::new(dataset);
+    let report = predictor.evaluate(&dataset, &samples, batch_size, |images| {
         bar.add(images);
-    })?;
+    });
     drop(bar);
+    let report = report.map_err(|error| with_others(error.into(), &dataset))?;
     let context = figures::Measured {
         model: &path,
         data: &args.data,

@@ -11,7 +11,7 @@ use rekindle_data::{OutputKind, TaskKind};
 use rekindle_model::{Predictor, device_from_name};
 
 use super::data_settings::data_settings;
-use super::images::usable;
+use super::images::{usable, with_others};
 use super::model::model_path;
 use super::sorted::Sorted;
 use crate::Ending;
@@ -44,7 +44,7 @@ pub fn run(args: &PredictArgs) -> Result<Ending> {
     let mut rows = Rows::new(&predictor, args);
     let bar = ImageBar::new(samples.len());
     let batch_size = args.inference.batch_size;
-    predictor.predict_each(
+    let done = predictor.predict_each(
         &dataset,
         &samples,
         batch_size,
@@ -64,8 +64,9 @@ pub fn run(args: &PredictArgs) -> Result<Ending> {
             bar.add(batch.len());
             Ok(())
         },
-    )?;
+    );
     drop(bar);
+    done.map_err(|error| with_others(error, &dataset))?;
     io::stdout().lock().write_all(rows.end()?.as_bytes())?;
     if skipped > 0 {
         let images = samples.len() + skipped;
