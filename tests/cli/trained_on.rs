@@ -122,9 +122,11 @@ fn a_check_gives_its_report_whatever_is_wrong() {
     for file in ["plan.toml", "split.json", "curves.png"] {
         place.write(&format!("photos/runs/photos-1/{file}"), "");
     }
-    let found = place.rekindle(&["check", "photos"]).calm();
+    let found = place.rekindle(&["check", "photos", "--json"]).calm();
     assert_eq!(found.code, Some(1), "{found:?}");
-    for words in ["`none` has 0", "`one` has 1", "folders of runs", "Figures"] {
+    for words in ["`none` has 0", "`one` has 1", "folders of runs", "`runs`"] {
         assert!(found.stdout.contains(words), "{words}: {found:?}");
     }
+    let text = place.rekindle(&["check", "photos"]).calm();
+    assert!(text.stdout.contains("Figures"), "{text:?}");
 }

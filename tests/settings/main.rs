@@ -11,7 +11,9 @@ use std::path::Path;
 fn the_page_of_settings_says_what_the_sources_say() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut types = std::collections::BTreeMap::new();
-    for name in ["augment", "backbone", "data", "head", "model", "finetune"] {
+    for name in [
+        "kernels", "augment", "backbone", "data", "head", "model", "finetune",
+    ] {
         types.extend(source::types(
             &root.join(format!("crates/rekindle-{name}/src")),
         ));

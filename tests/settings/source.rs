@@ -30,6 +30,8 @@ pub struct Variant {
 #[derive(Debug, Clone)]
 pub enum Kind {
     Struct(Vec<Field>),
+    /// The settings of another type.
+    Same(String),
     /// The key that tells the variants apart, none where they are words.
     Enum(Option<String>, Vec<Variant>),
 }
@@ -49,6 +51,14 @@ pub fn types(folder: &Path) -> BTreeMap<String, Kind> {
             }
         }
     }
+    let types = found.clone();
+    for kind in found.values_mut() {
+        if let Kind::Same(of) = kind
+            && let Some(other) = types.get(of)
+        {
+            *kind = other.clone();
+        }
+    }
     found
 }
 
@@ -62,9 +72,24 @@ fn read(text: &str, found: &mut BTreeMap<String, Kind>) {
         let item = ["pub struct ", "pub enum "]
             .iter()
             .find_map(|start| Some((*start, line.strip_prefix(start)?)));
-        if let Some((start, rest)) = item
+        let read_by_serde = before.attributes.contains("Serialize");
+        if let Some(("pub struct ", rest)) = item
+            && line.ends_with(['}', ';'])
+            && !line.contains('(')
+            && read_by_serde
+        {
+            // One without settings.
+            let name = rest.split([' ', ';']).next().unwrap();
+            found.insert(name.into(), Kind::Struct(Vec::new()));
+        } else if let Some((name, of)) = line
+            .strip_prefix("pub struct ")
+            .and_then(|rest| rest.strip_suffix(");")?.split_once("(pub "))
+            && read_by_serde
+        {
+            found.insert(name.into(), Kind::Same(of.into()));
+        } else if let Some((start, rest)) = item
             && line.ends_with('{')
-            && before.attributes.contains("Serialize")
+            && read_by_serde
         {
             let name = rest.split([' ', '<', '(']).next().unwrap().to_owned();
             let body: Vec<&str> = lines.by_ref().take_while(|line| *line != "}").collect();
