@@ -245,7 +245,7 @@ impl Page<'_> {
             "[u8; 3]" => "three whole numbers from 0 to 255".into(),
             "[f32; CHANNELS]" => "three numbers".into(),
             _ => match of.strip_prefix("Option<") {
-                Some(rest) => self.words(rest.trim_end_matches('>')),
+                Some(rest) => self.words(rest.strip_suffix('>').unwrap_or(rest)),
                 None => match (self.types.get(inner(of)), of.starts_with("Vec<")) {
                     (Some(Kind::Enum(tag, variants)), list) => {
                         let names: Vec<String> = variants
@@ -279,7 +279,7 @@ fn inner(of: &str) -> &str {
     let rest = ["Option<", "Vec<"]
         .iter()
         .find_map(|start| of.strip_prefix(start));
-    rest.map_or(of, |rest| rest.trim_end_matches('>'))
+    rest.map_or(of, |rest| rest.strip_suffix('>').unwrap_or(rest))
 }
 
 fn optional(field: &Field) -> bool {
