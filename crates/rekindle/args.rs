@@ -1,8 +1,13 @@
 //! The command line: names, help texts and types of all arguments. What they mean is the commands' business.
 
+mod train;
+
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+
+pub use train::TrainArgs;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -11,7 +16,7 @@ Examples:
   rekindle train photos                            fine-tune on photos/CLASS/IMAGE
   rekindle train labels.csv                        with columns path and label
   rekindle train photos --set phase1.epochs=20     with another setting
-  rekindle train --resume runs/photos-1            go on after Ctrl-C
+  rekindle train --resume runs/photos-1            resume after Ctrl-C
   rekindle evaluate runs/photos-1 test-photos      measure the result
   rekindle predict runs/photos-1 new/ --csv        class and probability of each image
   rekindle bench resnet18 resnet50                 how fast backbones are here";
@@ -34,18 +39,24 @@ pub enum Command {
     Preview(PreviewArgs),
     /// Train on images with classes, labels or numbers: a folder, a manifest or tar shards
     Train(TrainArgs),
-    /// Measure a model on images whose classes, labels or numbers are known
+    /// Evaluate a model on labelled images
     Evaluate(EvaluateArgs),
-    /// Tell the classes, labels or numbers of images
+    /// Predict the classes, labels or numbers of images
     Predict(PredictArgs),
     /// List the pretrained backbones
     Backbones(BackbonesArgs),
-    /// Show what a model file says of itself
+    /// Show a model's metadata
     Inspect(InspectArgs),
-    /// Measure how fast backbones are on this machine
+    /// Benchmark backbones on this machine
     Bench(BenchArgs),
     /// Show or clear the cache of decoded images
     Cache(CacheArgs),
+    /// List the settings of a recipe, or those with a word in them
+    Settings(SettingsArgs),
+    /// Print a shell's completions of this command line
+    Completions(CompletionsArgs),
+    /// Print the manual page
+    Man,
 }
 
 const CHECK_NOTES: &str = "\
@@ -64,7 +75,7 @@ pub struct CheckArgs {
     /// A recipe: its input size, split and policies are what the folder is checked for
     #[arg(long, value_name = "FILE.toml")]
     pub recipe: Option<PathBuf>,
-    /// One setting, over the recipe's; may be given many times
+    /// Override one setting; may be repeated
     #[arg(long, value_name = "KEY=VALUE")]
     pub set: Vec<String>,
     /// Draw what was found, and some images of each class
@@ -80,16 +91,16 @@ pub struct CheckArgs {
 pub struct PreviewArgs {
     /// The folder of images
     pub data: PathBuf,
-    /// A recipe: settings in a TOML file, over the defaults
+    /// A recipe: a TOML file with settings that override the defaults
     #[arg(long, value_name = "FILE.toml")]
     pub recipe: Option<PathBuf>,
-    /// One setting, over the recipe's; may be given many times
+    /// Override one setting; may be repeated
     #[arg(long, value_name = "KEY=VALUE")]
     pub set: Vec<String>,
-    /// Where every random choice comes from
+    /// Random seed (seed)
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u64).range(..=i64::MAX as u64))]
     pub seed: Option<u64>,
-    /// The picture to write [default: the folder's name and a number, here]
+    /// Output file [default: the folder's name and a number, in the current directory]
     #[arg(long, value_name = "FILE.png")]
     pub out: Option<PathBuf>,
     /// Images to show, a row each
@@ -100,87 +111,6 @@ pub struct PreviewArgs {
     pub views: usize,
 }
 
-const TRAIN_EXAMPLES: &str = "\
-DATA is one of these, and is only read:
-  a folder     one folder per class, or the folders train, val and, if you like, test, with class folders in each
-  a manifest   .csv, .tsv or .jsonl with a row for each image: path, label and, if you like, split and group;
-               `labels` in place of `label` holds several, as red|round (a list in .jsonl); `number`, or
-               columns such as number:height, numbers to be predicted
-  tar shards   a .tar file, or a folder of them: 0001.jpg followed by 0001.cls, .txt or .json with its label
-
-Every setting of a recipe can be given with --set; `rekindle train DATA --dry-run` prints them all. Examples:
-  --set phase1.epochs=20 --set phase2.epochs=0     head only
-  --set unfreeze.from=all                          all stages in phase 2
-  --set phase2.optim.name=sgd                      another optimiser
-  --set input.size=[160,160]                       smaller images, faster
-  --set data.sampling=balanced                     every class equally often
-  --set data.group_by=prefix                       a_1.jpg and a_2.jpg never divided
-  --set data.folds=5 --set data.fold=2             second fold of five for validation
-  --set data.label_column=breed                    that column of a manifest
-  --set data.number_columns=age                    that column's numbers
-  --set data.disk_cache_mb=0                       no decoded images kept on disk
-
-Ctrl-C, SIGTERM and SIGHUP save the run, which `rekindle train --resume RUN` goes on with; a second one stops at once. A run that \
-was killed goes on from its last checkpoint, at most an epoch and 30 seconds back. RUN/model.safetensors holds the best weights so far \
-from the first epoch on.
-
-Exit codes: 0 done, 2 an error, and where a signal stopped the run 128 and its number: 130 Ctrl-C, 143 SIGTERM, 129 SIGHUP.";
-
-/// Arguments of `train`.
-#[derive(Debug, clap::Args)]
-#[command(after_help = TRAIN_EXAMPLES)]
-pub struct TrainArgs {
-    /// The images: a folder, a manifest (.csv, .tsv, .jsonl) or tar shards
-    #[arg(required_unless_present = "resume")]
-    pub data: Option<PathBuf>,
-    /// A recipe: settings in a TOML file, over the defaults
-    #[arg(long, value_name = "FILE.toml")]
-    pub recipe: Option<PathBuf>,
-    /// One setting, over the recipe's; may be given many times
-    #[arg(long, value_name = "KEY=VALUE")]
-    pub set: Vec<String>,
-    /// Where every random choice comes from
-    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u64).range(..=i64::MAX as u64))]
-    pub seed: Option<u64>,
-    /// Name of the run [default: the folder's name and a number]
-    #[arg(long)]
-    pub name: Option<String>,
-    /// The folder in which runs are kept
-    #[arg(long, value_name = "DIR", default_value = "runs")]
-    pub runs: PathBuf,
-    /// The backbone, see `rekindle backbones`
-    #[arg(long, value_name = "NAME")]
-    pub backbone: Option<String>,
-    /// A .safetensors file with the backbone's weights, or `random` to start from scratch
-    #[arg(long, value_name = "FILE")]
-    pub weights: Option<PathBuf>,
-    /// Where to compute: cpu, or a backend such as wgpu:0 [default: cpu]
-    #[arg(long)]
-    pub device: Option<String>,
-    /// What to do with images that cannot be decoded [default: fail]
-    #[arg(long, value_name = "POLICY")]
-    pub bad_images: Option<BadImagesArg>,
-    /// Use so many images in all, of each class in proportion: to see whether a run works
-    #[arg(long, value_name = "N", value_parser = at_least_one)]
-    pub limit: Option<usize>,
-    /// Check everything and print the plan, but write nothing
-    #[arg(long)]
-    pub dry_run: bool,
-    /// Go on with an interrupted run, given by its directory
-    #[arg(
-        long,
-        value_name = "RUN",
-        conflicts_with_all = ["data", "recipe", "set", "seed", "name", "runs", "backbone", "weights", "device", "bad_images", "limit", "dry_run"]
-    )]
-    pub resume: Option<PathBuf>,
-    /// Print the result as JSON
-    #[arg(long)]
-    pub json: bool,
-    /// No progress, only warnings and the result
-    #[arg(long, short)]
-    pub quiet: bool,
-}
-
 /// Arguments of `evaluate`.
 #[derive(Debug, clap::Args)]
 pub struct EvaluateArgs {
@@ -188,13 +118,13 @@ pub struct EvaluateArgs {
     pub model: PathBuf,
     /// The images, as for `train`, with classes or labels that the model knows, or its numbers
     pub data: PathBuf,
-    /// Which images [default: test/ if it is there, else val/, else all]
+    /// Which images [default: test/ if it is there, else val/, else all; without those that the model's run was trained on]
     #[arg(long)]
     pub split: Option<SplitArg>,
-    /// A run's split.json: measure on that run's own validation images, or on the part named with --split
+    /// A run or its split.json: measure on that run's own validation images, or on the part named with --split
     #[arg(long, value_name = "FILE")]
     pub run_split: Option<PathBuf>,
-    /// How DATA is read: a setting that begins with `data.`, as for `train`; may be given many times
+    /// How DATA is read: a setting that begins with `data.`, as for `train`; may be repeated
     #[arg(long, value_name = "KEY=VALUE")]
     pub set: Vec<String>,
     /// Print the figures as JSON
@@ -209,16 +139,19 @@ pub struct EvaluateArgs {
 pub struct PredictArgs {
     /// A model file, or the directory of a run
     pub model: PathBuf,
-    /// Images, folders of images, manifests that name images, or tar shards
+    /// Images, folders of images, manifests that name images, or tar shards; `-` for paths on standard input, one a line
     #[arg(required = true, value_name = "IMAGE")]
     pub images: Vec<PathBuf>,
-    /// How many classes to show for each image [default: 3]
+    /// Show the N most likely classes of each image [default: 3]
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     pub top: Option<usize>,
-    /// From which probability on a label is named, for models of several labels [default: 0.5]
+    /// Minimum probability of a label, for models of several labels [default: 0.5]
     #[arg(long, value_name = "P", value_parser = probability)]
     pub threshold: Option<f32>,
-    /// How manifests are read: a setting that begins with `data.`, such as data.root=DIR; may be given many times
+    /// Copy each image to DIR/CLASS, by its likeliest class; DIR must be new or empty
+    #[arg(long, value_name = "DIR")]
+    pub sort: Option<PathBuf>,
+    /// How manifests are read: a setting that begins with `data.`, such as data.root=DIR; may be repeated
     #[arg(long, value_name = "KEY=VALUE")]
     pub set: Vec<String>,
     /// Print a JSON array
@@ -237,7 +170,7 @@ pub struct InferenceArgs {
     /// Where to compute: cpu, or a backend such as wgpu:0
     #[arg(long, default_value = "cpu")]
     pub device: String,
-    /// Images computed at once; it does not change the results
+    /// Images per batch; results do not depend on it
     #[arg(long, value_name = "N", default_value_t = 32, value_parser = at_least_one)]
     pub batch_size: usize,
     /// What to do with images that cannot be decoded
@@ -275,7 +208,7 @@ pub struct BenchArgs {
     /// Backbones, see `rekindle backbones`, with or without the tag of their weights
     #[arg(required = true, value_name = "BACKBONE")]
     pub backbones: Vec<String>,
-    /// Images computed at once
+    /// Images per batch
     #[arg(long, value_name = "N", default_value_t = 16, value_parser = at_least_one)]
     pub batch: usize,
     /// Side of the images in pixels
@@ -321,6 +254,30 @@ pub struct CacheArgs {
     /// Print the figures as JSON
     #[arg(long)]
     pub json: bool,
+}
+
+/// Arguments of `settings`.
+#[derive(Debug, clap::Args)]
+pub struct SettingsArgs {
+    /// Only settings with this word in their name, their section or what is said of them
+    pub word: Option<String>,
+    /// Print a JSON array
+    #[arg(long)]
+    pub json: bool,
+}
+
+const COMPLETIONS_NOTES: &str = "\
+Where they go, for example:
+  bash  rekindle completions bash > ~/.local/share/bash-completion/completions/rekindle
+  zsh   rekindle completions zsh > ~/.zfunc/_rekindle      (a folder of fpath)
+  fish  rekindle completions fish > ~/.config/fish/completions/rekindle.fish";
+
+/// Arguments of `completions`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = COMPLETIONS_NOTES)]
+pub struct CompletionsArgs {
+    /// The shell
+    pub shell: Shell,
 }
 
 /// In which number format convolutions multiply.

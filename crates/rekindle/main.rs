@@ -14,7 +14,10 @@ use std::time::Instant;
 use clap::Parser;
 
 use args::{Args, Command};
-use commands::{backbones, bench, cache, check, evaluate, inspect, predict, preview, train};
+use commands::{
+    backbones, bench, cache, check, command_line, evaluate, inspect, predict, preview, settings,
+    train,
+};
 
 /// How a command that did not fail ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +44,9 @@ fn main() -> ExitCode {
         Command::Inspect(args) => inspect::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Cache(args) => cache::run(&args),
+        Command::Settings(args) => settings::run(&args),
+        Command::Completions(args) => command_line::completions(&args),
+        Command::Man => command_line::man(),
     });
     match ending {
         Ok(Ok(Ending::Done)) => ExitCode::SUCCESS,

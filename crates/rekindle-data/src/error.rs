@@ -229,7 +229,7 @@ pub enum DataError {
         found: Vec<String>,
     },
     /// An image could not be read or decoded.
-    #[error("the image `{}` cannot be used: repair or remove it, or ask for bad images to be skipped", path.display())]
+    #[error("the image `{}` cannot be used: repair or remove it, or leave it out with `--bad-images skip` (`data.bad_images`)", path.display())]
     UnreadableImage {
         /// The image's path.
         path: PathBuf,
@@ -238,7 +238,7 @@ pub enum DataError {
     },
     /// Images that could not be read or decoded, found by a check of all of them.
     #[error(
-        "{} of {checked} images cannot be used: {}; repair or remove them, or ask for bad images to be skipped",
+        "{} of {checked} images cannot be used: {}; repair or remove them, or leave them out with `--bad-images skip` (`data.bad_images`)",
         images.len(), first_ten(images)
     )]
     BadImages {

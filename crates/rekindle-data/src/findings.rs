@@ -108,6 +108,11 @@ pub enum ScanWarning {
         /// Their names.
         folders: Vec<String>,
     },
+    /// Folders that hold runs of rekindle, which are no classes.
+    RunFolders {
+        /// Their names.
+        folders: Vec<String>,
+    },
     /// Images beside the class folders, which have no class.
     UnclassifiedImages {
         /// The folder they lie in, relative to the root; empty for the root itself.
@@ -213,6 +218,13 @@ impl Display for ScanWarning {
                 write!(
                     f,
                     "folders beside `train` that are not used: {}",
+                    first_ten(folders)
+                )
+            }
+            Self::RunFolders { folders } => {
+                write!(
+                    f,
+                    "folders of runs among the images are not used: {}; keep runs elsewhere, with `--runs`",
                     first_ten(folders)
                 )
             }

@@ -35,6 +35,7 @@
 //! # }
 //! ```
 
+mod apart;
 mod beside;
 mod bytes;
 mod cache;
@@ -42,6 +43,7 @@ mod classes;
 mod dataset;
 mod error;
 mod findings;
+mod fingerprint;
 mod fit;
 mod folder;
 mod limit;
@@ -68,6 +70,7 @@ pub use classes::ClassIndex;
 pub use dataset::{BadImages, Dataset, Verified, read_image};
 pub use error::{BadImage, DataError, ImageProblem, UnknownClass};
 pub use findings::{ScanWarning, SkippedFiles};
+pub use fingerprint::Fingerprints;
 pub use fit::fit_rescale;
 pub use folder::{ImageFolder, Sample, SourceKind, is_inside};
 pub use limit::limited;
@@ -75,10 +78,12 @@ pub use loader::{Batch, Loader, LoaderOptions};
 pub use manifest::{ColumnNames, ManifestError};
 pub use order::{Draw, LastBatch, Sampling, balanced_epoch, batches, epoch_order};
 pub use outputs::{NumberScale, OutputKind, Outputs};
-pub use scan::{list_images, scan_folder, scan_folder_as};
+pub use scan::{list_images, scan_folder, scan_folder_as, scan_folder_to_check};
 pub use settings::DataRecipe;
 pub use shards::{ShardError, TarMember};
-pub use source::{GroupBy, NameGrouping, SourceOptions, open_data, open_data_as};
+pub use source::{
+    GroupBy, NameGrouping, SourceOptions, open_data, open_data_as, open_data_to_check,
+};
 pub use split::{HoldOut, Split, stratified_split};
 pub use split_name::SplitName;
 pub use target::{Target, TargetKind};

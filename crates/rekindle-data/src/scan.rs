@@ -39,8 +39,23 @@ use parts::Part;
 /// them; a class outside `train` that `train` lacks; two folders for the same split; folders that
 /// look like splits, but not which ([`DataError::UnclearSplits`]); a folder whose name is not Unicode.
 pub fn scan_folder(path: impl AsRef<Path>) -> Result<ImageFolder, DataError> {
+    let folder = list_for_training(Listing::new(path.as_ref())?)?;
+    check_class_counts(&folder, &folder.samples_of(SplitName::Train))?;
+    Ok(folder)
+}
+
+/// As [`scan_folder`], with classes of too few images or none, which training would refuse: for a check that tells of them.
+///
+/// # Errors
+/// As [`scan_folder`], but for those.
+pub fn scan_folder_to_check(path: impl AsRef<Path>) -> Result<ImageFolder, DataError> {
     let mut listing = Listing::new(path.as_ref())?;
-    let top = listing.walk.entries(Path::new(""))?;
+    listing.with_empty_classes = true;
+    list_for_training(listing)
+}
+
+fn list_for_training(mut listing: Listing) -> Result<ImageFolder, DataError> {
+    let top = listing.top()?;
     let splits = listing.split_folders(&top)?;
     let least_per_class = if splits.is_empty() {
         listing.add_classes_of(Path::new(""), None, top)?;
@@ -72,9 +87,7 @@ pub fn scan_folder(path: impl AsRef<Path>) -> Result<ImageFolder, DataError> {
             2
         }
     };
-    let folder = listing.finish(least_per_class);
-    check_class_counts(&folder, &folder.samples_of(SplitName::Train))?;
-    Ok(folder)
+    Ok(listing.finish(least_per_class))
 }
 
 /// Lists a folder of images whose classes are known, to evaluate a trained model on it.
@@ -91,7 +104,7 @@ pub fn scan_folder_as(
 ) -> Result<ImageFolder, DataError> {
     let mut listing = Listing::new(path.as_ref())?;
     listing.classes = classes.clone();
-    let top = listing.walk.entries(Path::new(""))?;
+    let top = listing.top()?;
     let is_class = |entry: &Entry| entry.is_directory && classes.index(&entry.name).is_some();
     let splits = if top.iter().any(is_class) {
         Vec::new()

@@ -6,7 +6,8 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::{
     BadImages, ColumnNames, DataError, DiskCache, GroupBy, HoldOut, ImageFolder, NameGrouping,
-    Sampling, SourceOptions, default_cache_directory, limited, open_data,
+    Sampling, SourceOptions, apart::with_validation, default_cache_directory, limited, open_data,
+    open_data_to_check,
 };
 use rekindle_settings::SettingError;
 
@@ -20,6 +21,10 @@ pub struct DataRecipe {
     /// Where the relative paths of a manifest start. Default: the manifest's folder.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub root: Option<PathBuf>,
+    /// Images to validate on, apart from the data: a folder of class folders, or a manifest. Default: the data's own validation images, or a
+    /// share of its training images.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub validation: Option<PathBuf>,
     /// The column of the paths in a manifest. Default: the one called `path`, `file`, `image` or the like.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub path_column: Option<String>,
@@ -103,6 +108,7 @@ impl Default for DataRecipe {
     fn default() -> Self {
         Self {
             root: None,
+            validation: None,
             path_column: None,
             label_column: None,
             labels_column: None,
@@ -158,9 +164,32 @@ impl DataRecipe {
     /// Opens labelled images with these settings, and keeps `limit` of them, chosen by `seed`; gives how many there were before, too.
     ///
     /// # Errors
-    /// As [`open_data`] and [`limited`].
+    /// As [`open_data`] and [`limited`]; `validation` where the data has validation images itself, or with classes that the data has not.
     pub fn open(&self, data: &Path, seed: u64) -> Result<(ImageFolder, usize), DataError> {
-        let folder = open_data(data, &self.source_options())?;
+        self.open_with(data, seed, |path, options| open_data(path, options))
+    }
+
+    /// As [`open`](Self::open), for a check: see [`open_data_to_check`].
+    ///
+    /// # Errors
+    /// As [`open`](Self::open), but for classes with too few images.
+    pub fn open_to_check(&self, data: &Path, seed: u64) -> Result<(ImageFolder, usize), DataError> {
+        self.open_with(data, seed, |path, options| {
+            open_data_to_check(path, options)
+        })
+    }
+
+    fn open_with(
+        &self,
+        data: &Path,
+        seed: u64,
+        open: impl Fn(&Path, &SourceOptions) -> Result<ImageFolder, DataError>,
+    ) -> Result<(ImageFolder, usize), DataError> {
+        let options = self.source_options();
+        let mut folder = open(data, &options)?;
+        if let Some(validation) = &self.validation {
+            folder = with_validation(folder, validation, &options)?;
+        }
         let found = folder.samples.len();
         let folder = match self.limit {
             Some(limit) => limited(folder, limit, self.validation_share, seed)?,

@@ -13,7 +13,7 @@ use super::{
     beside::read_beside,
     manifest::{Manifest, Wanted, read_manifest},
     rows::Names,
-    scan_folder, scan_folder_as,
+    scan_folder, scan_folder_as, scan_folder_to_check,
     shards::{is_tar, read_shards},
 };
 
@@ -78,6 +78,30 @@ pub fn open_data(
     options: &SourceOptions,
 ) -> Result<ImageFolder, DataError> {
     open(path.as_ref(), options, Wanted::Targets)
+}
+
+/// As [`open_data`], but a class folder of one image or none is no error: for a check that tells of them.
+///
+/// # Errors
+/// As [`open_data`] and [`scan_folder_to_check`].
+pub fn open_data_to_check(
+    path: impl AsRef<Path>,
+    options: &SourceOptions,
+) -> Result<ImageFolder, DataError> {
+    let path = path.as_ref();
+    let opened = open_data(path, options);
+    match opened {
+        Err(DataError::ClassesTooSmall { .. } | DataError::EmptyClasses { .. })
+            if path.is_dir() =>
+        {
+            let mut folder = scan_folder_to_check(path)?;
+            if let Some(grouping) = &options.grouping {
+                group_by_name(&mut folder, grouping);
+            }
+            Ok(folder)
+        }
+        opened => opened,
+    }
 }
 
 /// Opens images whose classes, labels or numbers are known, to evaluate a trained model on them.

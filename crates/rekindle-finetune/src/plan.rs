@@ -138,7 +138,12 @@ impl Plan {
         check_settings(&recipe)?;
         check_mix(&recipe)?;
 
-        let places = [&mut recipe.data.root, &mut recipe.data.cache_directory];
+        let data_paths = &mut recipe.data;
+        let places = [
+            &mut data_paths.root,
+            &mut data_paths.validation,
+            &mut data_paths.cache_directory,
+        ];
         for path in places.into_iter().flatten() {
             // A run that goes on may be started from another directory.
             *path = std::path::absolute(&path).unwrap_or_else(|_| path.clone());

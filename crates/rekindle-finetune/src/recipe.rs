@@ -1,5 +1,6 @@
 //! What the user wrote: a TOML file and `--set key=value`, over the defaults. Unchecked; [`Plan`](crate::Plan) is the checked form.
 
+mod foreign;
 mod loss;
 mod phase;
 mod phases;
@@ -301,6 +302,8 @@ mod tests {
         .unwrap();
         assert_eq!(recipe.phase[1].unfreeze, Unfreeze::Last(3));
         assert_eq!(recipe.input.size, Some([96, 96]));
+        let one = with(&["input.size=160"]).unwrap().input.size;
+        assert_eq!(one, Some([160, 160]));
         assert!(with(&["phase1.epochs=many"]).is_err());
         assert!(with(&["phase1.epochs"]).is_err());
     }
@@ -361,7 +364,7 @@ mod tests {
                 "phase1.lr=high",
                 "`phase1.lr` is \"high\", expected a number",
             ),
-            ("input.size=160", "a list of 2 values"),
+            ("input.size=1.5", "a list of two: height and width"),
             ("data=3", "`data` is 3, expected a table"),
             ("input.rescale.zca=1", "expected a table"),
             ("phase2.unfreeze=[1]", "`phase2.unfreeze`"),

@@ -23,7 +23,7 @@ use self::sources::Sources;
 use burn::module::Module;
 use burn::tensor::Bytes;
 use rekindle_backbone::Backbone;
-use rekindle_data::{Sampling, Split, TaskReport, epoch_order};
+use rekindle_data::{Fingerprints, Sampling, Split, TaskReport, epoch_order};
 use rekindle_head::Head;
 use rekindle_model::{FileError, Network, NetworkState, head_for, load_backbone, write_whole};
 use serde::Serialize;
@@ -446,6 +446,12 @@ fn write_result(
     records: &mut Records,
     state: &RunState,
 ) -> Result<RunReport, FinetuneError> {
+    // Before the result counts as written: what evaluates it asks which images it knows.
+    let trained_on = Fingerprints::of(plan.dataset.folder(), &plan.split.train);
+    write_whole(
+        &directory.join(Fingerprints::FILE),
+        trained_on.to_text().as_bytes(),
+    )?;
     records.model(state)?;
     let progress = &state.progress;
     let (Some(validation), Some(best)) = (&state.best_report, &progress.best) else {

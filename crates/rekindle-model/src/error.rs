@@ -84,6 +84,26 @@ pub enum ModelError {
         /// What was found.
         reason: String,
     },
+    /// The file is a model, but not as it was written.
+    #[error("{} is damaged: {reason}; copy it again from where it is whole, or train again", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What was found.
+        reason: String,
+    },
+    /// An output of a model is infinite or not a number.
+    #[error(
+        "the model says {value} for `{output}` of image {image}, which is no result; its weights are damaged or have diverged, train again with a lower learning rate"
+    )]
+    NotFinite {
+        /// Number of the image, counted from 0.
+        image: usize,
+        /// The class, label or number.
+        output: String,
+        /// The value.
+        value: f32,
+    },
     /// What a model file says of itself cannot be written down.
     #[error("the model cannot be described in {}: {reason}", path.display())]
     NotWritable {

@@ -7,6 +7,7 @@
 //!
 //! How a network is trained is `rekindle-finetune`'s.
 
+mod checksum;
 mod device;
 mod error;
 mod files;
@@ -28,5 +29,5 @@ pub use rekindle_backbone::Precision;
 pub use settings::{BackboneRecipe, InputRecipe};
 pub use weights::{
     architecture_from_name, card_from_name, cards, download_url, load_backbone, origin,
-    preprocessing,
+    preprocessing, pretrained,
 };

@@ -1,7 +1,7 @@
 //! The result: one file that holds weights, class names, preprocessing and configuration, and loads by itself.
 //!
 //! It is a safetensors file: the backbone under timm's keys, the head under the classifier's name (a linear head loads into timm's
-//! model of the same architecture as it is), and a JSON object under the metadata key `rekindle`.
+//! model of the same architecture as it is), a JSON object under the metadata key `rekindle`, and a checksum of the tensors.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -16,6 +16,7 @@ use rekindle_settings::Within;
 use serde::{Deserialize, Serialize};
 
 use crate::ModelError;
+use crate::checksum;
 use crate::files::{read, to_safetensors, write_whole};
 use crate::network::{Joint, Network, head_for};
 
@@ -129,6 +130,7 @@ pub fn save_model(
         reason: error.to_string(),
     })?;
     let metadata = BTreeMap::from([
+        (checksum::KEY.to_owned(), checksum::of_state(&state)),
         ("format".to_owned(), "pt".to_owned()),
         ("rekindle".to_owned(), json),
     ]);
@@ -139,7 +141,7 @@ pub fn save_model(
 ///
 /// # Errors
 ///
-/// As [`ModelFile::load`], but for the tensors.
+/// As [`ModelFile::load`], but for tensors that do not fit.
 pub fn load_info(path: &Path) -> Result<ModelInfo, ModelError> {
     Ok(parse(&read(path)?, path)?.0)
 }
@@ -168,6 +170,12 @@ fn parse(bytes: &[u8], path: &Path) -> Result<(ModelInfo, StateDict), ModelError
             "it has format {}, this program reads {first} and {last}",
             version.format
         )));
+    }
+    if let Some(written) = metadata.get(checksum::KEY) {
+        checksum::check(bytes, written).map_err(|reason| ModelError::Damaged {
+            path: path.into(),
+            reason,
+        })?;
     }
     Ok((serde_json::from_str(json).map_err(unreadable)?, state))
 }

@@ -125,7 +125,22 @@ impl Predictor {
             .collect();
         let batch = RgbBatch::new(pixels, views.len(), height as usize, width as usize)?;
         let outputs = self.finite_outputs(&batch)?;
-        Ok(self.info.outputs().predictions(&outputs))
+        self.finite_rows(self.info.outputs().predictions(&outputs), 0)
+    }
+
+    /// The rows, whose numbers must all be finite; `first` is the number of the first image. Outputs that are may still be beyond what
+    /// their units hold.
+    fn finite_rows(&self, rows: Vec<Vec<f32>>, first: usize) -> Result<Vec<Vec<f32>>, ModelError> {
+        for (place, row) in rows.iter().enumerate() {
+            if let Some(output) = row.iter().position(|value| !value.is_finite()) {
+                return Err(ModelError::NotFinite {
+                    image: first + place,
+                    output: self.info.classes[output].clone(),
+                    value: row[output],
+                });
+            }
+        }
+        Ok(rows)
     }
 
     /// Outputs row by row, on the host.
@@ -147,6 +162,19 @@ impl Predictor {
         batch_size: usize,
         mut each: impl FnMut(&Batch, Vec<f32>) -> Result<(), ModelError>,
     ) -> Result<(), ModelError> {
+        self.run_until(dataset, samples, batch_size, |batch, logits| {
+            each(batch, logits)
+        })
+    }
+
+    /// As [`run`](Self::run), with an error of the caller's own.
+    fn run_until<E: From<ModelError>>(
+        &self,
+        dataset: &Arc<Dataset>,
+        samples: &[usize],
+        batch_size: usize,
+        mut each: impl FnMut(&Batch, Vec<f32>) -> Result<(), E>,
+    ) -> Result<(), E> {
         let batches = batches(samples, batch_size, LastBatch::Keep);
         let loader = Loader::new(
             dataset.clone(),
@@ -155,13 +183,35 @@ impl Predictor {
             0,
             0,
             LoaderOptions::default(),
-        )?;
-        for batch in loader {
-            let batch = batch?;
-            let logits = self.finite_outputs(&batch.images)?;
-            each(&batch, logits)?;
+        );
+        for batch in loader.map_err(ModelError::from)? {
+            let batch = batch.map_err(ModelError::from)?;
+            let logits = self.finite_outputs(&batch.images);
+            each(&batch, logits.map_err(ModelError::from)?)?;
         }
         Ok(())
+    }
+
+    /// As [`predict`](Self::predict), batch by batch as they are ready: `each` gets the samples of a batch and their rows, so that memory
+    /// does not grow with the number of images.
+    ///
+    /// # Errors
+    ///
+    /// An image cannot be read, an output is not finite, or `each` fails.
+    pub fn predict_each<E: From<ModelError>>(
+        &self,
+        dataset: &Arc<Dataset>,
+        samples: &[usize],
+        batch_size: usize,
+        mut each: impl FnMut(&[usize], Vec<Vec<f32>>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let outputs = self.info.outputs();
+        let mut first = 0;
+        self.run_until(dataset, samples, batch_size, |batch, logits| {
+            let rows = self.finite_rows(outputs.predictions(&logits), first)?;
+            first += rows.len();
+            each(&batch.indices, rows)
+        })
     }
 
     /// What the model says of samples, `[sample][output]`: the probabilities of the classes, or of each label, or numbers in their own
@@ -176,11 +226,10 @@ impl Predictor {
         samples: &[usize],
         batch_size: usize,
     ) -> Result<Vec<Vec<f32>>, ModelError> {
-        let outputs = self.info.outputs();
         let mut rows = Vec::with_capacity(samples.len());
-        self.run(dataset, samples, batch_size, |_, logits| {
-            rows.extend(outputs.predictions(&logits));
-            Ok(())
+        self.predict_each(dataset, samples, batch_size, |_, fresh| {
+            rows.extend(fresh);
+            Ok::<(), ModelError>(())
         })?;
         Ok(rows)
     }

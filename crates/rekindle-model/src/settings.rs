@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use rekindle_augment::{Interpolation, RescaleSpec, ResizePolicy};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// The pretrained network.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -20,8 +20,12 @@ pub struct BackboneRecipe {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct InputRecipe {
-    /// Height and width in pixels.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Height and width in pixels; one number for both.
+    #[serde(
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "one_or_two",
+        default
+    )]
     pub size: Option<[usize; 2]>,
     /// Share of the resized image's side that the centre crop keeps.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -52,4 +56,21 @@ impl Default for BackboneRecipe {
             weights: None,
         }
     }
+}
+
+/// A side, or height and width.
+fn one_or_two<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<[usize; 2]>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(
+        untagged,
+        expecting = "expected a whole number of pixels, or a list of two: height and width"
+    )]
+    enum OneOrTwo {
+        One(usize),
+        Two([usize; 2]),
+    }
+    Ok(Some(match OneOrTwo::deserialize(deserializer)? {
+        OneOrTwo::One(side) => [side, side],
+        OneOrTwo::Two(size) => size,
+    }))
 }

@@ -89,6 +89,37 @@ pub fn preprocessing(card: &Card, input: &InputRecipe) -> Result<Preprocessing, 
     Ok(preprocessing)
 }
 
+/// A pretrained backbone and the preprocessing that belongs to it, by name: `resnet18`, or a card such as `resnet18.a1_in1k`.
+///
+/// `weights` is a `.safetensors` file with timm's keys; none stands for the weights that are bundled with the program.
+///
+/// ```no_run
+/// use rekindle_model::{device_from_name, pretrained};
+///
+/// let device = device_from_name("cpu")?;
+/// let (backbone, preprocessing) = pretrained("resnet18", Some("resnet18.safetensors".as_ref()), &device)?;
+/// println!("{} at {:?}", backbone.name(), preprocessing.input_size);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+///
+/// There is no such backbone (the nearest name is suggested), its weights are not bundled and no file is given, or the file does not fit.
+pub fn pretrained(
+    name: &str,
+    weights: Option<&Path>,
+    device: &Device,
+) -> Result<(Backbone, Preprocessing), ModelError> {
+    let card = card_from_name(name)?;
+    let recipe = BackboneRecipe {
+        name: name.to_owned(),
+        weights: weights.map(Path::to_path_buf),
+    };
+    let preprocessing = preprocessing(&card, &InputRecipe::default())?;
+    let (backbone, _) = load_backbone(&card, &recipe, 0, device)?;
+    Ok((backbone, preprocessing))
+}
+
 /// Where the weights of a run come from, as the plan says it.
 ///
 /// # Errors

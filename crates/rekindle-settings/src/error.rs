@@ -28,6 +28,14 @@ pub enum SettingError {
         /// The settings that there are in its place, without what stands before them.
         known: Vec<String>,
     },
+    /// There is no setting of this name, but the same is set otherwise, such as under the name that other tools have not.
+    #[error("there is no setting `{key}`; did you mean {}?", either(meant))]
+    Elsewhere {
+        /// The key, as it was written.
+        key: String,
+        /// The whole keys of the settings that may be meant; at least one.
+        meant: Vec<String>,
+    },
     /// Its value is a name, and none of those that there are.
     #[error("`{key}` is {found:?}, expected {}", choices(found, known))]
     UnknownChoice {
@@ -91,6 +99,7 @@ impl SettingError {
         match self {
             Self::Value { key, .. }
             | Self::UnknownKey { key, .. }
+            | Self::Elsewhere { key, .. }
             | Self::UnknownChoice { key, .. }
             | Self::MissingKey { key }
             | Self::Refused { key, .. }
@@ -117,6 +126,7 @@ impl SettingError {
         match &mut self {
             Self::Value { key, .. }
             | Self::UnknownKey { key, .. }
+            | Self::Elsewhere { key, .. }
             | Self::UnknownChoice { key, .. }
             | Self::MissingKey { key }
             | Self::Refused { key, .. }
@@ -149,6 +159,11 @@ fn choices(found: &str, known: &[String]) -> String {
         Some(near) => format!("{all}; did you mean `{near}`?"),
         None => all,
     }
+}
+
+fn either(names: &[String]) -> String {
+    let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+    names.join(" or ")
 }
 
 fn quoted(names: &[String]) -> String {

@@ -19,7 +19,7 @@ pub fn run(args: &CheckArgs) -> Result<Ending> {
         check_path(path, &args.data)?;
     }
     recipe.data.check()?;
-    let (folder, found) = recipe.data.open(&args.data, recipe.seed)?;
+    let (folder, found) = recipe.data.open_to_check(&args.data, recipe.seed)?;
     if folder.samples.len() < found {
         print::limit_warning(folder.samples.len(), found, "nothing is said of the others");
     }

@@ -10,8 +10,9 @@ use rekindle_data::{ClassIndex, Dataset, ImageFolder, Split, SplitName, open_dat
 use rekindle_model::{Predictor, device_from_name, load_info};
 
 use super::data_settings::data_settings;
-use super::images::usable;
+use super::images::{usable, with_others};
 use super::model::model_path;
+use super::trained_on::{Chosen, trained_on, without};
 use crate::Ending;
 use crate::args::{EvaluateArgs, SplitArg};
 use crate::print::{self, figures, progress::ImageBar};
@@ -28,6 +29,22 @@ pub fn run(args: &EvaluateArgs) -> Result<Ending> {
     let (samples, part) = match &args.run_split {
         Some(file) => of_run(&folder, file, args.split)?,
         None => of_folder(&folder, args.split)?,
+    };
+    let known = match args.run_split {
+        Some(_) => None,
+        None => trained_on(&path)?,
+    };
+    let Chosen {
+        samples,
+        part,
+        trained_on,
+    } = match known {
+        Some(known) => without(&known, &folder, samples, part, args.split)?,
+        None => Chosen {
+            samples,
+            part,
+            trained_on: 0,
+        },
     };
     if samples.is_empty() {
         bail!(
@@ -50,15 +67,18 @@ pub fn run(args: &EvaluateArgs) -> Result<Ending> {
     let predictor = Predictor::load(&path, &device)?;
     let bar = ImageBar::new(samples.len());
     let batch_size = args.inference.batch_size;
-    let report = predictor.evaluate(&Arc::new(dataset), &samples, batch_size, |images| {
+    let dataset = Arc::new(dataset);
+    let report = predictor.evaluate(&dataset, &samples, batch_size, |images| {
         bar.add(images);
-    })?;
+    });
     drop(bar);
+    let report = report.map_err(|error| with_others(error.into(), &dataset))?;
     let context = figures::Measured {
         model: &path,
         data: &args.data,
         part: &part,
         skipped,
+        trained_on,
         classes: &info.classes,
     };
     let mut out = io::stdout().lock();

@@ -1,7 +1,8 @@
 //! What evaluation and prediction share: which images can be used, and a bar while they are computed.
 
-use anyhow::Result;
-use rekindle_data::{BadImages, Dataset};
+use anyhow::{Error, Result};
+use rekindle_data::{BadImages, DataError, Dataset};
+use rekindle_model::ModelError;
 
 use crate::args::BadImagesArg;
 use crate::print;
@@ -28,4 +29,16 @@ pub fn usable(
         .filter(|sample| verified.good.binary_search(sample).is_ok())
         .collect();
     Ok((good, verified.bad.len()))
+}
+
+/// The error about one image that cannot be decoded, as one about all of them: the first that is met would hide the others.
+pub fn with_others(error: Error, dataset: &Dataset) -> Error {
+    let Some(ModelError::Data(DataError::UnreadableImage { .. })) = error.downcast_ref() else {
+        return error;
+    };
+    match dataset.verify_decode(BadImages::Fail) {
+        Err(all @ DataError::BadImages { .. }) => all.into(),
+        // It could be read this time.
+        _ => error,
+    }
 }

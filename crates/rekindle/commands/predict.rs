@@ -1,18 +1,19 @@
 //! `rekindle predict`: a model and images to classes with probabilities, to labels, or to numbers.
 
-use std::io::{self, Write};
+use std::io::{self, BufRead, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use rekindle_augment::DecodeLimits;
 use rekindle_data::{Dataset, ImageFolder, SourceOptions, open_unlabelled};
 use rekindle_data::{OutputKind, TaskKind};
 use rekindle_model::{Predictor, device_from_name};
 
 use super::data_settings::data_settings;
-use super::images::usable;
+use super::images::{usable, with_others};
 use super::model::model_path;
+use super::sorted::Sorted;
 use crate::Ending;
 use crate::args::PredictArgs;
 use crate::print::{
@@ -22,8 +23,6 @@ use crate::print::{
     values::{self, Kind, Row},
 };
 
-/// Batches computed between two looks at the progress.
-const BATCHES_AT_ONCE: usize = 8;
 /// Classes shown for each image where nothing is said.
 const TOP: usize = 3;
 
@@ -33,17 +32,42 @@ pub fn run(args: &PredictArgs) -> Result<Ending> {
     let path = model_path(&args.model)?;
     let settings = data_settings(&args.set)?;
     let folder = list(&args.images, &settings.source_options())?;
-    let cache = Dataset::DEFAULT_CACHE_BYTES;
-    let dataset = Dataset::new(folder, DecodeLimits::default(), cache);
+    // Each image is needed once.
+    let dataset = Dataset::new(folder, DecodeLimits::default(), 0);
     let all = (0..dataset.len()).collect();
     let checked_headers = settings.checked_headers;
     let (samples, skipped) = usable(&dataset, args.inference.bad_images, checked_headers, all)?;
     let predictor = Predictor::load(&path, &device)?;
     check_options(args, predictor.info().task)?;
-    let found = predict(&predictor, &Arc::new(dataset), &samples, args)?;
-    let mut out = io::BufWriter::new(io::stdout().lock());
-    write_found(&mut out, found, &predictor, args)?;
-    out.flush()?;
+    let mut sorted = args.sort.as_deref().map(Sorted::new).transpose()?;
+    let dataset = Arc::new(dataset);
+    let mut rows = Rows::new(&predictor, args);
+    let bar = ImageBar::new(samples.len());
+    let batch_size = args.inference.batch_size;
+    let done = predictor.predict_each(
+        &dataset,
+        &samples,
+        batch_size,
+        |batch, found| -> Result<()> {
+            if let Some(sorted) = &mut sorted {
+                sorted.add(&dataset, batch, &found, &predictor.info().classes)?;
+            }
+            let paths = batch.iter().map(|&sample| {
+                let sample = &dataset.folder().samples[sample];
+                sample.path.clone()
+            });
+            let text = rows.text(paths.zip(found).collect())?;
+            bar.above(|| {
+                let mut out = io::stdout().lock();
+                out.write_all(text.as_bytes()).and_then(|()| out.flush())
+            })?;
+            bar.add(batch.len());
+            Ok(())
+        },
+    );
+    drop(bar);
+    done.map_err(|error| with_others(error, &dataset))?;
+    io::stdout().lock().write_all(rows.end()?.as_bytes())?;
     if skipped > 0 {
         let images = samples.len() + skipped;
         print::warning(&format!("{skipped} of {images} images were left out"));
@@ -64,73 +88,126 @@ fn check_options(args: &PredictArgs, task: TaskKind) -> Result<()> {
             "--threshold is for models of several labels, but this one is for {name}; leave it out"
         );
     }
+    if args.sort.is_some() && task.outputs() != OutputKind::Distribution {
+        bail!(
+            "--sort is for models of one class of several, but this one is for {name}; leave it out"
+        );
+    }
     Ok(())
 }
 
-fn predict(
-    predictor: &Predictor,
-    dataset: &Arc<Dataset>,
-    samples: &[usize],
-    args: &PredictArgs,
-) -> Result<Vec<Row>> {
-    let batch_size = args.inference.batch_size;
-    let mut found = Vec::with_capacity(samples.len());
-    let bar = ImageBar::new(samples.len());
-    for part in samples.chunks(batch_size.saturating_mul(BATCHES_AT_ONCE)) {
-        let rows = predictor.predict(dataset, part, batch_size)?;
-        let paths = part
-            .iter()
-            .map(|&sample| dataset.folder().samples[sample].path.clone());
-        found.extend(paths.zip(rows));
-        bar.add(part.len());
-    }
-    Ok(found)
+/// The rows of a prediction as text, a batch at a time.
+struct Rows<'a> {
+    names: &'a [String],
+    outputs: OutputKind,
+    args: &'a PredictArgs,
+    width: Option<usize>,
+    /// Whether any were there before.
+    begun: bool,
 }
 
-fn write_found(
-    out: &mut impl Write,
-    found: Vec<Row>,
-    predictor: &Predictor,
-    args: &PredictArgs,
-) -> Result<()> {
-    let names = &predictor.info().classes;
-    let width = print::terminal_width();
-    let kind = match predictor.info().task.outputs() {
-        OutputKind::Distribution => {
-            let top = args.top.unwrap_or(TOP);
-            let found = found.into_iter();
-            let found: Vec<Prediction> = found
-                .map(|(path, row)| Prediction::new(path, &row, top))
-                .collect();
-            match (args.json, args.csv) {
-                (true, _) => writeln!(out, "{}", predictions::json(&found, names)?)?,
-                (_, true) => predictions::csv(out, &found, names, top)?,
-                _ => predictions::table(out, &found, names, width)?,
-            }
-            return Ok(());
+impl<'a> Rows<'a> {
+    fn new(predictor: &'a Predictor, args: &'a PredictArgs) -> Self {
+        Self {
+            names: &predictor.info().classes,
+            outputs: predictor.info().task.outputs(),
+            args,
+            width: print::terminal_width(),
+            begun: false,
         }
-        OutputKind::Indicators => Kind::Labels {
-            threshold: args.threshold.unwrap_or(0.5),
-        },
-        OutputKind::Numbers => Kind::Numbers,
-    };
-    match (args.json, args.csv) {
-        (true, _) => writeln!(out, "{}", values::json(&found, names, kind)?)?,
-        (_, true) => values::csv(out, &found, names, kind)?,
-        _ => values::table(out, &found, names, kind, width)?,
     }
-    Ok(())
+
+    /// The text of the next rows, the first behind what stands above all.
+    fn text(&mut self, found: Vec<Row>) -> Result<String> {
+        let mut out = Vec::new();
+        let (names, width) = (self.names, self.width);
+        let format = (self.args.json, self.args.csv);
+        let kind = match self.outputs {
+            OutputKind::Distribution => None,
+            OutputKind::Indicators => Some(Kind::Labels {
+                threshold: self.args.threshold.unwrap_or(0.5),
+            }),
+            OutputKind::Numbers => Some(Kind::Numbers),
+        };
+        match kind {
+            None => {
+                let top = self.args.top.unwrap_or(TOP);
+                let found: Vec<Prediction> = found
+                    .into_iter()
+                    .map(|(path, row)| Prediction::new(path, &row, top))
+                    .collect();
+                match format {
+                    (true, _) => self.add_json(&mut out, &predictions::json(&found, names)?),
+                    (_, true) => predictions::csv(&mut out, &found, names, top)?,
+                    _ => predictions::table(&mut out, &found, names, width)?,
+                }
+            }
+            Some(kind) => match format {
+                (true, _) => self.add_json(&mut out, &values::json(&found, names, kind)?),
+                (_, true) => values::csv(&mut out, &found, names, kind)?,
+                _ => values::table(&mut out, &found, names, kind, width)?,
+            },
+        }
+        let mut text = String::from_utf8(out)?;
+        // The heading stands above the first rows alone.
+        if self.begun && !self.args.json {
+            let heading = text.find('\n').map_or(text.len(), |end| end + 1);
+            text.drain(..heading);
+        }
+        self.begun = true;
+        Ok(text)
+    }
+
+    /// Adds the objects of an array to those before.
+    fn add_json(&self, out: &mut Vec<u8>, array: &str) {
+        let objects = array.trim_start_matches("[\n").trim_end_matches("\n]");
+        out.extend(if self.begun { ",\n" } else { "[\n" }.as_bytes());
+        out.extend(objects.as_bytes());
+    }
+
+    /// What stands below all rows.
+    fn end(&mut self) -> Result<String> {
+        Ok(match (self.begun, self.args.json) {
+            (true, true) => "\n]\n".into(),
+            (false, true) => "[]\n".into(),
+            (true, false) => String::new(),
+            (false, false) => self.text(Vec::new())?,
+        })
+    }
 }
 
-/// The images that the arguments name, folders, manifests and tar shards listed.
+/// The images that the arguments name, folders, manifests and tar shards listed; `-` stands for paths on standard input, one a line.
 fn list(arguments: &[PathBuf], options: &SourceOptions) -> Result<ImageFolder> {
+    let mut paths = Vec::with_capacity(arguments.len());
     for argument in arguments {
-        if !argument.exists() {
+        match argument.as_os_str() == "-" {
+            true => paths.extend(read_paths(io::stdin().lock())?),
+            false => paths.push(argument.clone()),
+        }
+    }
+    for path in &paths {
+        if !path.exists() {
             bail!(
                 "there is no image or folder `{}`; check the path",
-                argument.display()
+                path.display()
             );
         }
     }
-    Ok(open_unlabelled(arguments, options)?)
+    if paths.is_empty() {
+        bail!("standard input names no images; write one path a line");
+    }
+    Ok(open_unlabelled(&paths, options)?)
+}
+
+/// Paths, one a line; empty lines count for nothing.
+fn read_paths(lines: impl BufRead) -> Result<Vec<PathBuf>> {
+    let mut paths = Vec::new();
+    for line in lines.lines() {
+        let line = line.context("standard input cannot be read as paths, one a line")?;
+        let line = line.trim_end_matches('\r');
+        if !line.is_empty() {
+            paths.push(PathBuf::from(line));
+        }
+    }
+    Ok(paths)
 }

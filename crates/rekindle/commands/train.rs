@@ -10,6 +10,7 @@ use rekindle_finetune::{Plan, Recipe, RunDirectory, RunOutcome, run_in};
 
 use super::naming::{free_name, stem};
 use super::signals::Signals;
+use super::train_flags::overrides;
 use crate::Ending;
 use crate::args::TrainArgs;
 use crate::print::{self, closing, plan, progress::Progress, transcript, words::shell_word};
@@ -28,16 +29,17 @@ pub fn run(args: &TrainArgs, started: Instant) -> Result<Ending> {
         None => {
             let recipe = Recipe::load(args.recipe.as_deref(), &overrides(args)?)?;
             let data = args.data.clone().context("no images are given")?;
-            let place = match &args.name {
-                Some(name) => Place::Named(args.runs.join(name)),
-                None => Place::Numbered(args.runs.clone(), stem(&data)),
+            let place = match (&args.out, &args.name) {
+                (Some(directory), _) => Place::Named(directory.clone()),
+                (None, Some(name)) => Place::Named(args.runs.join(name)),
+                (None, None) => Place::Numbered(args.runs.clone(), stem(&data)),
             };
             (recipe, data, place)
         }
     };
     if !args.dry_run {
         if !matches!(place, Place::Taken(_)) {
-            outside_of_images(&data, &args.runs)?;
+            outside_of_images(&data, args.out.as_deref().unwrap_or(&args.runs))?;
         }
         if let Place::Named(directory) = &place {
             // Known at once, while the plan reads every image's header.
@@ -50,7 +52,8 @@ pub fn run(args: &TrainArgs, started: Instant) -> Result<Ending> {
     print::plan_notes(&plan);
     if args.dry_run {
         let free = || args.runs.join(free_name(&args.runs, &data, ""));
-        let directory = args.name.as_ref().map(|name| args.runs.join(name));
+        let named = || args.name.as_ref().map(|name| args.runs.join(name));
+        let directory = args.out.clone().or_else(named);
         plan::print(&plan, &directory.unwrap_or_else(free), args.json)?;
         return Ok(Ending::Done);
     }
@@ -119,32 +122,8 @@ fn outside_of_images(data: &Path, directory: &Path) -> Result<()> {
     );
 }
 
-/// The flags that stand for settings, as `key=value`, before those of `--set` so that none is lost without a word.
-fn overrides(args: &TrainArgs) -> Result<Vec<String>> {
-    let text = |key: &str, value: &str| format!("{key}={}", toml::Value::from(value));
-    let weights = match args.weights.as_deref().map(Path::to_str) {
-        Some(None) => bail!("the path given with --weights is not valid Unicode; rename the file"),
-        other => other.flatten(),
-    };
-    let mut settings = args.set.clone();
-    settings.extend(args.seed.map(|seed| format!("seed={seed}")));
-    settings.extend(args.device.as_deref().map(|name| text("device", name)));
-    settings.extend(
-        args.backbone
-            .as_deref()
-            .map(|name| text("backbone.name", name)),
-    );
-    settings.extend(weights.map(|path| text("backbone.weights", path)));
-    settings.extend(
-        args.bad_images
-            .map(|policy| text("data.bad_images", policy.name())),
-    );
-    settings.extend(args.limit.map(|images| format!("data.limit={images}")));
-    Ok(settings)
-}
-
 /// Recipe and folder of a run, from its plan.toml.
-fn read_plan(directory: &Path) -> Result<(Recipe, PathBuf)> {
+pub(super) fn read_plan(directory: &Path) -> Result<(Recipe, PathBuf)> {
     let path = directory.join("plan.toml");
     let text = std::fs::read_to_string(&path).with_context(|| {
         format!(
@@ -171,41 +150,4 @@ fn read_plan(directory: &Path) -> Result<(Recipe, PathBuf)> {
         bail!("{}: its recipe is no table", origin());
     };
     Ok((Recipe::of_table(recipe).with_context(origin)?, data))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::args::{Args, Command};
-    use clap::Parser;
-
-    fn train_args(words: &[&str]) -> TrainArgs {
-        match Args::try_parse_from([&["rekindle", "train"], words].concat())
-            .unwrap()
-            .command
-        {
-            Command::Train(args) => args,
-            other => panic!("{other:?}"),
-        }
-    }
-
-    #[test]
-    fn flags_become_settings_whatever_their_text_looks_like() {
-        let args = train_args(&[
-            "d",
-            "--weights",
-            "7",
-            "--backbone",
-            "a'b\"c",
-            "--seed",
-            "3",
-            "--bad-images",
-            "skip",
-        ]);
-        let recipe = Recipe::load(None, &overrides(&args).unwrap()).unwrap();
-        assert_eq!(recipe.backbone.weights, Some("7".into()));
-        assert_eq!(recipe.backbone.name, "a'b\"c");
-        assert_eq!(recipe.seed, 3);
-        assert_eq!(recipe.data.bad_images, rekindle_data::BadImages::Skip);
-    }
 }

@@ -163,21 +163,25 @@ fn classes(text: &mut Text, report: &CheckReport) {
         "unreadable",
         "",
     ];
-    let mut table = Table::new(&headings).right(&[1, 2, 3, 4]);
-    for class in report.classes.iter().take(MOST_CLASSES) {
-        table.row([
-            cut_back(&clean(&class.class), text.width / 3),
-            class.train.to_string(),
-            class.validation.to_string(),
-            class.test.to_string(),
-            class.unreadable.to_string(),
-            bar(
-                class.train + class.validation + class.test,
-                most,
-                text.width / 4,
-            ),
-        ]);
-    }
+    let right = [1, 2, 3, 4];
+    let rows = |room: usize| {
+        let mut table = Table::new(&headings).right(&right);
+        for class in report.classes.iter().take(MOST_CLASSES) {
+            table.row([
+                cut_back(&clean(&class.class), text.width / 3),
+                class.train.to_string(),
+                class.validation.to_string(),
+                class.test.to_string(),
+                class.unreadable.to_string(),
+                bar(class.train + class.validation + class.test, most, room),
+            ]);
+        }
+        table
+    };
+    // Bars have what the numbers leave of the line: one that is cut would lie.
+    let lines = rows(0).text();
+    let used = lines.lines().map(|line| line.chars().count()).max();
+    let table = rows(text.width.saturating_sub(used.unwrap_or(0) + 4).max(1));
     text.table(&table);
     text.more("  ", report.classes.len(), MOST_CLASSES);
     if report.images_without_labels > 0 {
@@ -257,8 +261,9 @@ fn counts<K: Display>(counts: &BTreeMap<K, usize>) -> String {
 
 /// A bar as long as the share of `most`, at least one letter where there is anything.
 fn bar(count: usize, most: usize, room: usize) -> String {
-    let length = (count * room.min(LONGEST_BAR)).div_ceil(most.max(1));
-    "#".repeat(length)
+    let (room, most) = (room.min(LONGEST_BAR), most.max(1));
+    let length = (2 * count * room + most) / (2 * most);
+    "#".repeat(length.max(usize::from(count > 0 && room > 0)))
 }
 
 /// Lines that fit the terminal.

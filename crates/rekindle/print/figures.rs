@@ -19,6 +19,8 @@ pub struct Measured<'a> {
     pub part: &'a str,
     /// Images left out.
     pub skipped: usize,
+    /// How many of those that were measured the model was trained on, as far as its run is known.
+    pub trained_on: usize,
     /// The names of the classes, labels or numbers.
     pub classes: &'a [String],
 }
@@ -36,6 +38,7 @@ pub fn json(of: &Measured, report: &TaskReport) -> Result<String> {
         "task": report.task().name(),
         "images": report.samples(),
         "images_left_out": of.skipped,
+        "images_trained_on": of.trained_on,
         "classes": of.classes,
     });
     add_intervals(&mut value, report)?;
@@ -106,6 +109,7 @@ mod tests {
             data: "photos".as_ref(),
             part: "test",
             skipped: 1,
+            trained_on: 0,
             classes,
         }
     }

@@ -17,9 +17,11 @@ pub mod words;
 
 use std::io::{self, IsTerminal, Write};
 
-use rekindle_data::{BadImage, ImageFolder};
+use rekindle_data::{BadImage, Fingerprints, ImageFolder};
 use rekindle_finetune::Plan;
 
+/// Most images whose contents are compared before training: to open so many takes a second or two.
+const MOST_COMPARED: usize = 20_000;
 /// Most lines of a list of warnings.
 const MOST_LISTED: usize = 10;
 
@@ -43,6 +45,11 @@ pub fn width() -> usize {
 /// Says on standard error that something is odd.
 pub fn warning(text: &str) {
     say("warning", "33", text);
+}
+
+/// Says on standard error what was decided for the user.
+pub fn note(text: &str) {
+    say("note", "36", text);
 }
 
 /// Says on standard error why the program ends.
@@ -96,11 +103,29 @@ pub fn scan_notes(folder: &ImageFolder) {
 pub fn plan_notes(plan: &Plan) {
     limit_note(plan);
     cache_note(plan);
+    copies_note(plan);
     let (checked, images) = (plan.facts.images_checked, plan.dataset.len());
     if checked < images {
         warning(&format!(
             "the headers of {checked} of {images} images were checked; what is wrong with another one stops the run when it is needed \
              (--set data.checked_headers={images} checks all)"
+        ));
+    }
+}
+
+/// Warns of validation images that are copies of training images, byte by byte, where the data is small enough to look at once.
+fn copies_note(plan: &Plan) {
+    if plan.dataset.len() > MOST_COMPARED {
+        return;
+    }
+    let (folder, split) = (plan.dataset.folder(), &plan.split);
+    let held = Fingerprints::of(folder, &split.train).hold(folder, &split.validation);
+    let copies = held.iter().filter(|held| **held).count();
+    if copies > 0 {
+        warning(&format!(
+            "{copies} of {} validation images are copies of training images, so the figures are too good; `rekindle check {}` lists them",
+            split.validation.len(),
+            words::shell_word(&folder.source)
         ));
     }
 }

@@ -52,6 +52,14 @@ impl ImageBar {
         )
     }
 
+    /// Does something that writes to the terminal, with the bar out of its way.
+    pub fn above<T>(&self, write: impl FnOnce() -> T) -> T {
+        match &self.0 {
+            Some(bar) => bar.suspend(write),
+            None => write(),
+        }
+    }
+
     /// So many more are done.
     pub fn add(&self, images: usize) {
         if let Some(bar) = &self.0 {

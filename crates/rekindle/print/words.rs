@@ -63,6 +63,30 @@ pub fn cut_back(text: &str, room: usize) -> String {
     }
 }
 
+/// The text in lines of at most `width` columns where its words allow it, the first behind `first`, the others behind `others`.
+pub fn wrapped(text: &str, first: &str, others: &str, width: usize) -> String {
+    let mut lines = first.to_owned();
+    let mut used = first.chars().count();
+    let mut fresh = true;
+    for word in text.split_whitespace() {
+        let length = word.chars().count();
+        if !fresh && used + 1 + length > width {
+            lines.push('\n');
+            lines.push_str(others);
+            used = others.chars().count();
+            fresh = true;
+        }
+        if !fresh {
+            lines.push(' ');
+            used += 1;
+        }
+        lines.push_str(word);
+        used += length;
+        fresh = false;
+    }
+    lines
+}
+
 /// A path as one word of a POSIX shell.
 pub fn shell_word(path: &Path) -> String {
     let text = path.to_string_lossy();

@@ -29,7 +29,7 @@ pub struct MultilabelReport {
     pub threshold: f64,
     /// Mean average precision (mAP): over the labels that occur.
     pub map: f64,
-    /// Mean F1 over the labels that occur or are predicted.
+    /// Mean F1 over the labels that occur, as every mean over labels.
     pub macro_f1: f64,
     /// F1 over all labels of all samples together.
     pub micro_f1: f64,
@@ -138,7 +138,7 @@ impl MultilabelMetrics {
                 per_label
                     .iter()
                     .map(at)
-                    .filter(|label| label.support + label.predicted > 0)
+                    .filter(|label| label.support > 0)
                     .map(|label| label.f1),
             ),
             micro_f1: share(2 * hits, both),

@@ -19,7 +19,7 @@ pub struct MetricsReport {
     pub top_k_accuracy: f64,
     /// Mean recall over the classes that have samples.
     pub balanced_accuracy: f64,
-    /// Mean F1 over the classes that occur as target or prediction.
+    /// Mean F1 over the classes that have samples, the same as those of the mean recall: scikit-learn's `f1_score` with these `labels`.
     pub macro_f1: f64,
     /// Metrics of every class, in the order of the class indices.
     pub per_class: Vec<ClassMetrics>,
@@ -71,7 +71,7 @@ impl MetricsReport {
             macro_f1: mean(
                 per_class
                     .iter()
-                    .filter(|class| class.support + class.predicted > 0)
+                    .filter(|class| class.support > 0)
                     .map(|class| class.f1),
             ),
             per_class,

@@ -35,13 +35,10 @@ impl MetricsReport {
                 [class.precision, class.recall, class.f1],
             );
         }
-        let count = self.per_class.len().max(1) as f64;
-        let precision = self
-            .per_class
-            .iter()
-            .map(|class| class.precision)
-            .sum::<f64>()
-            / count;
+        // All three over the classes that have samples.
+        let occurring = self.per_class.iter().filter(|class| class.support > 0);
+        let count = occurring.clone().count().max(1) as f64;
+        let precision = occurring.map(|class| class.precision).sum::<f64>() / count;
         row(
             &mut text,
             &pad("mean", room),

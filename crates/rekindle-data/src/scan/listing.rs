@@ -23,6 +23,8 @@ pub(super) struct Listing {
     pub classes: ClassIndex,
     pub samples: Vec<Sample>,
     pub warnings: Vec<ScanWarning>,
+    /// Whether classes without images are listed too, for a check to tell of.
+    pub with_empty_classes: bool,
 }
 
 impl Listing {
@@ -33,7 +35,25 @@ impl Listing {
             classes: ClassIndex::default(),
             samples: Vec::new(),
             warnings: Vec::new(),
+            with_empty_classes: false,
         })
+    }
+
+    /// What lies at the top, without folders that hold runs of rekindle: those were written there, and are no classes.
+    pub fn top(&mut self) -> Result<Vec<Entry>, DataError> {
+        let mut top = self.walk.entries(Path::new(""))?;
+        let mut folders = Vec::new();
+        top.retain(|entry| {
+            let holds = entry.is_directory && holds_runs(&self.root.join(&entry.name));
+            if holds {
+                folders.push(format!("`{}`", entry.name));
+            }
+            !holds
+        });
+        if !folders.is_empty() {
+            self.warnings.push(ScanWarning::RunFolders { folders });
+        }
+        Ok(top)
     }
 
     /// The split folders in order of their splits, or none where the folders at the top are classes.
@@ -80,7 +100,7 @@ impl Listing {
             .zip(&counts)
             .filter(|&(_, &count)| count == 0);
         let empty: Vec<_> = empty.map(|(name, _)| format!("`{name}`")).collect();
-        if !empty.is_empty() {
+        if !empty.is_empty() && !self.with_empty_classes {
             return Err(DataError::EmptyClasses {
                 path: self.root.join(base),
                 classes: empty,
@@ -250,6 +270,17 @@ impl Listing {
         note_similar(&mut folder);
         folder
     }
+}
+
+/// Whether a folder is one of runs: something in it has a plan and a split as a run writes them.
+fn holds_runs(folder: &Path) -> bool {
+    let Ok(entries) = std::fs::read_dir(folder) else {
+        return false;
+    };
+    entries.flatten().any(|entry| {
+        let run = entry.path();
+        run.join("plan.toml").is_file() && run.join("split.json").is_file()
+    })
 }
 
 /// What a folder without images holds, in words.

@@ -49,7 +49,8 @@ def multilabel():
         "average_precision": average_precision,
         # Over the labels that occur.
         "map": metrics.average_precision_score(present[:, [0, 1, 2, 4]], logits[:, [0, 1, 2, 4]], average="macro"),
-        "macro_f1": metrics.f1_score(present, predicted, average="macro", zero_division=0),
+        # Over the labels that occur, as every mean over labels.
+        "macro_f1": metrics.f1_score(present, predicted, labels=[0, 1, 2, 4], average="macro", zero_division=0),
         "micro_f1": metrics.f1_score(present, predicted, average="micro"),
         "subset_accuracy": metrics.accuracy_score(present, predicted),
     }
@@ -94,7 +95,10 @@ print(
                 "top_2": metrics.top_k_accuracy_score(targets, logits, k=2, labels=labels),
                 "top_3": metrics.top_k_accuracy_score(targets, logits, k=3, labels=labels),
                 "balanced_accuracy": metrics.balanced_accuracy_score(targets, predictions),
-                "macro_f1": metrics.f1_score(targets, predictions, average="macro", zero_division=0),
+                # Over the classes that occur as targets, as every mean over classes.
+                "macro_f1": metrics.f1_score(
+                    targets, predictions, labels=[0, 1, 2, 3, 5], average="macro", zero_division=0
+                ),
                 "precision": precision.tolist(),
                 "recall": recall.tolist(),
                 "f1": f1.tolist(),

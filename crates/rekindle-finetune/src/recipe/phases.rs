@@ -5,7 +5,7 @@
 use rekindle_settings::{SettingError, merge as merge_tables, set as set_key, write};
 use toml::{Table, Value};
 
-use super::{PhaseRecipe, Unfreeze};
+use super::{PhaseRecipe, Unfreeze, foreign};
 
 /// The key of the list.
 const LIST: &str = "phase";
@@ -98,6 +98,7 @@ pub(super) fn set(table: &mut Table, pair: &str) -> Result<(), SettingError> {
 /// known where a whole recipe has no such setting.
 pub(super) fn by_name(mut error: SettingError, table: &Table) -> SettingError {
     let list = table.get(LIST).and_then(Value::as_array);
+    error = foreign::meant(error, &names_in(table));
     if let SettingError::UnknownKey { key, known } = &mut error
         && !key.contains('.')
     {
@@ -112,10 +113,20 @@ pub(super) fn by_name(mut error: SettingError, table: &Table) -> SettingError {
         let start = format!("{LIST}[{place}]");
         if let Some(rest) = error.key().strip_prefix(&start) {
             let key = format!("{name}{rest}");
-            return error.with_key(key);
+            return foreign::meant(error.with_key(key), &names_in(table));
         }
     }
     error
+}
+
+/// The names of the phases.
+fn names_in(table: &Table) -> Vec<String> {
+    let list = table.get(LIST).and_then(Value::as_array);
+    let names = list
+        .into_iter()
+        .flatten()
+        .filter_map(|phase| phase.get("name"));
+    names.filter_map(Value::as_str).map(str::to_owned).collect()
 }
 
 /// Checks that each phase has a name of its own that can be part of a key.
