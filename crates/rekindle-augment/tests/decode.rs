@@ -221,7 +221,7 @@ proptest! {
             let at = at.index(bytes.len());
             bytes[at] = value;
         }
-        let limits = DecodeLimits { max_pixels: 1 << 22, max_alloc_bytes: 1 << 26 };
+        let limits = DecodeLimits { max_pixels: 1 << 22, max_alloc_bytes: 1 << 26, ..DecodeLimits::default() };
         if let Ok(decoded) = decode(&bytes, &limits) {
             prop_assert!(decoded.image.width() > 0 && decoded.image.height() > 0);
         }
