@@ -83,3 +83,82 @@ fn twelve_bits_in_sixteen_span_all_grey_levels_where_that_is_said() {
     };
     assert_eq!(levels(span), bits);
 }
+
+#[test]
+fn every_storage_of_tiff_has_the_pixels_that_were_written() {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/data_tiff");
+    let plain = |name: &str| image::open(folder.join(name)).unwrap().into_rgb8();
+    let twins = ["rgb", "grey", "bilevel"].map(|name| (name, plain(&format!("{name}.png"))));
+    let (mut wrong, mut compared) = (Vec::new(), 0);
+    for entry in std::fs::read_dir(&folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        if !name.ends_with(".tif") {
+            continue;
+        }
+        let twin = twins.iter().find(|(kind, _)| name.starts_with(kind));
+        match decode(&std::fs::read(&path).unwrap(), &DecodeLimits::default()) {
+            Ok(decoded) if decoded.image == twin.unwrap().1 => compared += 1,
+            Ok(decoded) => wrong.push(format!("{name}: {:?}", decoded.mode)),
+            Err(error) => wrong.push(format!("{name}: {error}")),
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert_eq!(compared, 32);
+}
+
+/// An EXIF block with this orientation as a number of a type.
+fn exif(kind: u8, orientation: u8) -> Vec<u8> {
+    let entry = [0x12, 1, kind, 0, 1, 0, 0, 0, orientation, 0, 0, 0];
+    [&b"II*\0\x08\0\0\0\x01\0"[..], &entry, &[0; 4]].concat()
+}
+
+#[test]
+fn the_first_of_two_exif_segments_of_a_jpeg_counts() {
+    let bytes = std::fs::read(concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/tests/data/baseline_420.jpg"
+    ));
+    let bytes = bytes.unwrap();
+    let segment = |orientation| {
+        let content = [&b"Exif\0\0"[..], &exif(4, orientation)].concat();
+        let length = (content.len() as u16 + 2).to_be_bytes();
+        [&[0xff, 0xe1][..], &length, &content].concat()
+    };
+    let both = [&bytes[..2], &segment(6), &segment(3), &bytes[2..]].concat();
+    let decoded = decode(&both, &DecodeLimits::default()).unwrap();
+    assert_eq!(decoded.orientation, 6);
+}
+
+#[test]
+fn exif_behind_the_pixels_of_a_png_counts_and_xmp_where_there_is_none() {
+    let bytes = std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/rgb.png")).unwrap();
+    let chunk = |kind: &[u8; 4], content: &[u8]| {
+        let mut crc = flate2::Crc::new();
+        crc.update(kind);
+        crc.update(content);
+        let length = (content.len() as u32).to_be_bytes();
+        [&length[..], kind, content, &crc.sum().to_be_bytes()].concat()
+    };
+    // The last chunk has no content.
+    let (body, end) = bytes.split_at(bytes.len() - 12);
+    let with = |chunk: Vec<u8>| {
+        let file = [body, &chunk, end].concat();
+        decode(&file, &DecodeLimits::default()).unwrap().orientation
+    };
+    assert_eq!(with(chunk(b"eXIf", &exif(3, 8))), 8);
+    assert_eq!(
+        with(chunk(
+            b"iTXt",
+            b"XML:com.adobe.xmp\0\0\0\0\0<x tiff:Orientation=\"5\"/>"
+        )),
+        5
+    );
+    assert_eq!(with(chunk(b"eXIf", &exif(3, 9))), 1);
+    let hexadecimal: String = exif(3, 7)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    let text = format!("Raw profile type exif\0\nexif\n      34\n{hexadecimal}\n");
+    assert_eq!(with(chunk(b"tEXt", text.as_bytes())), 7);
+}

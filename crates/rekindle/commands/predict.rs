@@ -34,11 +34,15 @@ pub fn run(args: &PredictArgs) -> Result<Ending> {
     let settings = data_settings(&args.set)?;
     let folder = list(&args.images, &settings.source_options())?;
     let cache = Dataset::DEFAULT_CACHE_BYTES;
-    let dataset = Dataset::new(folder, DecodeLimits::default(), cache);
+    let predictor = Predictor::load(&path, &device)?;
+    let limits = DecodeLimits {
+        range: predictor.info().preprocessing.range,
+        ..DecodeLimits::default()
+    };
+    let dataset = Dataset::new(folder, limits, cache);
     let all = (0..dataset.len()).collect();
     let checked_headers = settings.checked_headers;
     let (samples, skipped) = usable(&dataset, args.inference.bad_images, checked_headers, all)?;
-    let predictor = Predictor::load(&path, &device)?;
     check_options(args, predictor.info().task)?;
     let found = predict(&predictor, &Arc::new(dataset), &samples, args)?;
     let mut out = io::BufWriter::new(io::stdout().lock());

@@ -2,13 +2,17 @@
 //!
 //! Owns: the limits and their check against a header. What a format's decoder needs for a pixel is the decoder's to say.
 
+use rekindle_settings::SettingError;
+use serde::{Deserialize, Serialize};
+
 use crate::error::AugmentError;
 use crate::format::Format;
 
 /// Which numbers of samples of more than 8 bits are black and white.
 ///
 /// Samples of 8 bits or fewer always span all that they can; those that are not colours, such as alpha, too.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum SampleRange {
     /// What the samples can hold: 0 to 65535 for 16 bits, 0 to 4095 for packed 12, 0 to 1 for floats. Negative numbers are refused.
     /// The default.
@@ -29,8 +33,31 @@ pub enum SampleRange {
 impl Eq for SampleRange {}
 
 impl SampleRange {
-    pub(super) fn is_full(self) -> bool {
-        self == Self::Full
+    /// Whether samples span all that they can hold.
+    pub fn is_full(&self) -> bool {
+        *self == Self::Full
+    }
+
+    /// Checks the numbers.
+    ///
+    /// # Errors
+    ///
+    /// [`SettingError::Value`] with the key `bits` or `span` for numbers out of range.
+    pub fn check(&self) -> Result<(), SettingError> {
+        match *self {
+            Self::Bits(bits) if !(1..=32).contains(&bits) => {
+                Err(SettingError::new("bits", bits, "1 to 32"))
+            }
+            Self::Span { low, high } if !(low.is_finite() && high.is_finite() && low < high) => {
+                let found = format!("low = {low}, high = {high}");
+                Err(SettingError::new(
+                    "span",
+                    found,
+                    "two numbers, the lower one first",
+                ))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The numbers of black and white; none for all that samples can hold.

@@ -1,13 +1,15 @@
 //! TIFF to RGB: strips and tiles of any size, planes together and apart, samples of 1 to 64 bits, classic and big files.
 //!
-//! Owns: the way from the strips and tiles of the picture's page to its pixels, row by row, so that a strip is never whole in memory.
-//! `directory` has the tags, `page` what they mean and what is refused, `codec` and `fax` the compressions, `samples` and `colour` the
+//! Owns: the way from the strips and tiles of the picture's page to its pixels, row by row; only
+//! LZW, fax codes and JPEG unpack a strip or tile at once.
+//! `directory` has the tags, `page` what they mean and what is refused, `codec`, `lzw` and `fax` the compressions, `samples` and `colour` the
 //! numbers. Pages other than the picture's are not read.
 
 mod codec;
 mod colour;
 mod directory;
 mod fax;
+mod lzw;
 mod page;
 mod samples;
 
@@ -136,9 +138,10 @@ fn write_chunk(
         false => 1,
     };
     let samples = if page.is_planar { 1 } else { page.samples };
+    let row_bytes = (chunk_width * samples * page.bits as usize).div_ceil(8);
     let mut sources = Vec::with_capacity(planes);
     for plane in 0..planes {
-        let source = source(page, plane, index, rows, limits)?;
+        let source = source(page, plane, index, [rows, row_bytes], limits)?;
         if let Source::Pixels { width, data } = &source {
             for (line, pixels) in lines.zip(data.chunks_exact(3 * width)) {
                 let length = line.len();
@@ -148,7 +151,6 @@ fn write_chunk(
         }
         sources.push(source);
     }
-    let row_bytes = (chunk_width * samples * page.bits as usize).div_ceil(8);
     let mut raw = Vec::new();
     let mut unpacked: Vec<Row> = Vec::with_capacity(planes);
     for line in lines {
@@ -204,7 +206,7 @@ fn source<'a>(
     page: &Page<'a>,
     plane: usize,
     index: usize,
-    rows: usize,
+    [rows, row_bytes]: [usize; 2],
     limits: &DecodeLimits,
 ) -> Result<Source<'a>, AugmentError> {
     let data = page
@@ -218,7 +220,8 @@ fn source<'a>(
         false => Cow::Borrowed(data),
     };
     let width = page.chunk[0] as usize;
-    let reader = codec::open(page.compression, data, width, rows);
+    let needed = rows.saturating_mul(row_bytes);
+    let reader = codec::open(page.compression, data, width, rows, needed);
     reader.map(Source::Bytes).map_err(|fault| match fault {
         Fault::End => cut(page.bytes, "the data ends before the picture does"),
         Fault::Damage(reason) => damaged(reason),
@@ -292,7 +295,9 @@ fn write_units<'l>(
     let [across, down] = rule.subsampling;
     let unit = across * down + 2;
     let units = (page.chunk[0] as usize).div_ceil(across);
-    let mut source = source(page, 0, index, 0, &DecodeLimits::default())?;
+    let rows = (page.chunk[1] as usize).div_ceil(down);
+    let limits = DecodeLimits::default();
+    let mut source = source(page, 0, index, [rows, units * unit], &limits)?;
     let mut raw = vec![0; units * unit];
     'rows: loop {
         let mut is_read = false;

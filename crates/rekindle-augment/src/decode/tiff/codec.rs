@@ -5,14 +5,13 @@
 //! Source: TIFF revision 6.0, sections 9 to 13 and 22; Adobe's technical notes; libtiff for the numbers of later compressions.
 
 use std::borrow::Cow;
-use std::io::{Cursor, Error, ErrorKind, Read, Result as IoResult};
+use std::io::{Cursor, Read, Result as IoResult};
 
 use flate2::read::ZlibDecoder;
 use ruzstd::decoding::StreamingDecoder;
-use weezl::decode::{Configuration, Decoder as LzwDecoder};
-use weezl::{BitOrder, LzwStatus};
 
 use super::fax::{self, Code};
+use super::lzw;
 
 /// Why data cannot be unpacked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,18 +69,19 @@ impl Compression {
     }
 }
 
-/// The unpacked bytes of `data`. Fax codes have rows of `width` bits, of which `rows` are needed. JPEG is not packed bytes, so it is not
+/// The unpacked bytes of `data`. Fax codes have rows of `width` bits, of which `rows` are needed, and LZW gives `needed` bytes. JPEG is not packed bytes, so it is not
 /// read here.
 pub(super) fn open<'a>(
     compression: Compression,
     data: Cow<'a, [u8]>,
     width: usize,
     rows: usize,
+    needed: usize,
 ) -> Result<Box<dyn Read + 'a>, Fault> {
     Ok(match compression {
         Compression::None | Compression::Jpeg => Box::new(Cursor::new(data)),
         Compression::Fax(code) => Box::new(Cursor::new(fax::decode(&data, width, rows, code)?)),
-        Compression::Lzw => Box::new(Lzw::new(data)),
+        Compression::Lzw => Box::new(Cursor::new(lzw::decode(&data, needed)?)),
         Compression::Deflate => Box::new(ZlibDecoder::new(Cursor::new(data))),
         Compression::PackBits => Box::new(PackBits {
             data,
@@ -94,47 +94,6 @@ pub(super) fn open<'a>(
                 .map_err(|_| Fault::Damage("its zstd data has no header"))?,
         ),
     })
-}
-
-struct Lzw<'a> {
-    decoder: LzwDecoder,
-    data: Cow<'a, [u8]>,
-    at: usize,
-}
-
-impl<'a> Lzw<'a> {
-    fn new(data: Cow<'a, [u8]>) -> Self {
-        // Before revision 6.0 codes began with their lowest bit, so the first one, which clears the table, reads otherwise.
-        let is_old = matches!(data[..], [0, second, ..] if second & 1 == 1);
-        let decoder = match is_old {
-            true => Configuration::new(BitOrder::Lsb, 8),
-            false => Configuration::with_tiff_size_switch(BitOrder::Msb, 8),
-        };
-        Self {
-            decoder: decoder.with_yield_on_full_buffer(true).build(),
-            data,
-            at: 0,
-        }
-    }
-}
-
-impl Read for Lzw<'_> {
-    fn read(&mut self, output: &mut [u8]) -> IoResult<usize> {
-        if output.is_empty() {
-            return Ok(0);
-        }
-        loop {
-            let result = self.decoder.decode_bytes(&self.data[self.at..], output);
-            self.at += result.consumed_in;
-            match result.status {
-                Ok(_) if result.consumed_out > 0 => return Ok(result.consumed_out),
-                Ok(LzwStatus::Ok) if result.consumed_in > 0 => {}
-                Ok(_) => return Ok(0),
-                Err(_) if result.consumed_out > 0 => return Ok(result.consumed_out),
-                Err(error) => return Err(Error::new(ErrorKind::InvalidData, error.to_string())),
-            }
-        }
-    }
 }
 
 struct PackBits<'a> {
@@ -197,7 +156,7 @@ mod tests {
 
     fn unpacked(compression: Compression, data: &[u8], length: usize) -> IoResult<Vec<u8>> {
         let mut output = vec![0; length];
-        let mut reader = open(compression, Cow::Borrowed(data), 0, 0).unwrap();
+        let mut reader = open(compression, Cow::Borrowed(data), 0, 0, length).unwrap();
         reader.read_exact(&mut output)?;
         Ok(output)
     }

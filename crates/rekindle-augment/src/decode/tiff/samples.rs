@@ -90,7 +90,7 @@ pub(super) fn unpack(
     {
         let value = (value << shift) as i64 >> shift;
         return Err(refuse(format!(
-            "signed numbers of {} bits, of which some are negative, such as {value}; `input.range = [LOW, HIGH]` says what is black and white",
+            "signed numbers of {} bits, of which some are negative, such as {value}; `input.range = {{ span = {{ low = LOW, high = HIGH }} }}` says what is black and white",
             page.bits
         )));
     }
@@ -131,7 +131,7 @@ fn stretched<T: Copy + Into<f64>>(
         };
         if place <= plain && !(-SLACK..=1.0 + SLACK).contains(&scaled) {
             return Err(refuse(format!(
-                "float samples must lie between 0 and 1, found {value}; `input.range = [LOW, HIGH]` says what is black and white"
+                "float samples must lie between 0 and 1, found {value}; `input.range = {{ span = {{ low = LOW, high = HIGH }} }}` says what is black and white"
             )));
         }
         output.push(scaled.clamp(0.0, 1.0) as f32);
