@@ -5,8 +5,10 @@
 
 mod container;
 mod ending;
+mod guard;
 mod jpeg;
 mod limits;
+mod orientation;
 mod pixels;
 mod planes;
 mod raster;
@@ -20,7 +22,7 @@ mod webp;
 mod whole;
 
 pub(crate) use self::jpeg::round_trip;
-pub use self::limits::DecodeLimits;
+pub use self::limits::{DecodeLimits, SampleRange};
 pub use self::region::{
     DecodedRegion, JpegScaling, ReducedPicture, RegionRequest, UprightSize, decode_region,
     reducible_size,

@@ -66,6 +66,17 @@ pub enum AugmentError {
         reason: String,
     },
 
+    /// The decoder stopped with a panic, which is its own error: the file may be sound.
+    #[error(
+        "the decoder of {format} stopped at this image with an error of its own ({reason}); save the image again as an 8-bit RGB PNG"
+    )]
+    DecoderPanicked {
+        /// The format.
+        format: Format,
+        /// What it said.
+        reason: String,
+    },
+
     /// The header announces no pixels.
     #[error("the {format} image has no pixels: {width} by {height}")]
     NoPixels {
@@ -168,8 +179,26 @@ pub enum AugmentError {
 fn converter(format: &str) -> &'static str {
     match format {
         "HEIC" => ", such as with libheif's `heif-convert IMAGE.heic IMAGE.jpg`",
-        "AVIF" => ", such as with libavif's `avifdec IMAGE.avif IMAGE.png`",
+        // libavif's own `avifdec` 0.11 loses the way up of portraits.
+        "AVIF" => {
+            ", such as with libheif's `heif-convert IMAGE.avif IMAGE.png`, or Pillow with `ImageOps.exif_transpose`"
+        }
         "JPEG XL" => ", such as with libjxl's `djxl IMAGE.jxl IMAGE.png`",
+        "DICOM" => {
+            " scaled with one window for the whole set and MONOCHROME1 turned over, such as with dcmtk's `dcm2pnm +Wm` or pydicom's \
+             `apply_voi_lut`"
+        }
+        "FITS" => " with one range for the whole set, such as with astropy and Pillow",
+        "NIfTI" => {
+            ", a slice an image and one range for the whole set, such as with nibabel and Pillow"
+        }
+        "NumPy (.npy)" => {
+            ", such as with Pillow's `Image.fromarray` and one range for the whole set"
+        }
+        "HDF5" => ", an array an image, such as with h5py and Pillow",
+        "Parquet" | "Arrow" => {
+            "; as a table it may hold images, which are to be written out as files"
+        }
         _ => "",
     }
 }

@@ -16,13 +16,15 @@ pub enum Format {
     Bmp,
     /// GIF; of an animation, the first frame.
     Gif,
-    /// TIFF; of several pages, the first.
+    /// TIFF; of several pages, the first that is no thumbnail.
     Tiff,
+    /// PBM, PGM or PPM, as text or as bytes.
+    Pnm,
 }
 
 impl Format {
     /// The supported formats, for messages.
-    pub(crate) const SUPPORTED: &str = "JPEG, PNG, WebP, BMP, GIF or TIFF";
+    pub(crate) const SUPPORTED: &str = "JPEG, PNG, WebP, BMP, GIF, TIFF or PPM";
 }
 
 impl std::fmt::Display for Format {
@@ -34,6 +36,7 @@ impl std::fmt::Display for Format {
             Self::Bmp => "BMP",
             Self::Gif => "GIF",
             Self::Tiff => "TIFF",
+            Self::Pnm => "PNM",
         })
     }
 }

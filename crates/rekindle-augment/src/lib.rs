@@ -4,7 +4,7 @@
 //! bytes --decode--> upright RGB --Pipeline::apply--> RGB of the final size --rescale--> [batch, 3, height, width] f32
 //! ```
 //!
-//! - [`decode`] reads JPEG, PNG, WebP, BMP, GIF and TIFF by content, turns pictures upright, and refuses what is damaged.
+//! - [`decode`] reads JPEG, PNG, WebP, BMP, GIF, TIFF and PPM by content, turns pictures upright, and refuses what is damaged.
 //! - [`Pipeline`] runs transforms; [`Pipeline::evaluation`] is timm's evaluation view, [`Pipeline::training`] adds the
 //!   transforms of a recipe. Any type that implements [`Transform`] can be pushed, or registered in a [`TransformRegistry`] for
 //!   recipes to name.
@@ -56,7 +56,7 @@ mod vectorised;
 
 pub use decode::{
     DecodeLimits, Decoded, DecodedRegion, ImageHeader, JpegScaling, ReducedPicture, RegionRequest,
-    SourceMode, UprightSize, decode, decode_region, read_header, reducible_size,
+    SampleRange, SourceMode, UprightSize, decode, decode_region, read_header, reducible_size,
 };
 pub use error::AugmentError;
 pub use format::Format;

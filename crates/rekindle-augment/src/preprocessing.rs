@@ -7,6 +7,7 @@ use image::{Rgb, RgbImage};
 use rekindle_settings::{SettingError, Within};
 use serde::{Deserialize, Serialize};
 
+use crate::decode::SampleRange;
 use crate::rescale::Rescale;
 use crate::resize::{Interpolation, PixelBox, resize_part};
 
@@ -59,6 +60,10 @@ pub struct Preprocessing {
     /// The scale of the values. Default ImageNet's mean and standard deviation.
     #[serde(default)]
     pub rescale: Rescale,
+    /// Which numbers of samples of more than 8 bits are black and white; [`DecodeLimits::range`](crate::DecodeLimits::range) has to be it.
+    /// Default all that samples can hold.
+    #[serde(default, skip_serializing_if = "SampleRange::is_full")]
+    pub range: SampleRange,
 }
 
 impl Default for Preprocessing {
@@ -70,6 +75,7 @@ impl Default for Preprocessing {
             policy: ResizePolicy::default(),
             fill: None,
             rescale: Rescale::default(),
+            range: SampleRange::default(),
         }
     }
 }
@@ -103,6 +109,7 @@ impl Preprocessing {
                 "a share from 0.01 to 1",
             ));
         }
+        self.range.check().within("range")?;
         self.rescale.check().within("rescale")
     }
 
@@ -351,6 +358,47 @@ mod tests {
     }
 
     #[test]
+    fn a_range_is_written_only_where_it_is_not_the_usual_one() {
+        let usual = serde_json::to_string(&Preprocessing::default()).unwrap();
+        assert!(!usual.contains("range"), "{usual}");
+        for (text, range) in [
+            (r#"{"bits":12}"#, SampleRange::Bits(12)),
+            (
+                r#"{"span":{"low":-1000.0,"high":3000.0}}"#,
+                SampleRange::Span {
+                    low: -1000.0,
+                    high: 3000.0,
+                },
+            ),
+        ] {
+            let value = Preprocessing {
+                range,
+                ..Preprocessing::default()
+            };
+            let written = serde_json::to_string(&value).unwrap();
+            assert!(written.contains(&format!("\"range\":{text}")), "{written}");
+            assert_eq!(
+                serde_json::from_str::<Preprocessing>(&written).unwrap(),
+                value
+            );
+        }
+        for range in [
+            SampleRange::Bits(0),
+            SampleRange::Bits(33),
+            SampleRange::Span {
+                low: 2.0,
+                high: 2.0,
+            },
+        ] {
+            let value = Preprocessing {
+                range,
+                ..Preprocessing::default()
+            };
+            assert!(value.check().unwrap_err().key().starts_with("range."));
+        }
+    }
+
+    #[test]
     fn it_survives_a_round_trip_through_json() {
         let value = Preprocessing {
             fill: Some([1, 2, 3]),
@@ -383,6 +431,7 @@ mod tests {
                 ][filter],
                 fill: None,
                 rescale: Rescale::default(),
+                range: SampleRange::default(),
             };
             let output = preprocessing.evaluate(&gradient(width, height));
             prop_assert_eq!(output.dimensions(), (input_width as u32, input_height as u32));

@@ -89,7 +89,7 @@ fn a_cmyk_jpeg_has_the_colours_of_its_picture() {
 fn formats_of_phones_and_web_pages_are_named_with_a_way_to_convert_them() {
     for (file, format, program) in [
         ("heic_header.heic", "HEIC", "heif-convert"),
-        ("avif.avif", "AVIF", "avifdec"),
+        ("avif.avif", "AVIF", "heif-convert"),
         ("jxl_codestream.jxl", "JPEG XL", "djxl"),
         ("jxl_container.jxl", "JPEG XL", "djxl"),
     ] {

@@ -221,10 +221,13 @@ proptest! {
             let at = at.index(bytes.len());
             bytes[at] = value;
         }
-        let limits = DecodeLimits { max_pixels: 1 << 22, max_alloc_bytes: 1 << 26 };
-        if let Ok(decoded) = decode(&bytes, &limits) {
-            prop_assert!(decoded.image.width() > 0 && decoded.image.height() > 0);
+        let limits = DecodeLimits { max_pixels: 1 << 22, max_alloc_bytes: 1 << 26, ..DecodeLimits::default() };
+        match decode(&bytes, &limits) {
+            Ok(decoded) => prop_assert!(decoded.image.width() > 0 && decoded.image.height() > 0),
+            Err(error) => prop_assert!(!matches!(error, AugmentError::DecoderPanicked { .. }), "{error}"),
         }
-        let _ = read_header(&bytes, &limits);
+        let header = read_header(&bytes, &limits);
+        let is_panic = matches!(header, Err(AugmentError::DecoderPanicked { .. }));
+        prop_assert!(!is_panic, "the header");
     }
 }

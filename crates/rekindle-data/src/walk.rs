@@ -11,8 +11,9 @@ use std::{
 use super::{DataError, SkippedFiles};
 
 /// File name extensions taken for images, in lower case; upper case counts as well. The content decides the format when it is read.
-pub const IMAGE_EXTENSIONS: [&str; 10] = [
-    "jpg", "jpeg", "jpe", "jfif", "png", "webp", "bmp", "gif", "tif", "tiff",
+pub const IMAGE_EXTENSIONS: [&str; 14] = [
+    "jpg", "jpeg", "jpe", "jfif", "png", "webp", "bmp", "gif", "tif", "tiff", "ppm", "pgm", "pbm",
+    "pnm",
 ];
 
 /// Extensions of image formats that cannot be decoded: they are counted apart, so that the reader learns what to convert.

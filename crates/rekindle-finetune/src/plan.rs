@@ -157,7 +157,10 @@ impl Plan {
         let disk_cache = settings.disk_cache(&folder)?;
         let mut dataset = Dataset::new(
             folder,
-            DecodeLimits::default(),
+            DecodeLimits {
+                range: preprocessing.range,
+                ..DecodeLimits::default()
+            },
             settings.image_cache_mb << 20,
         )
         .with_jpeg_scaling(match settings.jpeg_scaling {

@@ -101,7 +101,11 @@ impl Predictor {
     ///
     /// The bytes cannot be decoded, or an output is not finite.
     pub fn predict_bytes(&self, bytes: &[u8]) -> Result<Vec<f32>, ModelError> {
-        let image = decode(bytes, &DecodeLimits::default())?.image;
+        let limits = DecodeLimits {
+            range: self.info.preprocessing.range,
+            ..DecodeLimits::default()
+        };
+        let image = decode(bytes, &limits)?.image;
         let mut rows = self.predict_images(std::slice::from_ref(&image))?;
         Ok(rows.pop().unwrap_or_default())
     }

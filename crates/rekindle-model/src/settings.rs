@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use rekindle_augment::{Interpolation, RescaleSpec, ResizePolicy};
+use rekindle_augment::{Interpolation, RescaleSpec, ResizePolicy, SampleRange};
 use serde::{Deserialize, Deserializer, Serialize};
 
 /// The pretrained network.
@@ -46,6 +46,10 @@ pub struct InputRecipe {
     /// Fitted numbers are in plan.toml and in the model file.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rescale: Option<RescaleSpec>,
+    /// What is black and white of samples of more than 8 bits: `full`, all that they can hold (default); `{ bits = 12 }`, 0 to 4095, for
+    /// cameras that write fewer bits into 16; or `{ span = { low = -1000, high = 3000 } }`. It is in plan.toml and in the model file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub range: Option<SampleRange>,
 }
 
 impl Default for BackboneRecipe {

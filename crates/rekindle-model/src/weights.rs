@@ -84,6 +84,7 @@ pub fn preprocessing(card: &Card, input: &InputRecipe) -> Result<Preprocessing, 
             mean: own.mean,
             std: own.std,
         }),
+        range: input.range.unwrap_or_default(),
     };
     preprocessing.check().within("input")?;
     Ok(preprocessing)

@@ -52,11 +52,12 @@ pub fn run(args: &EvaluateArgs) -> Result<Ending> {
             args.data.display()
         );
     }
-    let dataset = Dataset::new(
-        only(folder, &samples),
-        DecodeLimits::default(),
-        Dataset::DEFAULT_CACHE_BYTES,
-    );
+    let predictor = Predictor::load(&path, &device)?;
+    let limits = DecodeLimits {
+        range: predictor.info().preprocessing.range,
+        ..DecodeLimits::default()
+    };
+    let dataset = Dataset::new(only(folder, &samples), limits, Dataset::DEFAULT_CACHE_BYTES);
     let all = (0..dataset.len()).collect();
     let (samples, skipped) = usable(
         &dataset,
@@ -64,7 +65,6 @@ pub fn run(args: &EvaluateArgs) -> Result<Ending> {
         settings.checked_headers,
         all,
     )?;
-    let predictor = Predictor::load(&path, &device)?;
     let bar = ImageBar::new(samples.len());
     let batch_size = args.inference.batch_size;
     let dataset = Arc::new(dataset);

@@ -32,12 +32,16 @@ pub fn run(args: &PredictArgs) -> Result<Ending> {
     let path = model_path(&args.model)?;
     let settings = data_settings(&args.set)?;
     let folder = list(&args.images, &settings.source_options())?;
+    let predictor = Predictor::load(&path, &device)?;
+    let limits = DecodeLimits {
+        range: predictor.info().preprocessing.range,
+        ..DecodeLimits::default()
+    };
     // Each image is needed once.
-    let dataset = Dataset::new(folder, DecodeLimits::default(), 0);
+    let dataset = Dataset::new(folder, limits, 0);
     let all = (0..dataset.len()).collect();
     let checked_headers = settings.checked_headers;
     let (samples, skipped) = usable(&dataset, args.inference.bad_images, checked_headers, all)?;
-    let predictor = Predictor::load(&path, &device)?;
     check_options(args, predictor.info().task)?;
     let mut sorted = args.sort.as_deref().map(Sorted::new).transpose()?;
     let dataset = Arc::new(dataset);

@@ -2,12 +2,8 @@
 //!
 //! Owns: the walk over chunks and blocks that finds them. It decodes no pixel and never fails: what cannot be followed is not there.
 
-use std::io::Cursor;
-
-use tiff::decoder::Decoder;
-use tiff::tags::Tag;
-
 use super::jpeg;
+use super::tiff::{File, has_more_pages, main_page};
 use crate::format::Format;
 
 /// What a file holds besides its picture.
@@ -28,6 +24,7 @@ impl Container {
             Format::WebP => of_webp(bytes),
             Format::Gif => of_gif(bytes).unwrap_or_default(),
             Format::Tiff => of_tiff(bytes),
+            Format::Pnm => Self::default(),
             // The version 5 header says `MBED` where it says anything of a profile; the value is little-endian.
             Format::Bmp => Self {
                 has_icc_profile: bytes.get(14) == Some(&124) && bytes.get(70..74) == Some(b"DEBM"),
@@ -133,14 +130,13 @@ fn of_gif(bytes: &[u8]) -> Option<Container> {
 }
 
 fn of_tiff(bytes: &[u8]) -> Container {
-    let Ok(mut decoder) = Decoder::new(Cursor::new(bytes)) else {
+    const ICC_PROFILE: u16 = 34675;
+    let Some(file) = File::open(bytes) else {
         return Container::default();
     };
     Container {
-        has_icc_profile: decoder
-            .find_tag(Tag::IccProfile)
-            .is_ok_and(|tag| tag.is_some()),
-        has_more_frames: decoder.more_images(),
+        has_icc_profile: main_page(&file).is_some_and(|page| page.has(ICC_PROFILE)),
+        has_more_frames: has_more_pages(&file),
     }
 }
 

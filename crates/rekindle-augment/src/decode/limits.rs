@@ -2,16 +2,83 @@
 //!
 //! Owns: the limits and their check against a header. What a format's decoder needs for a pixel is the decoder's to say.
 
+use rekindle_settings::SettingError;
+use serde::{Deserialize, Serialize};
+
 use crate::error::AugmentError;
 use crate::format::Format;
 
-/// What decoding one image may take at most; checked against the header, before anything is allocated.
+/// Which numbers of samples of more than 8 bits are black and white.
+///
+/// Samples of 8 bits or fewer always span all that they can; those that are not colours, such as alpha, too.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SampleRange {
+    /// What the samples can hold: 0 to 65535 for 16 bits, 0 to 4095 for packed 12, 0 to 1 for floats. Negative numbers are refused.
+    /// The default.
+    #[default]
+    Full,
+    /// 0 to 2^bits - 1, with 1 to 32 bits: what cameras of 10, 12 or 14 bits write into 16. Larger numbers are white.
+    Bits(u8),
+    /// From `low`, which is black, to the larger number `high`, which is white. What lies outside is one of both.
+    Span {
+        /// The number of black.
+        low: f64,
+        /// The number of white.
+        high: f64,
+    },
+}
+
+// Ranges come from settings, which have no NaN.
+impl Eq for SampleRange {}
+
+impl SampleRange {
+    /// Whether samples span all that they can hold.
+    pub fn is_full(&self) -> bool {
+        *self == Self::Full
+    }
+
+    /// Checks the numbers.
+    ///
+    /// # Errors
+    ///
+    /// [`SettingError::Value`] with the key `bits` or `span` for numbers out of range.
+    pub fn check(&self) -> Result<(), SettingError> {
+        match *self {
+            Self::Bits(bits) if !(1..=32).contains(&bits) => {
+                Err(SettingError::new("bits", bits, "1 to 32"))
+            }
+            Self::Span { low, high } if !(low.is_finite() && high.is_finite() && low < high) => {
+                let found = format!("low = {low}, high = {high}");
+                Err(SettingError::new(
+                    "span",
+                    found,
+                    "two numbers, the lower one first",
+                ))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The numbers of black and white; none for all that samples can hold.
+    pub(super) fn span(self) -> Option<(f64, f64)> {
+        match self {
+            Self::Full => None,
+            Self::Bits(bits) => Some((0.0, f64::from(bits).exp2() - 1.0)),
+            Self::Span { low, high } => Some((low, high)),
+        }
+    }
+}
+
+/// What decoding one image may take at most, checked against the header before anything is allocated, and how wide samples become 8 bits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DecodeLimits {
     /// Largest number of pixels. Default 178 956 970, where Pillow refuses an image as a decompression bomb.
     pub max_pixels: u64,
     /// Largest number of bytes for the decoder's output and the conversion to RGB. Default 2 GiB.
     pub max_alloc_bytes: u64,
+    /// Which numbers of samples of more than 8 bits are black and white. Default [`SampleRange::Full`].
+    pub range: SampleRange,
 }
 
 impl Default for DecodeLimits {
@@ -19,6 +86,7 @@ impl Default for DecodeLimits {
         Self {
             max_pixels: 178_956_970,
             max_alloc_bytes: 2 << 30,
+            range: SampleRange::Full,
         }
     }
 }

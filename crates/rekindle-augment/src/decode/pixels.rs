@@ -1,10 +1,11 @@
 //! Decoded samples to 8-bit RGB.
 //!
 //! Owns: grey to RGB, alpha over white, 16-bit and float samples to 8 bits. Values are scaled, never clipped: 16-bit values
-//! by 1/257 and float values from 0..1 by 255, both rounded to the nearest.
+//! by 1/257 or from the range that is asked for, float values from 0..1 by 255, all rounded to the nearest.
 
 use image::{ColorType, RgbImage};
 
+use super::limits::SampleRange;
 use crate::error::AugmentError;
 use crate::format::Format;
 
@@ -26,8 +27,12 @@ pub(super) fn image_of(
 pub(super) fn to_rgb(
     format: Format,
     color: ColorType,
-    samples: Vec<u8>,
+    mut samples: Vec<u8>,
+    range: SampleRange,
 ) -> Result<Vec<u8>, AugmentError> {
+    if let Some((low, high)) = range.span() {
+        stretch(&mut samples, color, low, high);
+    }
     Ok(match color {
         ColorType::Rgb8 => samples,
         ColorType::L8 => grey_to_rgb(&samples),
@@ -65,6 +70,24 @@ pub(super) fn to_rgb(
     })
 }
 
+/// Stretches the colours of 16-bit samples, so that these numbers become black and white.
+fn stretch(samples: &mut [u8], color: ColorType, low: f64, high: f64) {
+    let (channels, colours) = match color {
+        ColorType::L16 => (1, 1),
+        ColorType::La16 => (2, 1),
+        ColorType::Rgb16 => (3, 3),
+        ColorType::Rgba16 => (4, 3),
+        _ => return,
+    };
+    let scale = 65_535.0 / (high - low);
+    for (index, bytes) in samples.as_chunks_mut::<2>().0.iter_mut().enumerate() {
+        if index % channels < colours {
+            let value = (f64::from(u16::from_ne_bytes(*bytes)) - low) * scale;
+            *bytes = (value.round().clamp(0.0, 65_535.0) as u16).to_ne_bytes();
+        }
+    }
+}
+
 pub(super) fn grey_to_rgb(samples: &[u8]) -> Vec<u8> {
     samples.iter().flat_map(|&value| [value; 3]).collect()
 }
@@ -90,27 +113,17 @@ pub(super) fn from_floats(format: Format, samples: &[f32]) -> Result<Vec<u8>, Au
         .collect())
 }
 
-/// JFIF's YCbCr to RGB, rounded to the nearest.
-///
-/// Source: JFIF 1.02, section 7: `R = Y + 1.402 Cr`, `G = Y - 0.34414 Cb - 0.71414 Cr`, `B = Y + 1.772 Cb`.
-pub(super) fn from_ycbcr([luma, blue, red]: [u8; 3]) -> [u8; 3] {
-    let [luma, blue, red] = [
-        f32::from(luma),
-        f32::from(blue) - 128.0,
-        f32::from(red) - 128.0,
-    ];
-    [
-        luma + 1.402 * red,
-        luma - 0.344_14 * blue - 0.714_14 * red,
-        luma + 1.772 * blue,
-    ]
-    .map(|value| value.round().clamp(0.0, 255.0) as u8)
-}
-
 /// `value / 255`, rounded to the nearest, of products of two bytes and of their sums up to 255 squared.
 fn divide_by_255(value: u32) -> u8 {
     let value = value + 128;
     ((value + (value >> 8)) >> 8) as u8
+}
+
+/// What an ink and black ink leave of white, as Pillow computes it without a colour profile.
+#[inline]
+pub(super) fn ink_to_light(ink: u8, black: u8) -> u8 {
+    let white = 255 - black;
+    white.saturating_sub(divide_by_255(u32::from(ink) * u32::from(white)))
 }
 
 /// A value with an alpha value over white.
@@ -120,11 +133,11 @@ pub(super) fn over_white(value: u8, alpha: u8) -> u8 {
     divide_by_255(value * alpha + 255 * (255 - alpha))
 }
 
-fn from_16_bit(value: u16) -> u8 {
+pub(super) fn from_16_bit(value: u16) -> u8 {
     ((u32::from(value) + 128) / 257) as u8
 }
 
-fn over_white_16_bit(value: u16, alpha: u16) -> u8 {
+pub(super) fn over_white_16_bit(value: u16, alpha: u16) -> u8 {
     let (value, alpha) = (u64::from(value), u64::from(alpha));
     let composed = value * alpha + 65_535 * (65_535 - alpha);
     let scale = 65_535 * 257;

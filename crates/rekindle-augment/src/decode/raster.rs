@@ -1,20 +1,19 @@
-//! PNG, BMP, GIF, TIFF, and some kinds of WebP to RGB.
+//! PNG, BMP, GIF, PNM, and some kinds of WebP to RGB.
 //!
-//! Owns: the use of the `image` crate's decoders. The kinds of TIFF that they refuse are `tiff.rs`'s.
+//! Owns: the use of the `image` crate's decoders.
 
 use std::io::{Cursor, ErrorKind};
 
 use image::codecs::{
-    bmp::BmpDecoder, gif::GifDecoder, png::PngDecoder, tiff::TiffDecoder, webp::WebPDecoder,
+    bmp::BmpDecoder, gif::GifDecoder, png::PngDecoder, pnm::PnmDecoder, webp::WebPDecoder,
 };
 use image::error::{ImageError, LimitErrorKind};
-use image::metadata::Orientation;
 use image::{ColorType, ExtendedColorType, ImageDecoder, Limits};
 
 use super::ending::ends_early;
 use super::limits::DecodeLimits;
+use super::orientation;
 use super::pixels;
-use super::tiff::UnusualTiff;
 use super::upright::{SourceMode, Upright};
 use crate::error::AugmentError;
 use crate::format::Format;
@@ -25,9 +24,6 @@ pub(super) fn dimensions(
     format: Format,
     limits: &DecodeLimits,
 ) -> Result<(u32, u32), AugmentError> {
-    if let Some(unusual) = unusual_tiff(bytes, format) {
-        return Ok(unusual.dimensions());
-    }
     match open(bytes, format, limits) {
         Ok(decoder) => Ok(decoder.dimensions()),
         Err(error) => Err(explain(error, format, bytes.len())),
@@ -40,9 +36,6 @@ pub(super) fn decode(
     limits: &DecodeLimits,
 ) -> Result<Upright, AugmentError> {
     let fail = |error| explain(error, format, bytes.len());
-    if let Some(unusual) = unusual_tiff(bytes, format) {
-        return unusual.decode(limits);
-    }
     let mut decoder = open(bytes, format, limits).map_err(fail)?;
     let (width, height) = decoder.dimensions();
     let color = decoder.color_type();
@@ -54,23 +47,18 @@ pub(super) fn decode(
         u64::from(color.bytes_per_pixel()) + copy_bytes,
     )?;
     let mode = mode_of(bytes, format, decoder.original_color_type());
-    let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
     decoder.set_limits(limits.of_image_crate()).map_err(fail)?;
     let mut samples = vec![0; decoder.total_bytes() as usize];
     decoder.read_image(&mut samples).map_err(fail)?;
-    let rgb = pixels::to_rgb(format, color, samples)?;
+    if format == Format::Bmp && color == ColorType::Rgba8 {
+        forget_empty_alpha(&mut samples);
+    }
+    let rgb = pixels::to_rgb(format, color, samples, limits.range)?;
     Ok(Upright {
         image: pixels::image_of(format, width, height, rgb)?,
-        orientation,
+        orientation: orientation::of(bytes, format),
         mode,
     })
-}
-
-fn unusual_tiff(bytes: &[u8], format: Format) -> Option<UnusualTiff<'_>> {
-    match format {
-        Format::Tiff => UnusualTiff::open(bytes),
-        _ => None,
-    }
 }
 
 fn open<'a>(
@@ -82,9 +70,10 @@ fn open<'a>(
     Ok(match format {
         Format::Png => Box::new(PngDecoder::with_limits(content, limits.of_image_crate())?),
         Format::WebP => Box::new(WebPDecoder::new(content)?),
-        Format::Bmp => Box::new(BmpDecoder::new(content)?),
         Format::Gif => Box::new(GifDecoder::new(content)?),
-        Format::Tiff | Format::Jpeg => Box::new(TiffDecoder::new(content)?),
+        Format::Pnm => Box::new(PnmDecoder::new(content)?),
+        // JPEG and TIFF have decoders of their own, which do not come here.
+        Format::Bmp | Format::Tiff | Format::Jpeg => Box::new(BmpDecoder::new(content)?),
     })
 }
 
@@ -93,6 +82,14 @@ impl DecodeLimits {
         let mut limits = Limits::default();
         limits.max_alloc = Some(self.max_alloc_bytes);
         limits
+    }
+}
+
+/// An alpha channel of zeros everywhere is none: programs that know no alpha leave the fourth byte 0.
+fn forget_empty_alpha(pixels: &mut [u8]) {
+    let (pixels, _) = pixels.as_chunks_mut::<4>();
+    if pixels.iter().all(|pixel| pixel[3] == 0) {
+        pixels.iter_mut().for_each(|pixel| pixel[3] = 255);
     }
 }
 

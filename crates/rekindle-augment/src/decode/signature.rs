@@ -2,6 +2,10 @@
 //!
 //! Owns: the signatures of supported formats and of common unsupported ones. File names play no part.
 
+use std::io::Read;
+
+use flate2::read::GzDecoder;
+
 use crate::error::AugmentError;
 use crate::format::Format;
 
@@ -25,7 +29,10 @@ impl Format {
         {
             return Ok(*format);
         }
-        if let Some(format) = media_container(bytes) {
+        if is_pnm(bytes) {
+            return Ok(Self::Pnm);
+        }
+        if let Some(format) = media_container(bytes).or_else(|| scientific(bytes)) {
             return Err(AugmentError::UnsupportedFormat { format });
         }
         if let Some((_, format)) = UNSUPPORTED_STARTS
@@ -52,6 +59,11 @@ const SUPPORTED_STARTS: &[(&[u8], Format)] = &[
     (b"BM", Format::Bmp),
 ];
 
+/// The bytes behind `P` and one of 1 to 6, which are white space or a remark.
+fn is_pnm(bytes: &[u8]) -> bool {
+    matches!(bytes, [b'P', b'1'..=b'6', next, ..] if next.is_ascii_whitespace() || *next == b'#')
+}
+
 const UNSUPPORTED_STARTS: &[(&[u8], &str)] = &[
     (&[0xff, 0x0a], "JPEG XL"),
     (b"\0\0\0\x0cJXL \r\n\x87\n", "JPEG XL"),
@@ -69,9 +81,14 @@ const UNSUPPORTED_STARTS: &[(&[u8], &str)] = &[
     (b"\0\0\x01\0", "ICO"),
     (b"\x76\x2f\x31\x01", "OpenEXR"),
     (b"#?RADIANCE", "Radiance HDR"),
-    (b"P4\n", "PBM"),
-    (b"P5\n", "PGM"),
-    (b"P6\n", "PPM"),
+    (b"P7\n", "PAM"),
+    (b"Pf\n", "PFM (float)"),
+    (b"PF\n", "PFM (float)"),
+    (b"SIMPLE  =", "FITS"),
+    (b"\x93NUMPY", "NumPy (.npy)"),
+    (b"\x89HDF\r\n\x1a\n", "HDF5"),
+    (b"PAR1", "Parquet"),
+    (b"ARROW1", "Arrow"),
     (b"PK\x03\x04", "a ZIP archive"),
     (b"\x1f\x8b", "a gzip archive"),
     (
@@ -92,6 +109,29 @@ fn media_container(bytes: &[u8]) -> Option<&'static str> {
         }
         _ => "a video or another ISO media file",
     })
+}
+
+/// The name of a scientific format whose mark stands behind the first bytes.
+///
+/// Source: DICOM PS3.10, 7.1; the NIfTI-1 and NIfTI-2 headers.
+fn scientific(bytes: &[u8]) -> Option<&'static str> {
+    let at = |place: usize, mark: &[u8]| {
+        bytes
+            .get(place..)
+            .is_some_and(|rest| rest.starts_with(mark))
+    };
+    if at(128, b"DICM") {
+        return Some("DICOM");
+    }
+    // The length of the header, in either order of bytes, and the mark at its end; gzip packs the first of them away.
+    if bytes.starts_with(b"\x1f\x8b") {
+        let mut start = [0; 348];
+        GzDecoder::new(bytes).read_exact(&mut start).ok()?;
+        return scientific(&start).filter(|name| *name == "NIfTI");
+    }
+    let is_first = at(344, b"n+1\0") || at(344, b"ni1\0");
+    let is_second = at(4, b"n+2\0\r\n\x1a\n") || at(4, b"ni2\0\r\n\x1a\n");
+    (is_first || is_second).then_some("NIfTI")
 }
 
 /// The first bytes, for a message.
@@ -129,6 +169,51 @@ mod tests {
             let error = Format::of(start).unwrap_err();
             assert_eq!(error, AugmentError::UnsupportedFormat { format: "JPEG XL" });
         }
+    }
+
+    #[test]
+    fn scientific_formats_are_named_with_a_way_on() {
+        let behind = |length: usize, mark: &[u8]| [vec![0; length], mark.to_vec()].concat();
+        for (bytes, format, way) in [
+            (behind(128, b"DICM"), "DICOM", "MONOCHROME1"),
+            (behind(344, b"n+1\0"), "NIfTI", "nibabel"),
+            (
+                b"SIMPLE  =                    T".to_vec(),
+                "FITS",
+                "astropy",
+            ),
+            (
+                b"\x93NUMPY\x01\0".to_vec(),
+                "NumPy (.npy)",
+                "Image.fromarray",
+            ),
+            (b"\x89HDF\r\n\x1a\n".to_vec(), "HDF5", "h5py"),
+            (b"PAR1\x15".to_vec(), "Parquet", "table"),
+        ] {
+            let error = Format::of(&bytes).unwrap_err();
+            assert_eq!(error, AugmentError::UnsupportedFormat { format });
+            assert!(error.to_string().contains(way), "{error}");
+        }
+        // A compressed NIfTI is an archive by its content.
+        let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        std::io::Write::write_all(&mut packed, &behind(344, b"n+1\0")).unwrap();
+        let error = Format::of(&packed.finish().unwrap()).unwrap_err();
+        assert_eq!(error, AugmentError::UnsupportedFormat { format: "NIfTI" });
+    }
+
+    #[test]
+    fn every_kind_of_netpbm_is_known_and_other_words_are_not() {
+        for start in [
+            &b"P6\n1 1"[..],
+            b"P5 1",
+            b"P4#x",
+            b"P1\t",
+            b"P2\r\n",
+            b"P3 ",
+        ] {
+            assert_eq!(Format::of(start), Ok(Format::Pnm));
+        }
+        assert!(Format::of(b"P5678").is_err());
     }
 
     #[test]

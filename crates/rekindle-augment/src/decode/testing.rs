@@ -31,6 +31,7 @@ pub(super) fn limits() -> DecodeLimits {
     DecodeLimits {
         max_pixels: 1 << 22,
         max_alloc_bytes: 1 << 26,
+        ..DecodeLimits::default()
     }
 }
 

@@ -27,6 +27,7 @@ use self::container::Lossy;
 use self::header::Frame;
 use self::picture::Part;
 use super::limits::DecodeLimits;
+use super::orientation;
 use super::raster;
 use super::upright::{SourceMode, Upright};
 use crate::error::AugmentError;
@@ -51,7 +52,9 @@ impl<'a> WebPFile<'a> {
     /// Finds the picture in a file, and checks its size where the own decoder takes it.
     pub(super) fn open(bytes: &'a [u8], limits: &DecodeLimits) -> Result<Self, AugmentError> {
         container::check_length(bytes)?;
-        let picture = Lossy::find(bytes).and_then(Picture::read).map(Box::new);
+        let picture = Lossy::find(bytes)
+            .and_then(|found| Picture::read(found, orientation::of(bytes, Format::WebP)))
+            .map(Box::new);
         if let Some(Picture { frame, alpha, .. }) = picture.as_deref() {
             // The output, and four bytes where alpha is decoded.
             let pixel_bytes = if alpha.is_some() { 7 } else { 3 };
@@ -127,16 +130,15 @@ impl<'a> WebPFile<'a> {
 
 impl<'a> Picture<'a> {
     /// Reads the headers; none where one is damaged.
-    fn read(found: Lossy<'a>) -> Option<Self> {
+    fn read(found: Lossy<'a>, orientation: Orientation) -> Option<Self> {
         let alpha = match found.alpha {
             None => None,
             Some(chunk) => Some(Alpha::read(chunk)?),
         };
-        let orientation = found.exif.and_then(Orientation::from_exif_chunk);
         Some(Self {
             frame: Frame::read(found.data)?,
             alpha,
-            orientation: orientation.unwrap_or(Orientation::NoTransforms),
+            orientation,
         })
     }
 }

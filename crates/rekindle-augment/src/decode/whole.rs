@@ -5,9 +5,11 @@
 use image::RgbImage;
 
 use super::container::Container;
+use super::guard::guarded;
 use super::jpeg::{self, JpegFile};
 use super::limits::DecodeLimits;
 use super::raster;
+use super::tiff;
 use super::upright::{SourceMode, Upright, turn};
 use super::webp::WebPFile;
 use crate::error::AugmentError;
@@ -58,9 +60,18 @@ pub struct ImageHeader {
 ///
 /// [`AugmentError::Empty`], [`AugmentError::UnknownFormat`] and [`AugmentError::UnsupportedFormat`] by the first bytes;
 /// [`AugmentError::TooManyPixels`] and [`AugmentError::TooMuchMemory`] by the header; [`AugmentError::UnsupportedFeature`],
-/// [`AugmentError::Truncated`] and [`AugmentError::Corrupt`] by the content. Nothing that is missing is filled in.
+/// [`AugmentError::Truncated`] and [`AugmentError::Corrupt`] by the content; [`AugmentError::DecoderPanicked`] where a decoder fails by an
+/// error of its own. Nothing that is missing is filled in.
 pub fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<Decoded, AugmentError> {
     let format = Format::of(bytes)?;
+    guarded(format, || decode_format(bytes, format, limits))
+}
+
+fn decode_format(
+    bytes: &[u8],
+    format: Format,
+    limits: &DecodeLimits,
+) -> Result<Decoded, AugmentError> {
     let Upright {
         image,
         orientation,
@@ -68,6 +79,7 @@ pub fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<Decoded, AugmentErr
     } = match format {
         Format::Jpeg => JpegFile::open(bytes, limits)?.decode(limits)?,
         Format::WebP => WebPFile::open(bytes, limits)?.decode(limits)?,
+        Format::Tiff => tiff::decode(bytes, limits)?,
         _ => raster::decode(bytes, format, limits)?,
     };
     let Container {
@@ -93,10 +105,11 @@ pub fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<Decoded, AugmentErr
 /// As [`decode`], as far as the header tells.
 pub fn read_header(bytes: &[u8], limits: &DecodeLimits) -> Result<ImageHeader, AugmentError> {
     let format = Format::of(bytes)?;
-    let (width, height) = match format {
-        Format::Jpeg => jpeg::dimensions(bytes)?,
-        _ => raster::dimensions(bytes, format, limits)?,
-    };
+    let (width, height) = guarded(format, || match format {
+        Format::Jpeg => jpeg::dimensions(bytes),
+        Format::Tiff => tiff::dimensions(bytes),
+        _ => raster::dimensions(bytes, format, limits),
+    })?;
     limits.check(format, width, height, 3)?;
     Ok(ImageHeader {
         format,

@@ -6,8 +6,8 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 
 use rekindle_augment::{
-    Decoded, Format, JpegScaling, Pipeline, ReducedPicture, RegionRequest, RgbImage, SampleRng,
-    UprightSize, decode, decode_region, read_header, reducible_size,
+    Decoded, Format, JpegScaling, Pipeline, ReducedPicture, RegionRequest, RgbImage, SampleRange,
+    SampleRng, UprightSize, decode, decode_region, read_header, reducible_size,
 };
 
 use super::Dataset;
@@ -84,7 +84,10 @@ impl Source<'_> {
         let header = read_header(bytes, &dataset.limits)?;
         let pixels = u64::from(header.width) * u64::from(header.height);
         let known = Known {
-            content: dataset.disk.is_some().then(|| hash_content(bytes)),
+            content: dataset
+                .disk
+                .is_some()
+                .then(|| hash_content(bytes) ^ of_range(dataset.limits.range)),
             format: header.format,
             pixels,
             reducible: match header.format {
@@ -120,6 +123,14 @@ impl Source<'_> {
         {
             disk.put(content, form, kept);
         }
+    }
+}
+
+/// What tells pictures of another range apart from those of the same file with the usual one, which is 0.
+fn of_range(range: SampleRange) -> u128 {
+    match range.is_full() {
+        true => 0,
+        false => hash_content(format!("{range:?}").as_bytes()),
     }
 }
 

@@ -55,6 +55,8 @@ pub(super) struct Picture {
     pub perceptual_hash: u64,
     pub thumbnail: Thumbnail,
     pub is_blank: bool,
+    /// The largest value of any channel.
+    pub most: u8,
     /// Means of the values and of their squares, of each channel, from 0 to 1.
     pub mean: [f64; 3],
     pub mean_square: [f64; 3],
@@ -96,6 +98,7 @@ pub(super) fn examine(folder: &ImageFolder, sample: &Sample, limits: &DecodeLimi
                 perceptual_hash: perceptual_hash(&reduced),
                 thumbnail: thumbnail(&reduced),
                 is_blank: is_blank(&reduced),
+                most: decoded.image.iter().copied().max().unwrap_or(0),
                 mean,
                 mean_square,
             })
@@ -243,6 +246,7 @@ pub(super) mod tests {
             perceptual_hash: 0,
             thumbnail: [0; THUMBNAIL * THUMBNAIL * 3],
             is_blank: false,
+            most: 255,
             mean: [0.5; 3],
             mean_square: [0.3; 3],
         }

@@ -167,6 +167,10 @@ fn odd_words(kind: OddKind, count: usize) -> String {
         OddKind::Animated => {
             format!("animations and several pages: the first frame of {of} is used")
         }
+        OddKind::FewLevels => format!(
+            "few grey levels: {of} of 16 bits that use only the lower ones and are nearly black; `input.range` says which numbers are \
+             black and white"
+        ),
     }
 }
 

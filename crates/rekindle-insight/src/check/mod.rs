@@ -48,7 +48,10 @@ pub fn check(
 ) -> Result<CheckReport, InsightError> {
     recipe.data.check()?;
     let preprocessing = preprocessing(&card_from_name(&recipe.backbone.name)?, &recipe.input)?;
-    let limits = DecodeLimits::default();
+    let limits = DecodeLimits {
+        range: preprocessing.range,
+        ..DecodeLimits::default()
+    };
     let mut examined: Vec<Examined> = folder
         .samples
         .par_iter()

@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use rekindle_augment::Format;
+use rekindle_augment::{Format, SourceMode};
 
 use super::examine::Picture;
 use super::report::OddKind;
@@ -49,12 +49,32 @@ pub(super) fn oddities(
     }
     if picture.has_more_frames {
         let reason = match picture.format {
-            Format::Tiff => "it has several pages; the first one is used",
+            Format::Tiff => "it has several pages; one of them is used",
             _ => "it is an animation; the first frame is used",
         };
         found.push((OddKind::Animated, reason.into()));
     }
+    if picture.mode == SourceMode::SixteenBit
+        && let Some(bits) = bits_in_use(picture.most)
+    {
+        let reason = format!(
+            "its samples have 16 bits and use {bits}, so {} of 256 grey levels are left; `input.range = {{ bits = {bits} }}` uses all",
+            u16::from(picture.most) + 1
+        );
+        found.push((OddKind::FewLevels, reason));
+    }
     found
+}
+
+/// How many of 16 bits hold samples of which the largest has become this grey level: 10, 12 or 14; none where all may be in use, or none is.
+fn bits_in_use(most: u8) -> Option<u32> {
+    // 1023, 4095 and 16383, divided by 257.
+    match most {
+        1..=4 => Some(10),
+        5..=16 => Some(12),
+        17..=64 => Some(14),
+        _ => None,
+    }
 }
 
 /// The extension of a name that promises another format.
@@ -67,6 +87,7 @@ fn wrong_extension(path: &Path, format: Format) -> Option<String> {
         "bmp" => Format::Bmp,
         "gif" => Format::Gif,
         "tif" | "tiff" => Format::Tiff,
+        "ppm" | "pgm" | "pbm" | "pnm" => Format::Pnm,
         _ => return None,
     };
     (promised != format).then_some(extension)
@@ -93,6 +114,20 @@ mod tests {
     #[test]
     fn content_under_another_name_is_odd() {
         assert_eq!(kinds("cat/a.jpg", |_| {}), [OddKind::WrongExtension]);
+    }
+
+    #[test]
+    fn sixteen_bits_that_are_hardly_used_are_named_with_the_bits() {
+        let kinds = |mode, most| {
+            kinds("a.png", move |picture| {
+                (picture.mode, picture.most) = (mode, most);
+            })
+        };
+        assert_eq!(kinds(SourceMode::SixteenBit, 16), [OddKind::FewLevels]);
+        assert_eq!(kinds(SourceMode::SixteenBit, 64), [OddKind::FewLevels]);
+        assert_eq!(kinds(SourceMode::SixteenBit, 65), []);
+        assert_eq!(kinds(SourceMode::Grey, 16), []);
+        assert_eq!([4, 5, 17].map(bits_in_use), [Some(10), Some(12), Some(14)]);
     }
 
     #[test]

@@ -251,6 +251,8 @@ pub enum OddKind {
     Huge,
     /// It has further frames or pages, which are not used.
     Animated,
+    /// Its samples have 16 bits of which only the lower ones are used, so nearly all of it is black.
+    FewLevels,
 }
 
 impl OddKind {
@@ -263,6 +265,7 @@ impl OddKind {
             Self::ExtremeAspect => "extreme_aspect",
             Self::Huge => "huge",
             Self::Animated => "animated",
+            Self::FewLevels => "few_levels",
         }
     }
 }

@@ -7,12 +7,17 @@ use std::ops::Range;
 
 use super::frame::Colour;
 use super::scan::{Part, Plane};
+use crate::decode::pixels::ink_to_light;
 use crate::decode::planes::{enlarge, interleave, with_ends};
 use crate::vectorised::vectorised;
 
-/// The pixels of a part of the picture, three bytes each, row by row.
+/// The pixels of a part of the picture, three bytes each, row by row; of [`Colour::Raw`], a byte for each component.
 pub(super) fn pixels(planes: &[Plane], colour: Colour, part: &Part) -> Vec<u8> {
-    let mut output = vec![0; 3 * part.columns.len() * part.rows.len()];
+    let channels = match colour {
+        Colour::Raw => planes.len(),
+        _ => 3,
+    };
+    let mut output = vec![0; channels * part.columns.len() * part.rows.len()];
     let is_fancy = part.block_size > 1;
     vectorised(
         #[inline(always)]
@@ -24,11 +29,16 @@ pub(super) fn pixels(planes: &[Plane], colour: Colour, part: &Part) -> Vec<u8> {
 #[inline(always)]
 fn write_pixels(planes: &[Plane], colour: Colour, part: &Part, is_fancy: bool, output: &mut [u8]) {
     let width = part.columns.len();
-    let mut rows = [vec![0; width + 2], vec![0; width + 2], vec![0; width + 2]];
+    let channels = output.len() / (width * part.rows.len()).max(1);
+    // A sample more at both ends, each of up to four pixels.
+    let mut rows = [0; 4].map(|_| vec![0; width + 8]);
     let mut colours = [vec![0; width], vec![0; width], vec![0; width]];
     let mut sums = Vec::with_capacity(width / 2 + 4);
-    for (line, y) in output.chunks_exact_mut(3 * width).zip(part.rows.clone()) {
-        let mut starts = [0; 3];
+    for (line, y) in output
+        .chunks_exact_mut(channels * width)
+        .zip(part.rows.clone())
+    {
+        let mut starts = [0; 4];
         for ((plane, row), start) in planes.iter().zip(&mut rows).zip(&mut starts) {
             *start = write_row(plane, y, &part.columns, is_fancy, &mut sums, row);
         }
@@ -41,6 +51,32 @@ fn write_pixels(planes: &[Plane], colour: Colour, part: &Part, is_fancy: bool, o
             }
             Colour::Rgb => interleave(row(0), row(1), row(2), line),
             Colour::YCbCr => convert(row(0), row(1), row(2), &mut colours, line),
+            Colour::Cmyk => {
+                interleave(row(0), row(1), row(2), line);
+                on_black(line, row(3));
+            }
+            Colour::Ycck => {
+                convert(row(0), row(1), row(2), &mut colours, line);
+                line.iter_mut().for_each(|value| *value = 255 - *value);
+                on_black(line, row(3));
+            }
+            Colour::Raw => {
+                for channel in 0..channels {
+                    let places = line[channel..].iter_mut().step_by(channels);
+                    places
+                        .zip(row(channel))
+                        .for_each(|(place, value)| *place = *value);
+                }
+            }
+        }
+    }
+}
+
+/// Three inks to light, over black ink: all four as Adobe stores them, turned over, which Pillow assumes of every file.
+fn on_black(line: &mut [u8], black: &[u8]) {
+    for (pixel, black) in line.chunks_exact_mut(3).zip(black) {
+        for ink in pixel {
+            *ink = ink_to_light(255 - *ink, 255 - *black);
         }
     }
 }
@@ -59,15 +95,15 @@ fn write_row(
     let needed = columns.start / across..(columns.end - 1) / across + 1;
     let near = y / down;
     // libjpeg repeats samples across where there are no more than two of them.
-    let smooth_across = is_fancy && across == 2 && plane.width > 2;
+    let smooth_across = is_fancy && across == 2 && down <= 2 && plane.width > 2;
     let smooth_down = is_fancy && down == 2 && (across == 1 || smooth_across);
     if !smooth_across && !smooth_down {
         let row = plane.row(near, needed);
         if across == 1 {
             output[..row.len()].copy_from_slice(row);
         } else {
-            for (pair, sample) in output.chunks_exact_mut(2).zip(row) {
-                pair.fill(*sample);
+            for (pixels, sample) in output.chunks_exact_mut(across).zip(row) {
+                pixels.fill(*sample);
             }
         }
         return columns.start % across;

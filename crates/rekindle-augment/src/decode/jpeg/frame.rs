@@ -1,19 +1,25 @@
-//! What the headers of a JPEG file say, as far as the own decoder reads it.
+//! What the headers of a JPEG file say, as far as the quick decoder reads it.
 //!
-//! Owns: which files that decoder takes (8 bits, sequential, Huffman-coded, one scan of all components, grey or three
-//! components in the usual samplings), and their tables. Everything else, damaged headers too, is left to zune-jpeg.
+//! Owns: which files the quick decoder takes (8 bits, sequential, Huffman-coded, one scan of all components, grey or three
+//! components in the usual samplings), and their tables. Everything else, damaged headers too, is left to `any.rs`.
 
 use std::ops::Range;
 
 use super::huffman::HuffmanTable;
+use super::standard::STANDARD;
 use super::structure::{START_OF_SCAN, Structure};
 
-/// How three components stand for a colour.
+/// How the components of a file stand for a colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Colour {
+pub(in crate::decode) enum Colour {
     Grey,
     YCbCr,
     Rgb,
+    /// Four inks, and the same with three of them as YCbCr.
+    Cmyk,
+    Ycck,
+    /// Components that stay what they are.
+    Raw,
 }
 
 /// One component of a frame.
@@ -32,7 +38,7 @@ pub(super) struct Component {
     pub(super) ac: usize,
 }
 
-/// A file that the own decoder takes.
+/// A file that the quick decoder takes.
 #[derive(Debug)]
 pub(super) struct Frame {
     pub(super) width: usize,
@@ -45,8 +51,6 @@ pub(super) struct Frame {
     pub(super) restart_interval: usize,
     /// The entropy-coded data between restarts, in the bytes of the file.
     pub(super) data: Vec<Range<usize>>,
-    /// The last EXIF block before the scan.
-    pub(super) exif: Option<Range<usize>>,
 }
 
 /// What was met so far on the way through the headers.
@@ -59,7 +63,6 @@ struct Headers {
     restart_interval: usize,
     is_jfif: bool,
     adobe_transform: Option<u8>,
-    exif: Option<Range<usize>>,
 }
 
 impl Frame {
@@ -68,7 +71,7 @@ impl Frame {
         let mut headers = Headers::default();
         let (scan, before) = structure.segments.split_last()?;
         for (code, range) in before {
-            headers.read_segment(*code, &bytes[range.clone()], range)?;
+            headers.read_segment(*code, &bytes[range.clone()])?;
         }
         if scan.0 != START_OF_SCAN {
             return None;
@@ -96,7 +99,6 @@ impl Frame {
             ac_tables: headers.ac_tables,
             restart_interval: headers.restart_interval,
             data,
-            exif: headers.exif,
         };
         let [across, down] = frame.units();
         let expected = match frame.restart_interval {
@@ -124,7 +126,7 @@ impl Frame {
 }
 
 impl Headers {
-    fn read_segment(&mut self, code: u8, content: &[u8], range: &Range<usize>) -> Option<()> {
+    fn read_segment(&mut self, code: u8, content: &[u8]) -> Option<()> {
         match code {
             0xc0 | 0xc1 if self.frame.is_none() => self.frame = Some(read_frame(content)?),
             0xc4 => self.read_huffman_tables(content)?,
@@ -134,9 +136,6 @@ impl Headers {
                 self.restart_interval = usize::from(u16::from_be_bytes([high, low]));
             }
             0xe0 => self.is_jfif |= content.starts_with(b"JFIF\0"),
-            0xe1 if content.starts_with(b"Exif\0\0") => {
-                self.exif = Some(range.start + 6..range.end);
-            }
             0xee if content.starts_with(b"Adobe") => {
                 self.adobe_transform = Some(*content.get(11)?);
             }
@@ -192,8 +191,21 @@ impl Headers {
         Some(())
     }
 
+    /// What a file without tables of codes, such as a frame of motion JPEG, is written with.
+    fn fill_standard_tables(&mut self, component: &Component) -> Option<()> {
+        let standard = |index: usize| STANDARD.get(index);
+        let (dc, ac) = (component.dc, component.ac);
+        if let (Some(place @ None), Some([codes, _])) = (self.dc_tables.get_mut(dc), standard(dc)) {
+            *place = Some(HuffmanTable::new(*codes.0, codes.1, false)?);
+        }
+        if let (Some(place @ None), Some([_, codes])) = (self.ac_tables.get_mut(ac), standard(ac)) {
+            *place = Some(HuffmanTable::new(*codes.0, codes.1, true)?);
+        }
+        Some(())
+    }
+
     /// The header of the scan: all components in the order of the frame, all coefficients.
-    fn read_scan(&self, content: &[u8], components: &mut [Component]) -> Option<()> {
+    fn read_scan(&mut self, content: &[u8], components: &mut [Component]) -> Option<()> {
         let (&count, rest) = content.split_first()?;
         let (chosen, spectrum) = rest.split_at_checked(2 * components.len())?;
         if usize::from(count) != components.len() || spectrum != [0, 63, 0] {
@@ -202,6 +214,7 @@ impl Headers {
         for (component, chosen) in components.iter_mut().zip(chosen.chunks_exact(2)) {
             component.dc = usize::from(chosen[1] >> 4);
             component.ac = usize::from(chosen[1] & 15);
+            self.fill_standard_tables(component)?;
             self.dc_tables.get(component.dc)?.as_ref()?;
             self.ac_tables.get(component.ac)?.as_ref()?;
             if component.id != chosen[0] {

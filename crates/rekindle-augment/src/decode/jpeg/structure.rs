@@ -1,7 +1,7 @@
 //! The segments of a JPEG file.
 //!
-//! Owns: the walk from marker to marker, which finds cut files, and the removal of what is neither header nor data. It does
-//! not know what a segment means.
+//! Owns: the walk from marker to marker, which finds cut files and passes over what is neither header nor data. It does not know
+//! what a segment means.
 
 use std::ops::Range;
 
@@ -17,8 +17,6 @@ pub(super) struct Structure {
     pub(super) restarts: Vec<usize>,
     /// Where the data of the first scan ends.
     pub(super) data_end: usize,
-    /// Bytes that belong to no segment, before the first scan: pairs of start and end.
-    padding: Vec<(usize, usize)>,
 }
 
 impl Structure {
@@ -35,9 +33,6 @@ impl Structure {
         loop {
             let marker = next_marker(bytes, position)
                 .ok_or_else(|| cut("there is no end-of-image marker"))?;
-            if scans == 0 && marker > position {
-                structure.padding.push((position, marker));
-            }
             let code = bytes[marker + 1];
             if matches!(code, 0x01 | 0xd0..=0xd8) {
                 if scans == 1 {
@@ -64,21 +59,6 @@ impl Structure {
             scans += usize::from(code == START_OF_SCAN);
             position = end;
         }
-    }
-
-    /// The file without the padding, where there is any: strict decoding refuses it, other programs skip it.
-    pub(super) fn without_padding(&self, bytes: &[u8]) -> Option<Vec<u8>> {
-        if self.padding.is_empty() {
-            return None;
-        }
-        let mut cleaned = Vec::with_capacity(bytes.len());
-        let mut from = 0;
-        for &(start, end) in &self.padding {
-            cleaned.extend_from_slice(&bytes[from..start]);
-            from = end;
-        }
-        cleaned.extend_from_slice(&bytes[from..]);
-        Some(cleaned)
     }
 }
 

@@ -7,6 +7,7 @@ use image::metadata::Orientation;
 
 use super::request::{DecodedRegion, JpegScaling, RegionRequest, inside};
 use super::stored::{Stored, exchanges_sides, stored_box, whole};
+use crate::decode::guard::guarded;
 use crate::decode::jpeg::JpegFile;
 use crate::decode::limits::DecodeLimits;
 use crate::decode::upright::turn;
@@ -36,7 +37,8 @@ pub fn decode_region(
     scaling: JpegScaling,
     choose: impl FnOnce(u32, u32) -> RegionRequest,
 ) -> Result<DecodedRegion, AugmentError> {
-    let file = PartialFile::open(bytes, limits)?;
+    let format = Format::of(bytes)?;
+    let file = guarded(format, || PartialFile::open(bytes, limits))?;
     let Some((width, height, orientation)) = file.stored_size() else {
         return Ok(of_whole(decode(bytes, limits)?, choose));
     };
@@ -50,7 +52,10 @@ pub fn decode_region(
         crop: stored_box(request.crop, orientation, (width, height)),
         reduction: file.reduction(scaling, upright, &request),
     };
-    let Some(image) = file.decode_part(stored.covering(), stored.reduction)? else {
+    let part = guarded(format, || {
+        file.decode_part(stored.covering(), stored.reduction)
+    });
+    let Some(image) = part? else {
         // What this decoder refuses, the other one may read, but only as a whole.
         return Ok(of_whole(decode(bytes, limits)?, |_, _| request));
     };

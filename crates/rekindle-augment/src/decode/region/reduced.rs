@@ -7,6 +7,7 @@ use image::metadata::Orientation;
 
 use super::request::{DecodedRegion, RegionRequest, inside};
 use super::stored::{Stored, exchanges_sides, mirrored, stored_box, whole};
+use crate::decode::guard::guarded;
 use crate::decode::jpeg::JpegFile;
 use crate::decode::limits::DecodeLimits;
 use crate::decode::upright::turn;
@@ -37,7 +38,8 @@ pub fn reducible_size(
     if Format::of(bytes)? != Format::Jpeg {
         return Ok(None);
     }
-    let stored = JpegFile::open(bytes, limits)?.stored_size();
+    let open = || Ok(JpegFile::open(bytes, limits)?.stored_size());
+    let stored = guarded(Format::Jpeg, open)?;
     Ok(stored.map(|(width, height, orientation)| {
         let (width, height) = match exchanges_sides(orientation) {
             true => (height, width),
@@ -76,7 +78,7 @@ impl<'a> ReducedPicture<'a> {
         if Format::of(bytes)? != Format::Jpeg {
             return Ok(None);
         }
-        let file = JpegFile::open(bytes, limits)?;
+        let file = guarded(Format::Jpeg, || JpegFile::open(bytes, limits))?;
         let Some((width, height, orientation)) = file.stored_size() else {
             return Ok(None);
         };
@@ -86,7 +88,7 @@ impl<'a> ReducedPicture<'a> {
             width: width.div_ceil(reduction),
             height: height.div_ceil(reduction),
         };
-        let image = file.decode_part(all, reduction)?;
+        let image = guarded(Format::Jpeg, || file.decode_part(all, reduction))?;
         Ok(image.map(|image| turn(image, orientation)))
     }
 

@@ -1,6 +1,6 @@
 //! The chunks of a WebP file.
 //!
-//! Owns: the check of the file's length, and the search for a lossy picture, its alpha channel and its EXIF block.
+//! Owns: the check of the file's length, and the search for a lossy picture and its alpha channel.
 //!
 //! Source: RFC 9649, section 2.
 
@@ -26,7 +26,6 @@ pub(super) struct Lossy<'a> {
     pub(super) data: &'a [u8],
     /// The content of its ALPH chunk, where the extended header promises alpha.
     pub(super) alpha: Option<&'a [u8]>,
-    pub(super) exif: Option<&'a [u8]>,
 }
 
 /// Flags of the extended header.
@@ -43,7 +42,6 @@ impl<'a> Lossy<'a> {
             return Some(Self {
                 data: content,
                 alpha: None,
-                exif: None,
             });
         }
         let &[flags, _, _, _, ref size @ ..] = content.first_chunk::<10>()?;
@@ -76,7 +74,6 @@ impl<'a> Lossy<'a> {
         is_canvas.then_some(Self {
             data,
             alpha: alpha.filter(|_| flags & ALPHA != 0),
-            exif,
         })
     }
 }
@@ -120,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn the_picture_and_its_exif_block_are_found_behind_other_chunks() {
+    fn the_picture_is_found_behind_other_chunks() {
         let chunks: &[(&[u8; 4], &[u8])] = &[
             (b"VP8X", &extended(EXIF | 0x20)),
             (b"ICCP", &[1, 2, 3]),
@@ -132,7 +129,7 @@ mod tests {
         let bytes = file(chunks);
         assert_eq!(check_length(&bytes), Ok(()));
         let found = Lossy::find(&bytes).unwrap();
-        assert_eq!((found.data, found.exif), (&FRAME[..], Some(&[7][..])));
+        assert_eq!(found.data, &FRAME[..]);
         // An alpha channel that the header does not promise does not count.
         assert_eq!(found.alpha, None);
         let chunks: &[(&[u8; 4], &[u8])] = &[
