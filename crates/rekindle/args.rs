@@ -40,6 +40,8 @@ pub enum Command {
     Predict(PredictArgs),
     /// List the pretrained backbones
     Backbones(BackbonesArgs),
+    /// Show the stages of a backbone: sizes, parameters, multiply-adds, memory
+    Summary(SummaryArgs),
     /// Show what a model file says of itself
     Inspect(InspectArgs),
     /// Measure how fast backbones are on this machine
@@ -243,6 +245,22 @@ pub struct InferenceArgs {
 #[derive(Debug, clap::Args)]
 pub struct BackbonesArgs {
     /// Print the cards as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `summary`.
+#[derive(Debug, clap::Args)]
+pub struct SummaryArgs {
+    /// The backbone, with or without the tag of its weights; none are needed
+    pub backbone: String,
+    /// Side of the images in pixels, where it is not that of the backbone's weights
+    #[arg(long, value_name = "PX", value_parser = side)]
+    pub size: Option<usize>,
+    /// Images of the training step whose memory is told
+    #[arg(long, value_name = "N", default_value_t = 32, value_parser = at_least_one)]
+    pub batch: usize,
+    /// Print a JSON object
     #[arg(long)]
     pub json: bool,
 }

@@ -14,7 +14,9 @@ use std::time::Instant;
 use clap::Parser;
 
 use args::{Args, Command};
-use commands::{backbones, bench, cache, check, evaluate, inspect, predict, preview, train};
+use commands::{
+    backbones, bench, cache, check, evaluate, inspect, predict, preview, summary, train,
+};
 
 /// How a command that did not fail ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +40,7 @@ fn main() -> ExitCode {
         Command::Evaluate(args) => evaluate::run(&args),
         Command::Predict(args) => predict::run(&args),
         Command::Backbones(args) => backbones::run(&args),
+        Command::Summary(args) => summary::run(&args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Cache(args) => cache::run(&args),

@@ -12,4 +12,5 @@ mod model;
 mod naming;
 pub mod predict;
 pub mod preview;
+pub mod summary;
 pub mod train;
