@@ -45,6 +45,8 @@ pub enum Command {
     Predict(PredictArgs),
     /// List the pretrained backbones
     Backbones(BackbonesArgs),
+    /// Show the stages of a backbone: sizes, parameters, multiply-adds, memory
+    Summary(SummaryArgs),
     /// Show a model's metadata
     Inspect(InspectArgs),
     /// Benchmark backbones on this machine
@@ -182,6 +184,22 @@ pub struct InferenceArgs {
 #[derive(Debug, clap::Args)]
 pub struct BackbonesArgs {
     /// Print the cards as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `summary`.
+#[derive(Debug, clap::Args)]
+pub struct SummaryArgs {
+    /// The backbone, with or without the tag of its weights; none are needed
+    pub backbone: String,
+    /// Side of the images in pixels, where it is not that of the backbone's weights
+    #[arg(long, value_name = "PX", value_parser = side)]
+    pub size: Option<usize>,
+    /// Images of the training step whose memory is told
+    #[arg(long, value_name = "N", default_value_t = 32, value_parser = at_least_one)]
+    pub batch: usize,
+    /// Print a JSON object
     #[arg(long)]
     pub json: bool,
 }

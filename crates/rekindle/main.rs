@@ -16,7 +16,7 @@ use clap::Parser;
 use args::{Args, Command};
 use commands::{
     backbones, bench, cache, check, command_line, evaluate, inspect, predict, preview, settings,
-    train,
+    summary, train,
 };
 
 /// How a command that did not fail ended.
@@ -41,6 +41,7 @@ fn main() -> ExitCode {
         Command::Evaluate(args) => evaluate::run(&args),
         Command::Predict(args) => predict::run(&args),
         Command::Backbones(args) => backbones::run(&args),
+        Command::Summary(args) => summary::run(&args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Cache(args) => cache::run(&args),

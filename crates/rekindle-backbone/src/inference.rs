@@ -250,6 +250,7 @@ impl Walker for Planner {
             stride: conv.stride(),
             padding: match conv.padding() {
                 Padding::Fixed(pad) => PlanPadding::Fixed(pad),
+                Padding::Sides(pads) => PlanPadding::Sides(pads),
                 Padding::Same => PlanPadding::Same,
             },
             groups: conv.groups(),
@@ -266,11 +267,11 @@ impl Walker for Planner {
             kernel: pool.kernel,
             stride: pool.stride,
             padding: pool.padding,
-            ceil: pool.kind == PoolKind::AverageCeil,
+            ceil: pool.kind.ceil(),
         };
         let out = match pool.kind {
-            PoolKind::Max => self.builder.max_pool(x, planned),
-            PoolKind::AverageCeil => self.builder.average_pool(x, planned),
+            PoolKind::Max | PoolKind::MaxCeil => self.builder.max_pool(x, planned),
+            PoolKind::Average | PoolKind::AverageCeil => self.builder.average_pool(x, planned),
             PoolKind::GlobalAverage => self.builder.global_average(x),
         };
         Ok(self.give(out))

@@ -192,9 +192,21 @@ impl StateVisitor for Check<'_> {
         self.tensor(key, &parameter.lazy_shape());
     }
 
+    fn matrix(&mut self, key: &str, parameter: &mut Param<Tensor<4>>) {
+        self.tensor(key, &parameter.lazy_shape()[..2]);
+    }
+
     fn buffer(&mut self, key: &str, buffer: &mut RunningState<Tensor<1>>) {
         self.tensor(key, &buffer.value().dims());
     }
+}
+
+fn load<const D: usize>(parameter: &mut Param<Tensor<D>>, data: TensorData) {
+    // A fresh leaf on the parameter's device, with the parameter's own identity and wish for gradients.
+    let device: Device = parameter.lazy_device();
+    let value = Tensor::from_data(data, &device);
+    let keep = parameter.clone();
+    *parameter = keep.transform_for_load(value, parameter.id);
 }
 
 struct Load<'a> {
@@ -204,11 +216,18 @@ struct Load<'a> {
 impl StateVisitor for Load<'_> {
     fn parameter<const D: usize>(&mut self, key: &str, parameter: &mut Param<Tensor<D>>) {
         if let Some(data) = self.state.get(key) {
-            // A fresh leaf on the parameter's device, with the parameter's own identity and wish for gradients.
-            let device: Device = parameter.lazy_device();
-            let value = Tensor::from_data(data.clone(), &device);
-            let keep = parameter.clone();
-            *parameter = keep.transform_for_load(value, parameter.id);
+            load(parameter, data.clone());
+        }
+    }
+
+    fn matrix(&mut self, key: &str, parameter: &mut Param<Tensor<4>>) {
+        if let Some(data) = self.state.get(key) {
+            let mut shape = data.shape().to_vec();
+            shape.extend([1, 1]);
+            load(
+                parameter,
+                TensorData::new(data.iter::<f32>().collect(), shape),
+            );
         }
     }
 
@@ -230,6 +249,13 @@ impl StateVisitor for Collect {
             key.to_owned(),
             parameter.val().without_autodiff().into_data(),
         );
+    }
+
+    fn matrix(&mut self, key: &str, parameter: &mut Param<Tensor<4>>) {
+        let value = parameter.val().without_autodiff();
+        let [channels_out, channels_in, ..] = value.dims();
+        let value = value.reshape([channels_out, channels_in]);
+        self.state.insert(key.to_owned(), value.into_data());
     }
 
     fn buffer(&mut self, key: &str, buffer: &mut RunningState<Tensor<1>>) {

@@ -7,6 +7,12 @@ use burn::tensor::Tensor;
 pub trait StateVisitor {
     /// A trainable parameter.
     fn parameter<const D: usize>(&mut self, key: &str, parameter: &mut Param<Tensor<D>>);
+    /// The weight of a 1x1 convolution, `[channels_out, channels_in, 1, 1]`, that checkpoints keep as a matrix `[channels_out, channels_in]`.
+    ///
+    /// By default as [`parameter`](Self::parameter); who cares for the shape in a file has an own one.
+    fn matrix(&mut self, key: &str, parameter: &mut Param<Tensor<4>>) {
+        self.parameter(key, parameter);
+    }
     /// A running statistic, shape `[channels]`.
     fn buffer(&mut self, key: &str, buffer: &mut RunningState<Tensor<1>>);
 }

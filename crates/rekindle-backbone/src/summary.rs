@@ -25,6 +25,8 @@ pub struct StageSummary {
     /// Multiplications of its convolutions and other matrix products, each with an addition, for one image. Norms, activations, pooling
     /// and sums are not counted, as is usual.
     pub multiply_adds: u64,
+    /// Numbers that its operations write for one image: what a training step keeps for the way back.
+    pub activations: u64,
 }
 
 /// Sums up stages for an image of this size.
@@ -36,6 +38,7 @@ pub(crate) fn summary(stages: &[Stage], height: usize, width: usize) -> Vec<Stag
         let mut counter = Counter {
             shapes: vec![x],
             multiply_adds: 0,
+            activations: 0,
         };
         let out = stage
             .walk(&mut counter, Value::new(0))
@@ -51,6 +54,7 @@ pub(crate) fn summary(stages: &[Stage], height: usize, width: usize) -> Vec<Stag
             width,
             parameters: parameters.0,
             multiply_adds: counter.multiply_adds,
+            activations: counter.activations,
         });
     }
     all
@@ -71,6 +75,7 @@ struct Counter {
     /// Channels, height and width by the number of the value.
     shapes: Vec<[usize; 3]>,
     multiply_adds: u64,
+    activations: u64,
 }
 
 impl Counter {
@@ -79,6 +84,7 @@ impl Counter {
     }
 
     fn give(&mut self, shape: [usize; 3]) -> Step {
+        self.activations += shape.iter().product::<usize>() as u64;
         self.shapes.push(shape);
         Ok(Value::new(self.shapes.len() - 1))
     }
@@ -96,15 +102,19 @@ impl Walker for Counter {
         let shape = step.conv.options(dims, true).shape(dims, weight);
         let products = shape.output_len() * (shape.weight_len() / shape.channels_out);
         self.multiply_adds += products as u64;
+        if step.norm.is_some() {
+            // The convolution's own result is kept beside the norm's.
+            self.activations += shape.output_len() as u64;
+        }
         self.give([shape.channels_out, shape.out_height(), shape.out_width()])
     }
 
     fn batch_norm(&mut self, x: Value, _: &BatchNorm) -> Step {
-        Ok(x)
+        self.give(self.shape(&x))
     }
 
     fn activation(&mut self, x: Value, _: Activation) -> Step {
-        Ok(x)
+        self.give(self.shape(&x))
     }
 
     fn pool(&mut self, x: Value, pool: &PoolConfig) -> Step {
@@ -112,19 +122,19 @@ impl Walker for Counter {
         let size = [height, width];
         let shape = PoolShape::new(1, size, channels, pool.kernel, pool.stride, pool.padding);
         let [height, width] = match pool.kind {
-            PoolKind::Max => shape.out,
-            PoolKind::AverageCeil => shape.with_ceil().out,
+            PoolKind::Max | PoolKind::Average => shape.out,
+            PoolKind::MaxCeil | PoolKind::AverageCeil => shape.with_ceil().out,
             PoolKind::GlobalAverage => [1; 2],
         };
         self.give([channels, height, width])
     }
 
     fn add(&mut self, x: Value, _: Value, _: Activation) -> Step {
-        Ok(x)
+        self.give(self.shape(&x))
     }
 
     fn gate(&mut self, x: Value, _: Value) -> Step {
-        Ok(x)
+        self.give(self.shape(&x))
     }
 
     fn concat(&mut self, inputs: Vec<Value>) -> Step {

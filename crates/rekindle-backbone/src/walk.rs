@@ -7,7 +7,7 @@
 use burn::tensor::Tensor;
 use rekindle_kernels::Activation;
 
-use crate::layers::{BatchNorm, Conv2d, PoolConfig};
+use crate::layers::{BatchNorm, Conv2d, LayerNorm, PoolConfig};
 
 /// A feature map on a walk: the input of a layer or the result of an operation, as the walker counts them.
 ///
@@ -100,6 +100,11 @@ pub trait Walker {
     fn batch_norm(&mut self, x: Value, norm: &BatchNorm) -> Step {
         let _ = (x, norm);
         Err(Unknown::new("batch norm"))
+    }
+
+    /// A layer norm over the channels of each pixel.
+    fn layer_norm(&mut self, x: Value, norm: &LayerNorm) -> Step {
+        self.custom(vec![x], norm)
     }
 
     /// An elementwise function.

@@ -16,6 +16,8 @@ pub enum Activation {
     HardSigmoid,
     /// `x min(max(0, x + 3), 6) / 6`, SiLU with a hard sigmoid (Howard et al. 2019, MobileNetV3; PyTorch's `Hardswish`).
     HardSwish,
+    /// `1 / (1 + exp(-x))`, the gate of squeeze-and-excitation (Hu et al. 2018).
+    Sigmoid,
     /// `x / (1 + exp(-x))`, also called swish (Elfwing et al. 2018; Ramachandran et al. 2017; PyTorch's `SiLU`).
     Silu,
     /// `x (1 + erf(x / sqrt(2))) / 2`, without the approximation by tanh (Hendrycks & Gimpel 2016; PyTorch's `GELU`).
@@ -48,6 +50,7 @@ impl Activation {
             // A value that is not a number stays one: the second operand comes back.
             Self::Relu => s.max(s.zero(), x),
             Self::Relu6 => s.min(s.splat(6.0), s.max(s.zero(), x)),
+            Self::Sigmoid => sigmoid(s, x),
             Self::Silu => s.mul(x, sigmoid(s, x)),
             Self::HardSwish => s.mul(x, hard_sigmoid(s, x)),
             Self::HardSigmoid => hard_sigmoid(s, x),
@@ -72,6 +75,10 @@ impl Activation {
             Self::Relu6 => {
                 let inside = s.select_gt(s.splat(6.0), x, gradient, zero);
                 s.select_gt(x, zero, inside, zero)
+            }
+            Self::Sigmoid => {
+                let sigma = sigmoid(s, x);
+                s.mul(gradient, s.mul(sigma, s.sub(one, sigma)))
             }
             Self::Silu => {
                 let sigma = sigmoid(s, x);
@@ -162,7 +169,7 @@ mod tests {
     const X: [f32; 8] = [-4.0, -3.0, -1.5, -0.5, 0.0, 0.5, 1.5, 7.0];
 
     /// What `torch.nn.functional` gives for [`X`] in float64, PyTorch 2.15.0.
-    const EXPECTED: [(Activation, [f32; 8]); 7] = [
+    const EXPECTED: [(Activation, [f32; 8]); 8] = [
         (Activation::Identity, X),
         (Activation::Relu, [0.0, 0.0, 0.0, 0.0, 0.0, 0.5, 1.5, 7.0]),
         (Activation::Relu6, [0.0, 0.0, 0.0, 0.0, 0.0, 0.5, 1.5, 6.0]),
@@ -173,6 +180,12 @@ mod tests {
         (
             Activation::HardSwish,
             [0.0, 0.0, -0.375, -0.2083333, 0.0, 0.2916667, 1.125, 7.0],
+        ),
+        (
+            Activation::Sigmoid,
+            [
+                0.0179862, 0.0474259, 0.1824255, 0.3775407, 0.5, 0.6224593, 0.8175745, 0.999089,
+            ],
         ),
         (
             Activation::Silu,

@@ -16,6 +16,7 @@ pub mod preview;
 pub mod settings;
 pub mod signals;
 mod sorted;
+pub mod summary;
 pub mod train;
 mod train_flags;
 mod trained_on;

@@ -10,6 +10,7 @@ pub mod figures;
 pub mod plan;
 pub mod predictions;
 pub mod progress;
+pub mod summary;
 pub mod table;
 pub mod transcript;
 pub mod values;

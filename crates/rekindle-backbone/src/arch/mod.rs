@@ -1,9 +1,17 @@
 //! Which networks there are: one file for each family, and its line in the list at the end of this one.
 
+mod blocks;
+pub mod convnext;
+pub mod densenet;
+pub mod efficientnet;
 pub mod efficientnet_lite;
 mod inverted_residual;
 pub mod mobilenet_v3;
+pub mod mobilenet_v4;
+pub mod regnet;
 pub mod resnet;
+pub mod senet;
+pub mod vgg;
 
 use burn::tensor::Device;
 use rekindle_settings::nearest;
@@ -75,10 +83,24 @@ macro_rules! families {
 }
 
 families! {
-    /// ResNet, ResNeXt, wide ResNet and their -d variants.
+    /// ResNet, ResNeXt, wide ResNet, SE-ResNet, ResNet-RS and their variants with other stems.
     resnet::ResNet,
     /// EfficientNet-Lite 0 to 4.
     efficientnet_lite::EfficientNetLite,
     /// MobileNetV3, large and small.
     mobilenet_v3::MobileNetV3,
+    /// EfficientNet, EfficientNetV2, MobileNetV1 and V2, MNASNet and others of their kind.
+    efficientnet::EfficientNet,
+    /// The convolutional networks of MobileNetV4.
+    mobilenet_v4::MobileNetV4,
+    /// RegNetX and RegNetY.
+    regnet::RegNet,
+    /// ConvNeXt and ConvNeXt V2.
+    convnext::ConvNext,
+    /// The older SE-ResNets, SE-ResNeXts and SENet-154.
+    senet::SeNet,
+    /// VGG, with and without batch norms.
+    vgg::Vgg,
+    /// DenseNet.
+    densenet::DenseNet,
 }

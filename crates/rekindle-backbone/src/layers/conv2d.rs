@@ -14,6 +14,8 @@ use crate::{Named, StateVisitor};
 pub enum Padding {
     /// The same number of pixels on each side.
     Fixed(usize),
+    /// So many pixels above and below, and so many to the left and right.
+    Sides([usize; 2]),
     /// TensorFlow's "same": output size `ceil(input / stride)`, the odd pixel at the bottom and right.
     Same,
 }
@@ -25,8 +27,10 @@ pub struct Conv2dConfig {
     pub key: String,
     /// Input and output channels.
     pub channels: [usize; 2],
-    /// Side of the square kernel in pixels.
+    /// Height of the kernel in pixels.
     pub kernel: usize,
+    /// Width of the kernel in pixels.
+    pub kernel_width: usize,
     /// Stride in both directions.
     pub stride: usize,
     /// Border padding.
@@ -35,19 +39,23 @@ pub struct Conv2dConfig {
     pub groups: usize,
     /// Whether a bias is added (off where a norm follows).
     pub bias: bool,
+    /// Whether checkpoints keep the weight as a matrix, as they do that of a linear layer over the channels; for 1x1 kernels.
+    pub matrix: bool,
 }
 
 impl Conv2dConfig {
-    /// A convolution of stride 1 with no bias that keeps the size of the image.
+    /// A convolution of stride 1 with a square kernel and no bias that keeps the size of the image.
     pub fn new(key: impl Into<String>, channels: [usize; 2], kernel: usize) -> Self {
         Self {
             key: key.into(),
             channels,
             kernel,
+            kernel_width: kernel,
             stride: 1,
             padding: Padding::Fixed(kernel / 2),
             groups: 1,
             bias: false,
+            matrix: false,
         }
     }
 
@@ -68,9 +76,9 @@ impl Conv2dConfig {
             channels_out,
             channels_in / self.groups,
             self.kernel,
-            self.kernel,
+            self.kernel_width,
         ];
-        let area = self.kernel * self.kernel;
+        let area = self.kernel * self.kernel_width;
         let initializer = Initializer::KaimingNormal {
             gain: std::f64::consts::SQRT_2,
             fan_out_only: true,
@@ -86,15 +94,16 @@ impl Conv2dConfig {
             groups: self.groups,
             padding: self.padding,
             key: self.key.clone(),
+            matrix: self.matrix,
             precision: Precision::default(),
         }
     }
 }
 
-/// A two-dimensional convolution, dense, grouped or depthwise, with square kernels.
+/// A two-dimensional convolution, dense, grouped or depthwise.
 #[derive(Module, Debug)]
 pub struct Conv2d {
-    /// `[channels_out, channels_in / groups, kernel, kernel]`.
+    /// `[channels_out, channels_in / groups, kernel, kernel_width]`.
     pub weight: Param<Tensor<4>>,
     /// `[channels_out]`.
     pub bias: Option<Param<Tensor<1>>>,
@@ -104,6 +113,8 @@ pub struct Conv2d {
     padding: Padding,
     #[module(skip)]
     key: String,
+    #[module(skip)]
+    matrix: bool,
     #[module(skip)]
     precision: Precision,
 }
@@ -199,12 +210,13 @@ impl Conv2d {
             true => (dims[1], dims[2]),
             false => (dims[2], dims[3]),
         };
-        let kernel = self.weight.dims()[3];
+        let [_, _, kernel_height, kernel_width] = self.weight.dims();
         let padding = match self.padding {
             Padding::Fixed(pad) => [[pad; 2]; 2],
+            Padding::Sides(pads) => pads.map(|pad| [pad; 2]),
             Padding::Same => [
-                same_padding(height, kernel, self.stride),
-                same_padding(width, kernel, self.stride),
+                same_padding(height, kernel_height, self.stride),
+                same_padding(width, kernel_width, self.stride),
             ],
         };
         ConvOptions {
@@ -232,6 +244,7 @@ impl Conv2d {
             groups: self.groups,
             padding: self.padding,
             key: self.key.clone(),
+            matrix: self.matrix,
             precision: self.precision,
         }
     }
@@ -239,7 +252,11 @@ impl Conv2d {
 
 impl Named for Conv2d {
     fn visit_state<V: StateVisitor>(&mut self, visitor: &mut V) {
-        visitor.parameter(&format!("{}.weight", self.key), &mut self.weight);
+        let key = format!("{}.weight", self.key);
+        match self.matrix {
+            true => visitor.matrix(&key, &mut self.weight),
+            false => visitor.parameter(&key, &mut self.weight),
+        }
         if let Some(bias) = &mut self.bias {
             visitor.parameter(&format!("{}.bias", self.key), bias);
         }

@@ -27,11 +27,17 @@ pub(super) fn conv_norm(
         return FeatureMap::channels_first(activation.forward(out));
     }
     let map = x.into_map();
-    if norm.uses_batch_statistics_of(&map) && conv.bias.is_none() {
+    if norm.uses_batch_statistics_of(&map) {
+        // A bias before the norm is taken off again with the mean: its gradient is 0, and only the running mean has it.
+        let bias = conv.bias.as_ref().map(|bias| bias.val());
+        let beta = match &bias {
+            Some(bias) => norm.beta.val() + bias.clone().mul_scalar(0.0),
+            None => norm.beta.val(),
+        };
         let layer = ConvNorm {
             weight: conv.weight.val(),
             gamma: norm.gamma.val(),
-            beta: norm.beta.val(),
+            beta,
             epsilon: norm.epsilon(),
             options: conv.options(map.dims(), true),
             activation,
@@ -39,7 +45,11 @@ pub(super) fn conv_norm(
         let residual = residual.map(FeatureMap::into_tensor);
         let result = conv_norm_act(map, layer, residual, carries);
         let [batch, height, width, _] = result.output.dims();
-        norm.track(result.mean, result.variance, batch * height * width);
+        let mean = match bias {
+            Some(bias) => result.mean + bias.without_autodiff(),
+            None => result.mean,
+        };
+        norm.track(mean, result.variance, batch * height * width);
         return FeatureMap::channels_last(result.output);
     }
     let tensor = map.into_tensor();

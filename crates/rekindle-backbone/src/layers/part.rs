@@ -13,6 +13,8 @@ use crate::{Named, StateVisitor};
 pub enum Part<'a> {
     /// A convolution and the batch norm that comes right behind it, which is folded into the convolution for inference.
     ConvNorm(&'a mut Conv2d, &'a mut Option<BatchNorm>),
+    /// A convolution and the factors of its output channels under their whole key, which are folded into it for inference.
+    ScaledConv(&'a mut Conv2d, &'a str, &'a mut Option<Param<Tensor<1>>>),
     /// A convolution that no norm follows.
     Conv(&'a mut Conv2d),
     /// A batch norm that is behind no convolution, and stays.
@@ -30,19 +32,29 @@ pub enum Part<'a> {
 }
 
 impl Part<'_> {
-    /// Folds the batch norm into its convolution, for inference.
+    /// Folds the batch norm or the factors into their convolution, for inference.
     pub(crate) fn fold(self) {
-        if let Self::ConvNorm(conv, norm) = self
-            && let Some(norm) = norm.take()
-        {
-            let (scale, shift) = norm.scale_and_shift();
-            *conv = conv.scaled(scale, shift);
+        match self {
+            Self::ConvNorm(conv, norm) => {
+                if let Some(norm) = norm.take() {
+                    let (scale, shift) = norm.scale_and_shift();
+                    *conv = conv.scaled(scale, shift);
+                }
+            }
+            Self::ScaledConv(conv, _, scale) => {
+                if let Some(scale) = scale.take() {
+                    let scale = scale.val().without_autodiff();
+                    let shift = scale.zeros_like();
+                    *conv = conv.scaled(scale, shift);
+                }
+            }
+            _ => {}
         }
     }
 
     /// Sets the precision of a convolution's products.
     pub(crate) fn set_precision(self, precision: Precision) {
-        if let Self::ConvNorm(conv, _) | Self::Conv(conv) = self {
+        if let Self::ConvNorm(conv, _) | Self::ScaledConv(conv, ..) | Self::Conv(conv) = self {
             conv.set_precision(precision);
         }
     }
@@ -65,6 +77,12 @@ impl Named for Part<'_> {
                 if let Some(norm) = norm {
                     norm.visit_state(visitor);
                 }
+            }
+            Self::ScaledConv(conv, key, scale) => {
+                if let Some(scale) = scale {
+                    visitor.parameter(key, scale);
+                }
+                conv.visit_state(visitor);
             }
             Self::Conv(conv) => conv.visit_state(visitor),
             Self::Norm(norm) => norm.visit_state(visitor),

@@ -12,11 +12,22 @@ use super::feature_map::FeatureMap;
 pub enum PoolKind {
     /// Maximum of the window.
     Max,
+    /// The same where the window may reach over the bottom and right border (PyTorch's `ceil_mode=True`).
+    MaxCeil,
+    /// Mean of the window's pixels that lie in the image (PyTorch's `AvgPool2d` without padding).
+    Average,
     /// Mean of the window's pixels that lie in the image; the window may reach over the border (PyTorch's `ceil_mode=True`,
     /// `count_include_pad=False`).
     AverageCeil,
     /// Mean of the whole map, to one pixel; kernel, stride and padding count for nothing.
     GlobalAverage,
+}
+
+impl PoolKind {
+    /// Whether a window may reach over the bottom and right border.
+    pub(crate) fn ceil(self) -> bool {
+        matches!(self, Self::MaxCeil | Self::AverageCeil)
+    }
 }
 
 /// Shape of a [`Pool`](super::Pool).
@@ -62,11 +73,11 @@ impl PoolConfig {
             kernel,
             stride,
             padding,
-            ceil: kind == PoolKind::AverageCeil,
+            ceil: kind.ceil(),
         };
         match kind {
-            PoolKind::Max => ops::max_pool(x, options),
-            PoolKind::AverageCeil => ops::avg_pool(x, options),
+            PoolKind::Max | PoolKind::MaxCeil => ops::max_pool(x, options),
+            PoolKind::Average | PoolKind::AverageCeil => ops::avg_pool(x, options),
             PoolKind::GlobalAverage => ops::global_average(x, None),
         }
     }
@@ -79,16 +90,17 @@ impl PoolConfig {
             padding,
         } = *self;
         match kind {
-            PoolKind::Max => {
+            PoolKind::Max | PoolKind::MaxCeil => {
                 let options = MaxPoolOptions::new([kernel; 2]).with_stride([stride; 2]);
-                max_pool2d(x, options.with_padding([padding; 2]))
+                let options = options.with_padding([padding; 2]);
+                max_pool2d(x, options.with_ceil_mode(kind.ceil()))
             }
-            PoolKind::AverageCeil => {
+            PoolKind::Average | PoolKind::AverageCeil => {
                 let options = AvgPoolOptions::new([kernel; 2]).with_stride([stride; 2]);
                 let options = options
                     .with_padding([padding; 2])
                     .with_count_include_pad(false);
-                avg_pool2d(x, options.with_ceil_mode(true))
+                avg_pool2d(x, options.with_ceil_mode(kind.ceil()))
             }
             PoolKind::GlobalAverage => x.mean_dims(&[2, 3]),
         }

@@ -9,6 +9,7 @@ use super::conv_norm_act::ConvNormAct;
 use super::feature_map::FeatureMap;
 use super::layer::Layer;
 use super::part::Part;
+use super::scaled_conv::ScaledConv;
 use crate::walk::{Step, Value, Walker};
 
 /// `activation(body(x) + shortcut(x))` (He et al. 2016); an empty shortcut is the identity.
@@ -34,10 +35,36 @@ impl Residual {
 
     /// The last step of the body and those before it, if it is a convolution without an activation of its own: the sum and what follows
     /// it then belong to that convolution's step.
-    fn ends_linearly(&self) -> Option<(&ConvNormAct, &[AnyLayer])> {
+    fn ends_linearly(&self) -> Option<(Last<'_>, &[AnyLayer])> {
         let (last, before) = self.body.split_last()?;
+        if let Some(last) = last.downcast_ref::<ScaledConv>() {
+            return Some((Last::Scaled(last), before));
+        }
         let last = last.downcast_ref::<ConvNormAct>()?;
-        last.ends_linearly().then_some((last, before))
+        last.ends_linearly().then_some((Last::Conv(last), before))
+    }
+}
+
+/// A convolution that a sum can be joined to.
+#[derive(Clone, Copy)]
+enum Last<'a> {
+    Conv(&'a ConvNormAct),
+    Scaled(&'a ScaledConv),
+}
+
+impl Last<'_> {
+    fn walk_adding(self, walker: &mut dyn Walker, x: Value, adding: (Value, Activation)) -> Step {
+        match self {
+            Self::Conv(conv) => conv.walk_adding(walker, x, Some(adding)),
+            Self::Scaled(conv) => conv.walk_adding(walker, x, Some(adding)),
+        }
+    }
+
+    fn apply_adding(self, x: FeatureMap, other: FeatureMap, activation: Activation) -> FeatureMap {
+        match self {
+            Self::Conv(conv) => conv.apply_adding(x, other, activation, None),
+            Self::Scaled(conv) => conv.apply_adding(x, Some(other), activation),
+        }
     }
 }
 
@@ -52,7 +79,7 @@ impl Layer for Residual {
         let other = run(walker, &self.shortcut, other)?;
         if let Some((last, before)) = self.ends_linearly() {
             let x = run(walker, before, x)?;
-            return last.walk_adding(walker, x, Some((other, self.activation)));
+            return last.walk_adding(walker, x, (other, self.activation));
         }
         let x = run(walker, &self.body, x)?;
         walker.add(x, other, self.activation)
@@ -71,13 +98,14 @@ impl Layer for Residual {
             // Both paths begin with `x` itself: the last step hands its gradient to the first.
             if let Some((first, between)) = before.split_first()
                 && let Some(first) = first.downcast_ref::<ConvNormAct>()
+                && let Last::Conv(last) = last
                 && self.shortcut.is_empty()
             {
                 let carry = Carry::default();
                 let x = run(between, first.apply_taking(x, carry.clone()));
                 return last.apply_adding(x, other, self.activation, Some(carry));
             }
-            return last.apply_adding(run(before, x), other, self.activation, None);
+            return last.apply_adding(run(before, x), other, self.activation);
         }
         let sum = run(&self.body, x).plus(other);
         sum.map(|sum| self.activation.forward(sum))

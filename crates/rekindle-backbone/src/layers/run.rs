@@ -5,7 +5,7 @@ use rekindle_kernels::{Activation, ops};
 
 use super::conv_norm::conv_norm;
 use super::feature_map::FeatureMap;
-use super::{BatchNorm, PoolConfig};
+use super::{BatchNorm, LayerNorm, PoolConfig};
 use crate::walk::{ConvStep, Custom, Step, Value, Walker};
 
 /// Computes what `walk` describes from `x`.
@@ -64,6 +64,11 @@ impl Walker for Runner {
     fn batch_norm(&mut self, x: Value, norm: &BatchNorm) -> Step {
         let x = self.take(x).into_images();
         Ok(self.give(FeatureMap::new(norm.forward(x))))
+    }
+
+    fn layer_norm(&mut self, x: Value, norm: &LayerNorm) -> Step {
+        let out = norm.normalise(self.take(x));
+        Ok(self.give(out))
     }
 
     fn activation(&mut self, x: Value, activation: Activation) -> Step {

@@ -14,7 +14,7 @@ use crate::walk::{ConvStep, Step, Value, Walker};
 /// Shape of a [`SqueezeExcite`].
 #[derive(Debug, Clone)]
 pub struct SqueezeExciteConfig {
-    /// timm's name of the layer, `blocks.2.0.se`; its convolutions are `conv_reduce` and `conv_expand` below it.
+    /// timm's name of the layer, `blocks.2.0.se`; its convolutions are [`names`](Self::names) below it.
     pub key: String,
     /// Channels of the map.
     pub channels: usize,
@@ -24,6 +24,8 @@ pub struct SqueezeExciteConfig {
     pub activation: Activation,
     /// Function that makes the factors.
     pub gate: Activation,
+    /// timm's names of the two convolutions: `conv_reduce` and `conv_expand`, `fc1` and `fc2`.
+    pub names: [&'static str; 2],
 }
 
 impl SqueezeExciteConfig {
@@ -35,6 +37,7 @@ impl SqueezeExciteConfig {
             reduced,
             activation: Activation::Relu,
             gate: Activation::HardSigmoid,
+            names: ["conv_reduce", "conv_expand"],
         }
     }
 
@@ -45,8 +48,8 @@ impl SqueezeExciteConfig {
             Conv2dConfig { bias: true, ..conv }.init(device)
         };
         SqueezeExcite {
-            reduce: conv("conv_reduce", [self.channels, self.reduced]),
-            expand: conv("conv_expand", [self.reduced, self.channels]),
+            reduce: conv(self.names[0], [self.channels, self.reduced]),
+            expand: conv(self.names[1], [self.reduced, self.channels]),
             activation: self.activation,
             gate: self.gate,
         }

@@ -16,13 +16,22 @@ macro_rules! known {
         }
     )*};
 }
-known!(Identity, Relu, Relu6, Silu, HardSwish, HardSigmoid, Gelu);
+known!(
+    Identity,
+    Relu,
+    Relu6,
+    Sigmoid,
+    Silu,
+    HardSwish,
+    HardSigmoid,
+    Gelu
+);
 
 /// Evaluates `$body` with `$Known` as the type of the activation.
 macro_rules! with_known {
     ($activation:expr, $Known:ident => $body:expr) => {
         $crate::channels::with_known!(@ $activation, $Known, $body;
-            Identity Relu Relu6 Silu HardSwish HardSigmoid Gelu)
+            Identity Relu Relu6 Sigmoid Silu HardSwish HardSigmoid Gelu)
     };
     (@ $activation:expr, $Known:ident, $body:expr; $($name:ident)*) => {
         match $activation {

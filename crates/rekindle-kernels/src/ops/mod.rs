@@ -11,6 +11,7 @@ mod conv_norm_act;
 mod flex;
 mod gate;
 mod geometry;
+mod layer_norm;
 mod map;
 mod plan;
 mod pool;
@@ -24,6 +25,7 @@ pub use conv_act::conv_act;
 pub use conv_norm_act::{ConvNorm, Normalized, conv_norm_act};
 pub use gate::gate;
 pub use geometry::{ConvOptions, channels_first, channels_last};
+pub use layer_norm::layer_norm;
 pub use map::Map;
 pub use plan::{Snapshot, run_plan};
 pub use pool::{PoolOptions, avg_pool, global_average, max_pool};
@@ -52,6 +54,7 @@ impl Activation {
             Self::Relu6 => x.clamp(0.0, 6.0),
             Self::HardSigmoid => activation::hard_sigmoid(x, 1.0 / 6.0, 0.5),
             Self::HardSwish => activation::hard_swish(x),
+            Self::Sigmoid => activation::sigmoid(x),
             Self::Silu => activation::silu(x),
             Self::Gelu => activation::gelu(x),
         }

@@ -9,6 +9,8 @@ use crate::{ConvShape, Precision};
 pub enum PlanPadding {
     /// So many zeros on each side.
     Fixed(usize),
+    /// So many zeros above and below, and so many to the left and right.
+    Sides([usize; 2]),
     /// TensorFlow's "same": output size `ceil(input / stride)`, the odd pixel at the bottom and right.
     Same,
 }
@@ -41,8 +43,9 @@ impl PlannedConv {
             "an image's channels and a weight {:?}",
             self.dims
         );
-        let pad = |size: usize, kernel: usize| match self.padding {
+        let pad = |side: usize, size: usize, kernel: usize| match self.padding {
             PlanPadding::Fixed(pad) => [pad; 2],
+            PlanPadding::Sides(pads) => [pads[side]; 2],
             PlanPadding::Same => {
                 let total =
                     ((size.div_ceil(self.stride) - 1) * self.stride + kernel).saturating_sub(size);
@@ -58,7 +61,7 @@ impl PlannedConv {
             kernel: [kernel_height, kernel_width],
             stride: [self.stride; 2],
             dilation: [1; 2],
-            padding: [pad(height, kernel_height), pad(width, kernel_width)],
+            padding: [pad(0, height, kernel_height), pad(1, width, kernel_width)],
             groups: self.groups,
             precision: self.precision,
         }

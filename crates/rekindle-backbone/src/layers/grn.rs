@@ -1,0 +1,66 @@
+//! Global response normalisation: channels that answer strongly in an image are made stronger.
+
+use burn::module::{Module, Param};
+use burn::tensor::{Device, Tensor};
+
+use super::layer::Layer;
+use super::part::Part;
+use crate::walk::{Custom, Step, Value, Walker};
+
+/// `x + beta + gamma * x * n`, where `n` is the norm of a channel over the image's pixels, divided by the mean of those of all channels
+/// (Woo et al. 2023, ConvNeXt V2). Checked against timm 1.0.31's `GlobalResponseNorm`.
+#[derive(Module, Debug)]
+pub struct Grn {
+    /// Scale, `[channels]`; timm's `weight`.
+    pub gamma: Param<Tensor<1>>,
+    /// Shift, `[channels]`; timm's `bias`.
+    pub beta: Param<Tensor<1>>,
+    #[module(skip)]
+    keys: [String; 2],
+}
+
+/// Added to the mean of the norms.
+const EPSILON: f64 = 1e-6;
+/// Added to the sum of squares: the root has no derivative at 0, where a channel is 0 throughout.
+const TINY: f64 = 1e-24;
+
+impl Grn {
+    /// Builds the layer with scale and shift 0, so that it changes nothing; `key` is timm's name, `stages.0.blocks.0.mlp.grn`.
+    pub fn new(key: &str, channels: usize, device: &Device) -> Self {
+        let zeros = || Param::from_tensor(Tensor::zeros([channels], device));
+        Self {
+            gamma: zeros(),
+            beta: zeros(),
+            keys: ["weight", "bias"].map(|name| format!("{key}.{name}")),
+        }
+    }
+}
+
+impl Custom for Grn {
+    fn name(&self) -> &str {
+        "global response norm"
+    }
+
+    fn forward(&self, mut inputs: Vec<Tensor<4>>) -> Tensor<4> {
+        let x = inputs.swap_remove(0);
+        let squares = (x.clone() * x.clone()).sum_dims(&[2, 3]);
+        let norms = squares.add_scalar(TINY).sqrt();
+        let norms = norms.clone() / norms.mean_dim(1).add_scalar(EPSILON);
+        let each = |factors: &Param<Tensor<1>>| factors.val().reshape([1, -1, 1, 1]);
+        x * (norms * each(&self.gamma)).add_scalar(1.0) + each(&self.beta)
+    }
+}
+
+impl Layer for Grn {
+    const KIND: &'static str = "Grn";
+
+    fn walk(&self, walker: &mut dyn Walker, x: Value) -> Step {
+        walker.custom(vec![x], self)
+    }
+
+    fn parts(&mut self, each: &mut dyn FnMut(Part<'_>)) {
+        let [weight, bias] = &self.keys;
+        each(Part::Vector(weight, &mut self.gamma));
+        each(Part::Vector(bias, &mut self.beta));
+    }
+}

@@ -1,0 +1,45 @@
+//! A batch norm that stands before a convolution, not behind one, and its activation.
+
+use burn::module::Module;
+use burn::tensor::Device;
+use rekindle_kernels::Activation;
+
+use super::layer::Layer;
+use super::part::Part;
+use super::{BatchNorm, BatchNormConfig};
+use crate::walk::{Step, Value, Walker};
+
+/// `activation(norm(x))` (He et al. 2016, "Identity Mappings"; Huang et al. 2017, DenseNet).
+#[derive(Module, Debug)]
+pub struct NormAct {
+    /// The batch norm.
+    pub norm: BatchNorm,
+    #[module(skip)]
+    activation: Activation,
+}
+
+impl NormAct {
+    /// Builds the layer.
+    pub fn new(norm: &BatchNormConfig, activation: Activation, device: &Device) -> Self {
+        Self {
+            norm: norm.init(device),
+            activation,
+        }
+    }
+}
+
+impl Layer for NormAct {
+    const KIND: &'static str = "NormAct";
+
+    fn walk(&self, walker: &mut dyn Walker, x: Value) -> Step {
+        let x = walker.batch_norm(x, &self.norm)?;
+        match self.activation {
+            Activation::Identity => Ok(x),
+            activation => walker.activation(x, activation),
+        }
+    }
+
+    fn parts(&mut self, each: &mut dyn FnMut(Part<'_>)) {
+        each(Part::Norm(&mut self.norm));
+    }
+}

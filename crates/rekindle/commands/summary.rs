@@ -1,0 +1,35 @@
+//! `rekindle summary`: what each stage of a backbone makes of an image, and what that takes. Needs no weights.
+
+use std::io::{self, Write};
+
+use anyhow::Result;
+use rekindle_backbone::Architecture;
+use rekindle_model::{architecture_from_name, card_from_name, device_from_name};
+
+use crate::Ending;
+use crate::args::SummaryArgs;
+use crate::print::summary::{Summary, json, table};
+
+/// Sums up and prints.
+pub fn run(args: &SummaryArgs) -> Result<Ending> {
+    let architecture: Architecture = architecture_from_name(&args.backbone)?;
+    let card = card_from_name(&args.backbone).ok();
+    let own = card.map(|card| card.preprocessing.input_size);
+    let size = args.size.map(|side| [side; 2]).or(own);
+    let [height, width] = size.unwrap_or([224; 2]);
+    let backbone = architecture.init(&device_from_name("cpu")?);
+    let stages = backbone.summary(height, width);
+    let taps = backbone.stages().iter().map(|stage| stage.is_tap());
+    let summary = Summary {
+        backbone: architecture.name,
+        image: [3, height, width],
+        batch: args.batch,
+        stages: stages.into_iter().zip(taps).collect(),
+    };
+    let mut out = io::stdout().lock();
+    match args.json {
+        true => writeln!(out, "{}", json(&summary)?)?,
+        false => write!(out, "{}", table(&summary))?,
+    }
+    Ok(Ending::Done)
+}
