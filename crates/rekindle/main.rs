@@ -14,7 +14,9 @@ use std::time::Instant;
 use clap::Parser;
 
 use args::{Args, Command};
-use commands::{backbones, bench, cache, check, evaluate, inspect, predict, preview, train};
+use commands::{
+    backbones, bench, cache, check, evaluate, inspect, predict, preview, train, weights,
+};
 
 /// How a command that did not fail ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +43,7 @@ fn main() -> ExitCode {
         Command::Inspect(args) => inspect::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Cache(args) => cache::run(&args),
+        Command::Weights(args) => weights::run(&args),
     });
     match ending {
         Ok(Ok(Ending::Done)) => ExitCode::SUCCESS,

@@ -13,3 +13,4 @@ mod naming;
 pub mod predict;
 pub mod preview;
 pub mod train;
+pub mod weights;

@@ -9,10 +9,14 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 use rekindle_finetune::{FinetuneError, Plan, Recipe, RunOptions, RunOutcome, run as run_plan};
 
+use rekindle_model::fetch_weights;
+
 use super::naming::free_name;
 use crate::Ending;
 use crate::args::TrainArgs;
-use crate::print::{self, closing, plan, progress::Progress, words::shell_word};
+use crate::print::{
+    self, closing, fetching::FetchBar, plan, progress::Progress, words::shell_word,
+};
 
 /// Trains, or prints the plan.
 pub fn run(args: &TrainArgs, started: Instant) -> Result<Ending> {
@@ -44,6 +48,9 @@ pub fn run(args: &TrainArgs, started: Instant) -> Result<Ending> {
         plan::print(&plan, &directory, args.json)?;
         return Ok(Ending::Done);
     }
+    let mut bar = FetchBar::new(args.quiet);
+    fetch_weights(&plan.card, &plan.recipe.backbone, &mut |at| bar.show(at))?;
+    drop(bar);
     let options = RunOptions {
         directory,
         resume: args.resume.is_some(),
