@@ -44,7 +44,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         },
         ..Preprocessing::default()
     };
-    let (backbone, _) = load_backbone(&card, &settings, SEED, &device)?;
+    let backbone = load_backbone(&card, &settings, SEED, &device)?.backbone;
     let head = HeadConfig::default().init(backbone.channels(), classes, SEED, &device);
     let frozen = Frozen {
         backbone: backbone.fold_norms(),

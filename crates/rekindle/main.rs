@@ -16,7 +16,7 @@ use clap::Parser;
 use args::{Args, Command};
 use commands::{
     backbones, bench, cache, check, command_line, evaluate, inspect, predict, preview, settings,
-    summary, train,
+    summary, train, weights,
 };
 
 /// How a command that did not fail ended.
@@ -48,6 +48,7 @@ fn main() -> ExitCode {
         Command::Settings(args) => settings::run(&args),
         Command::Completions(args) => command_line::completions(&args),
         Command::Man => command_line::man(),
+        Command::Weights(args) => weights::run(&args),
     });
     match ending {
         Ok(Ok(Ending::Done)) => ExitCode::SUCCESS,

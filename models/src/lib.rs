@@ -13,6 +13,10 @@ pub const CARDS: &[&str] = include!(concat!(env!("OUT_DIR"), "/cards.rs"));
 /// The card that is used where none is named; its weights are the bundled ones.
 pub const DEFAULT_CARD: &str = "tf_efficientnet_lite0.in1k";
 
+/// The weights that timm 1.0.31 has for families of convolutional networks, and which of them a bare name means: CSV with a header, from
+/// `make_timm.py`. No value has a comma or quotes.
+pub const TIMM: &str = include_str!("../timm.csv");
+
 /// File name and bytes of what is bundled; empty where the feature `bundled` is off.
 const WEIGHTS: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/weights.rs"));
 

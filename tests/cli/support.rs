@@ -262,6 +262,12 @@ impl Place {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .env("XDG_CACHE_HOME", self.caches.path())
+            // No test needs the network, or sees what the user has cached.
+            .env("HF_HUB_OFFLINE", "1")
+            .env("HF_HOME", self.caches.path().join("huggingface"))
+            .env_remove("HF_HUB_CACHE")
+            .env_remove("HF_ENDPOINT")
+            .env_remove("HF_TOKEN")
             .env_remove("RUST_BACKTRACE")
             .env_remove("COLUMNS");
         command

@@ -35,6 +35,16 @@ pub enum BackboneError {
         /// What the format's reader said.
         reason: String,
     },
+    /// A safetensors header names a tensor twice: which of the two is meant nobody can say.
+    #[error(
+        "{origin} is not a readable .safetensors file: its header has `{key}` twice; fetch it again from a source that you trust"
+    )]
+    DuplicateTensor {
+        /// Which file or bundle.
+        origin: String,
+        /// The name.
+        key: String,
+    },
     /// A tensor's element type is not a floating-point type that can be loaded.
     #[error("{origin}: tensor `{key}` has element type {found}; expected F16, BF16, F32 or F64")]
     UnsupportedDtype {

@@ -22,7 +22,8 @@
 //!
 //! - [`Architecture`]: which network; [`arch`] has one file per family.
 //! - [`Card`]: one set of weights: where they are, their hash and licence, and the preprocessing that belongs to them.
-//! - [`Backbone::load_file`], [`Backbone::load_state`]: strict loading.
+//! - [`Backbone::load_file`], [`Backbone::load_state`]: strict loading; [`Backbone::fit_names`]: which tensor of a file is which of the
+//!   network, where a file has wrappers or another author's names.
 //! - [`Backbone::fold_norms`]: the copy for inference, with each batch norm folded into its convolution.
 //! - [`Backbone::with_precision`]: in which [`Precision`] convolutions multiply.
 //! - [`Backbone::summary`]: sizes, parameters and multiply-adds, stage by stage.
@@ -35,6 +36,7 @@ mod error;
 mod inference;
 pub mod layers;
 mod load;
+mod names;
 mod stage;
 mod state;
 mod summary;
@@ -45,6 +47,7 @@ pub use backbone::Backbone;
 pub use card::{Card, CardPreprocessing, WeightsSource};
 pub use error::{BackboneError, Mismatch, UnmatchedWeights};
 pub use load::{StateDict, read_safetensors, read_safetensors_file};
+pub use names::NameFit;
 pub use rekindle_kernels::Precision;
 pub use stage::Stage;
 pub use state::{Named, StateVisitor};

@@ -6,6 +6,8 @@ use std::path::Path;
 use burn::module::{Param, RunningState};
 use burn::tensor::{Device, Tensor, TensorData};
 use safetensors::{Dtype, SafeTensors};
+use serde::Deserializer as _;
+use serde::de::{IgnoredAny, MapAccess, Visitor};
 
 use crate::backbone::Backbone;
 use crate::{BackboneError, Mismatch, Named, StateVisitor, UnmatchedWeights};
@@ -34,7 +36,7 @@ pub fn read_safetensors_file(
 ///
 /// # Errors
 ///
-/// The bytes are not in the format, or hold a type that is not a floating-point one.
+/// The bytes are not in the format, name a tensor twice, or hold a type that is not a floating-point one.
 pub fn read_safetensors(
     bytes: &[u8],
     origin: &str,
@@ -43,7 +45,13 @@ pub fn read_safetensors(
         origin: origin.to_owned(),
         reason: error.to_string(),
     };
-    let (_, header) = SafeTensors::read_metadata(bytes).map_err(broken)?;
+    let (length, header) = SafeTensors::read_metadata(bytes).map_err(broken)?;
+    if let Some(key) = duplicate_key(&bytes[8..8 + length]) {
+        return Err(BackboneError::DuplicateTensor {
+            origin: origin.to_owned(),
+            key,
+        });
+    }
     let metadata = header
         .metadata()
         .clone()
@@ -90,6 +98,31 @@ pub fn read_safetensors(
         );
     }
     Ok((state, metadata))
+}
+
+/// The first key that a JSON object has twice. The format's own reader takes the last one without a word, where the bytes leave no hole.
+fn duplicate_key(json: &[u8]) -> Option<String> {
+    struct Keys;
+    impl<'de> Visitor<'de> for Keys {
+        type Value = Option<String>;
+
+        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("an object")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+            let mut seen = BTreeSet::new();
+            while let Some((key, _)) = map.next_entry::<String, IgnoredAny>()? {
+                if !seen.insert(key.clone()) {
+                    return Ok(Some(key));
+                }
+            }
+            Ok(None)
+        }
+    }
+    // What is no JSON the format's reader has refused before.
+    let mut json = serde_json::Deserializer::from_slice(json);
+    json.deserialize_map(Keys).ok().flatten()
 }
 
 impl Backbone {
@@ -146,6 +179,24 @@ impl Backbone {
         }
         self.visit_state(&mut Load { state });
         Ok(self)
+    }
+
+    /// Loads named values whose names may be wrapped or another author's ([`Backbone::fit_names`]); also returns what was done about
+    /// them, in words.
+    ///
+    /// # Errors
+    ///
+    /// As [`Backbone::load_state`]; what lies outside the wrapper counts as unused nowhere.
+    pub fn load_fitted(
+        self,
+        mut state: StateDict,
+        origin: &str,
+    ) -> Result<(Self, Vec<String>), BackboneError> {
+        let fit = self.fit_names(state.keys().map(String::as_str));
+        let taken = fit.taken.iter();
+        let taken = taken.filter_map(|(from, to)| Some((to.clone(), state.remove(from)?)));
+        let state = fit.adapt(&self, taken.collect());
+        Ok((self.load_state(&state, origin)?, fit.notes))
     }
 
     /// Copies every parameter and running statistic to the host under its timm key.

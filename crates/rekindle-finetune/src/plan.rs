@@ -15,7 +15,7 @@ use rekindle_data::{
 };
 use rekindle_head::LossConfig;
 use rekindle_model::{
-    Joint, card_from_name, check_precision, device_from_name, origin, preprocessing,
+    Joint, check_precision, device_from_name, origin, preprocessing, resolve_card,
 };
 use rekindle_settings::{SettingError, Within, to_toml_string};
 use serde::Serialize;
@@ -120,7 +120,7 @@ impl Plan {
     ) -> Result<Self, FinetuneError> {
         let device = device_from_name(&recipe.device)?;
         check_precision(recipe.precision, &recipe.device)?;
-        let card = card_from_name(&recipe.backbone.name)?;
+        let card = resolve_card(&recipe.backbone)?;
         let origin = origin(&card, &recipe.backbone)?;
         let mut preprocessing = preprocessing(&card, &recipe.input)?;
         let transforms = &recipe.augment.transforms;

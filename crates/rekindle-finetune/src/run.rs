@@ -161,9 +161,12 @@ fn train(
         disk.set_writes(true);
     }
     let recipe = &plan.recipe;
-    let (backbone, sha256) =
-        load_backbone(&plan.card, &recipe.backbone, recipe.seed, &plan.device)?;
-    let pretrained = backbone.with_precision(recipe.precision);
+    let loaded = load_backbone(&plan.card, &recipe.backbone, recipe.seed, &plan.device)?;
+    for note in &loaded.notes {
+        observer.note(&format!("weights: {note}"));
+    }
+    let sha256 = loaded.sha256;
+    let pretrained = loaded.backbone.with_precision(recipe.precision);
     let joint = plan.joint();
     let head = head_for(
         &recipe.head,

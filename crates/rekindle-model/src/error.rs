@@ -66,6 +66,24 @@ pub enum ModelError {
         /// What its backend said.
         reason: String,
     },
+    /// The hub, or its cache.
+    #[error(transparent)]
+    Hub(#[from] rekindle_weights::HubError),
+    /// A file of weights.
+    #[error(transparent)]
+    WeightsFile(#[from] rekindle_weights::FileError),
+    /// A repository holds another network than the one that was asked for.
+    #[error(
+        "{file} holds weights of {found}, and the backbone is {expected}; pass `--backbone {found}`, or other weights"
+    )]
+    OtherArchitecture {
+        /// The file on the hub.
+        file: String,
+        /// What its config.json names.
+        found: String,
+        /// What was asked for.
+        expected: String,
+    },
     /// The weights of a card are not bundled, and no file was given.
     #[error(
         "the weights of {card} are not bundled with this program; download {url} and pass `--weights FILE`"

@@ -26,8 +26,11 @@ pub use network::{Features, Joint, Network, NetworkState, Trunk, head_for};
 pub use precision::check_precision;
 pub use predict::Predictor;
 pub use rekindle_backbone::Precision;
+pub use rekindle_weights::{
+    CachedFile, Fetching, FileError as WeightsFileError, Hub, HubError, HubFile, Verdict,
+};
 pub use settings::{BackboneRecipe, InputRecipe};
 pub use weights::{
-    architecture_from_name, card_from_name, cards, download_url, load_backbone, origin,
-    preprocessing, pretrained,
+    LoadedBackbone, architecture_from_name, card_from_name, cards, download_url, fetch_weights,
+    hub_file, load_backbone, origin, preprocessing, pretrained, resolve_card,
 };

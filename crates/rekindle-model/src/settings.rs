@@ -9,9 +9,10 @@ use serde::{Deserialize, Deserializer, Serialize};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BackboneRecipe {
-    /// A card, `resnet18.a1_in1k`, or an architecture, `resnet18`, which stands for its first card.
+    /// Weights by name, `resnet18.a1_in1k`, or an architecture, `resnet18`, which stands for the weights that timm means by it.
     pub name: String,
-    /// A `.safetensors` file with timm's keys, in place of the bundled weights; `random` starts from scratch.
+    /// A file in place of these weights: `.safetensors`, or PyTorch's `.pth`, `.pt` or `.bin`; `hf://OWNER/REPO[@REVISION][/FILE]` on the
+    /// hub; `random` starts from scratch.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub weights: Option<PathBuf>,
 }

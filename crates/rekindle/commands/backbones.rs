@@ -42,25 +42,19 @@ pub fn run(args: &BackbonesArgs) -> Result<Ending> {
     write!(out, "{}", table.text())?;
     writeln!(
         out,
-        "\nThe short name of an architecture, such as resnet18, stands for its first line."
+        "\nThe short name of an architecture, such as resnet18, stands for the weights that timm means by it."
     )?;
     if let Some(card) = cards.iter().find(|card| !is_bundled(card)) {
         writeln!(
             out,
-            "Weights that are not bundled: download the file and pass it with --weights, for example"
-        )?;
-        writeln!(
-            out,
-            "  curl -L -o {}.safetensors {}",
-            card.architecture,
-            download_url(card)
-        )?;
-        writeln!(
-            out,
-            "  rekindle train DATA --backbone {0} --weights {0}.safetensors",
+            "Weights that are not bundled are fetched from the hub when they are needed; `rekindle weights fetch {}` fetches them before.",
             card.architecture
         )?;
-        writeln!(out, "`rekindle backbones --json` has every address.")?;
+        writeln!(
+            out,
+            "Without a network: download {} elsewhere, and pass it with --weights FILE. `rekindle backbones --json` has every address.",
+            download_url(card)
+        )?;
     }
     Ok(Ending::Done)
 }

@@ -20,3 +20,4 @@ pub mod summary;
 pub mod train;
 mod train_flags;
 mod trained_on;
+pub mod weights;

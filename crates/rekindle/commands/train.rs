@@ -8,12 +8,16 @@ use anyhow::{Context, Result, bail};
 use rekindle_data::is_inside;
 use rekindle_finetune::{Plan, Recipe, RunDirectory, RunOutcome, run_in};
 
+use rekindle_model::fetch_weights;
+
 use super::naming::{free_name, stem};
 use super::signals::Signals;
 use super::train_flags::overrides;
 use crate::Ending;
 use crate::args::TrainArgs;
-use crate::print::{self, closing, plan, progress::Progress, transcript, words::shell_word};
+use crate::print::{
+    self, closing, fetching::FetchBar, plan, progress::Progress, transcript, words::shell_word,
+};
 
 /// Trains, or prints the plan.
 pub fn run(args: &TrainArgs, started: Instant) -> Result<Ending> {
@@ -57,6 +61,9 @@ pub fn run(args: &TrainArgs, started: Instant) -> Result<Ending> {
         plan::print(&plan, &directory.unwrap_or_else(free), args.json)?;
         return Ok(Ending::Done);
     }
+    let mut bar = FetchBar::new(args.quiet);
+    fetch_weights(&plan.card, &plan.recipe.backbone, &mut |at| bar.show(at))?;
+    drop(bar);
     signals.training_begins();
     let taken = place.take()?;
     let directory = taken.path().to_path_buf();

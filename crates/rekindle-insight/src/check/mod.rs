@@ -31,7 +31,7 @@ use self::examine::{Examined, Picture, examine, identify};
 use crate::InsightError;
 use rekindle_data::{DataError, ImageFolder, Split, SplitName, TargetKind};
 use rekindle_finetune::Recipe;
-use rekindle_model::{card_from_name, preprocessing};
+use rekindle_model::{preprocessing, resolve_card};
 
 /// Examines every image of a folder, as training with this recipe would see it.
 ///
@@ -47,7 +47,7 @@ pub fn check(
     progress: &(dyn Fn() + Sync),
 ) -> Result<CheckReport, InsightError> {
     recipe.data.check()?;
-    let preprocessing = preprocessing(&card_from_name(&recipe.backbone.name)?, &recipe.input)?;
+    let preprocessing = preprocessing(&resolve_card(&recipe.backbone)?, &recipe.input)?;
     let limits = DecodeLimits {
         range: preprocessing.range,
         ..DecodeLimits::default()
