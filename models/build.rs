@@ -8,7 +8,50 @@ use std::{env, fs, io};
 const DEFAULT: &str = "tf_efficientnet_lite0.in1k";
 
 /// Cards that come before the others of their architecture, whose bare name stands for them. Without an entry the first by name does.
-const FIRST: [&str; 1] = ["mobilenetv3_large_100.ra_in1k"];
+const FIRST: &[&str] = &[
+    "convnext_base.fb_in22k_ft_in1k",
+    "convnext_large.fb_in22k_ft_in1k",
+    "convnext_nano.in12k_ft_in1k",
+    "convnext_small.in12k_ft_in1k",
+    "convnext_tiny.in12k_ft_in1k",
+    "convnextv2_base.fcmae_ft_in22k_in1k",
+    "convnextv2_large.fcmae_ft_in22k_in1k",
+    "convnextv2_nano.fcmae_ft_in22k_in1k",
+    "convnextv2_tiny.fcmae_ft_in22k_in1k",
+    "efficientnet_b0.ra_in1k",
+    "efficientnet_b1.ra4_e3600_r240_in1k",
+    "mobilenetv3_large_100.ra_in1k",
+    "mobilenetv4_conv_large.e600_r384_in1k",
+    "mobilenetv4_conv_medium.e500_r256_in1k",
+    "mobilenetv4_conv_small.e2400_r224_in1k",
+    "regnetx_008.tv2_in1k",
+    "regnetx_016.tv2_in1k",
+    "regnetx_032.tv2_in1k",
+    "regnetx_080.tv2_in1k",
+    "regnetx_160.tv2_in1k",
+    "regnetx_320.tv2_in1k",
+    "regnety_004.tv2_in1k",
+    "regnety_016.tv2_in1k",
+    "regnety_032.ra_in1k",
+    "regnety_040.ra3_in1k",
+    "regnety_064.ra3_in1k",
+    "regnety_080.ra3_in1k",
+    "regnety_120.sw_in12k_ft_in1k",
+    "regnety_160.sw_in12k_ft_in1k",
+    "regnety_320.tv2_in1k",
+    "resnext101_32x16d.fb_wsl_ig1b_ft_in1k",
+    "seresnext50_32x4d.racm_in1k",
+    "tf_efficientnet_b0.ns_jft_in1k",
+    "tf_efficientnet_b1.ns_jft_in1k",
+    "tf_efficientnet_b2.ns_jft_in1k",
+    "tf_efficientnet_b3.ns_jft_in1k",
+    "tf_efficientnet_b4.ns_jft_in1k",
+    "tf_efficientnet_b5.ns_jft_in1k",
+    "tf_efficientnet_b6.ns_jft_in1k",
+    "tf_efficientnet_b7.ns_jft_in1k",
+    "tf_efficientnet_l2.ns_jft_in1k_475",
+    "tf_efficientnetv2_s.in21k_ft_in1k",
+];
 
 fn main() -> io::Result<()> {
     let root = PathBuf::from(env::var("CARGO_MANIFEST_DIR").map_err(io::Error::other)?);
