@@ -5,6 +5,7 @@
 
 mod args;
 mod commands;
+mod ending;
 mod print;
 
 use std::io;
@@ -18,17 +19,7 @@ use commands::{
     backbones, bench, cache, check, command_line, evaluate, inspect, predict, preview, settings,
     summary, train, weights,
 };
-
-/// How a command that did not fail ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ending {
-    /// All is done.
-    Done,
-    /// A signal stopped it before its end; the exit code is 128 and the signal's number.
-    Interrupted(u8),
-    /// A check found something that stops or spoils training.
-    FoundProblems,
-}
+pub use ending::Ending;
 
 fn main() -> ExitCode {
     let started = Instant::now();

@@ -46,15 +46,24 @@ fn computed() -> Vec<Architecture> {
         "densenet121",
         "resnet26t",
     ];
-    let whole = |family: &Family| {
-        matches!(
-            family,
-            Family::ResNet(_) | Family::EfficientNetLite(_) | Family::MobileNetV3(_)
-        )
+    // More than a hundred layers, or wide ones: what they have, smaller ones of their kind have too.
+    const LARGE: [&str; 9] = [
+        "200", "269", "270", "350", "420", "16d", "32d", "rs152", "seresne",
+    ];
+    const SQUEEZED: [&str; 4] = [
+        "seresnet18",
+        "seresnet50",
+        "seresnet50t",
+        "seresnext26d_32x4d",
+    ];
+    let whole = |one: &Architecture| match one.family {
+        Family::ResNet(_) => {
+            SQUEEZED.contains(&one.name) || !LARGE.iter().any(|part| one.name.contains(part))
+        }
+        Family::EfficientNetLite(_) | Family::MobileNetV3(_) => true,
+        _ => OF_LARGE_FAMILIES.contains(&one.name),
     };
-    let all = Architecture::all().into_iter();
-    all.filter(|one| whole(&one.family) || OF_LARGE_FAMILIES.contains(&one.name))
-        .collect()
+    Architecture::all().into_iter().filter(whole).collect()
 }
 
 #[test]

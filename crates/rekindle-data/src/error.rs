@@ -7,7 +7,8 @@ use std::{fmt::Display, io, path::PathBuf};
 use crate::TaskKind;
 use rekindle_augment::AugmentError;
 
-use super::{ManifestError, ShardError, SplitName, walk::supported};
+use crate::extensions::supported;
+use crate::{ManifestError, ShardError, SplitName};
 use rekindle_settings::{did_you_mean, first_ten};
 
 /// An error of the data side.

@@ -2,50 +2,8 @@
 //!
 //! Which tasks there are is `tasks.rs`'s; what is known of each image is `target.rs`'s.
 
-use serde::{Deserialize, Serialize};
-
 use crate::target::{Target, TargetKind};
-use crate::{DataError, ImageFolder, TaskKind};
-
-/// The form of a task's outputs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OutputKind {
-    /// Logits of classes, of which one is right: softmax makes probabilities that sum to 1.
-    Distribution,
-    /// Logits of labels, each right or wrong by itself: the sigmoid makes a probability of each.
-    Indicators,
-    /// Standardised numbers, as they are.
-    Numbers,
-}
-
-impl OutputKind {
-    /// Turns the outputs of one image into what they say.
-    pub fn activate(self, row: &mut [f32]) {
-        match self {
-            Self::Distribution => {
-                let largest = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-                row.iter_mut()
-                    .for_each(|value| *value = (*value - largest).exp());
-                let sum: f32 = row.iter().sum();
-                row.iter_mut().for_each(|value| *value /= sum);
-            }
-            Self::Indicators => row
-                .iter_mut()
-                .for_each(|value| *value = 1.0 / (1.0 + (-*value).exp())),
-            Self::Numbers => {}
-        }
-    }
-}
-
-/// Mean and standard deviation of each number over the training images. Numbers are learned standardised, `(number - mean) / std`, so
-/// that one learning rate suits heights in millimetres and years alike; predictions and figures are in the numbers' own units.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct NumberScale {
-    /// The means.
-    pub mean: Vec<f64>,
-    /// The standard deviations over all images (divided by their number), above 0.
-    pub std: Vec<f64>,
-}
+use crate::{DataError, ImageFolder, Meter, NumberScale, TaskKind};
 
 impl NumberScale {
     /// The scale of these samples, as scikit-learn's `StandardScaler` has it; none where images have no numbers.
@@ -77,16 +35,6 @@ impl NumberScale {
         }
         Ok(Some(Self { mean, std }))
     }
-
-    /// A number of its own unit, standardised.
-    pub fn standardise(&self, place: usize, number: f64) -> f64 {
-        (number - self.mean[place]) / self.std[place]
-    }
-
-    /// A standardised number in its own unit.
-    pub fn restore(&self, place: usize, output: f64) -> f64 {
-        output * self.std[place] + self.mean[place]
-    }
 }
 
 /// What the outputs of a head are.
@@ -101,6 +49,11 @@ pub struct Outputs {
 }
 
 impl Outputs {
+    /// The metrics of these outputs, with nothing measured yet.
+    pub fn meter(&self) -> Meter {
+        Meter::new(self.task, self.names.len(), self.scale.as_ref())
+    }
+
     /// Targets as rows of all outputs, row by row: one 1 for a class, a 1 for each label, or standardised numbers.
     pub fn rows<'a>(&self, targets: impl Iterator<Item = &'a Target>) -> Vec<f32> {
         let width = self.names.len();
@@ -192,24 +145,5 @@ mod tests {
         assert_eq!(outputs.rows(targets.iter()), [1.0, 0.0, 1.0, 0.0, 0.0, 0.0]);
         let classes = [Target::Class(1)];
         assert_eq!(outputs.rows(classes.iter()), [0.0, 1.0, 0.0]);
-    }
-
-    #[test]
-    fn outputs_become_probabilities_or_stay_numbers() {
-        // torch 2.15: softmax([2, -1]) and sigmoid([2, -1]).
-        let close = |kind: OutputKind, expected: [f32; 2]| {
-            let mut row = [2.0, -1.0];
-            kind.activate(&mut row);
-            assert!(
-                row.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-6),
-                "{row:?}"
-            );
-        };
-        close(OutputKind::Distribution, [0.952_574_1, 0.047_425_9]);
-        close(OutputKind::Indicators, [0.880_797, 0.268_941_4]);
-        close(OutputKind::Numbers, [2.0, -1.0]);
-        let mut large = [1000.0, -1000.0];
-        OutputKind::Distribution.activate(&mut large);
-        assert_eq!(large, [1.0, 0.0]);
     }
 }

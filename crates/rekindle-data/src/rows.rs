@@ -5,9 +5,9 @@
 use std::{
     collections::HashMap,
     path::{Path, PathBuf},
-    sync::Arc,
 };
 
+use crate::names::Names;
 use crate::{TargetKind, TaskKind};
 use rayon::prelude::*;
 
@@ -19,32 +19,6 @@ use super::{
     similar::note_similar,
 };
 use rekindle_settings::nearest;
-
-/// Names that occur in many rows, kept once each.
-#[derive(Debug, Default)]
-pub(super) struct Names {
-    numbers: HashMap<Arc<str>, u32>,
-    names: Vec<Arc<str>>,
-}
-
-impl Names {
-    /// The number of a name; a new one gets the next. No list in memory has 2^32 names.
-    pub fn number(&mut self, name: &str) -> u32 {
-        if let Some(number) = self.numbers.get(name) {
-            return *number;
-        }
-        let number = self.names.len() as u32;
-        let name: Arc<str> = name.into();
-        self.names.push(name.clone());
-        self.numbers.insert(name, number);
-        number
-    }
-
-    /// The names, by their numbers.
-    pub fn into_names(self) -> Vec<Arc<str>> {
-        self.names
-    }
-}
 
 /// One labelled image before classes have their numbers.
 #[derive(Debug, Clone)]

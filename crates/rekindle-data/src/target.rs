@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::rows::Names;
+use crate::names::Names;
 
 /// The form of a task's targets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -17,7 +17,8 @@ use serde::{Deserialize, Serialize};
 pub use figure::{Better, Figure, Unit};
 
 use crate::metrics::MetricsError;
-use crate::outputs::{OutputKind, Outputs};
+use crate::number_scale::NumberScale;
+use crate::output_kind::OutputKind;
 use crate::target::{Target, TargetKind};
 
 /// What belongs to one kind of task. Its file in `tasks/` implements it; a [`TaskKind`] dereferences to it.
@@ -79,7 +80,7 @@ pub(crate) trait Measure: Sized {
     /// What it gives.
     type Report;
     /// Nothing measured yet.
-    fn of_outputs(outputs: &Outputs) -> Self;
+    fn of_outputs(outputs: usize, scale: Option<&NumberScale>) -> Self;
     /// Adds a batch, row by row.
     fn take(&mut self, outputs: &[f32], targets: &[&Target]) -> Result<(), MetricsError>;
     /// The figures of all samples so far.
@@ -135,10 +136,10 @@ macro_rules! tasks {
         }
 
         impl Meter {
-            /// The metrics of a task, with nothing measured yet.
-            pub fn new(outputs: &Outputs) -> Self {
-                match outputs.task {
-                    $(TaskKind::$kind => Self::$kind($file::Meter::of_outputs(outputs)),)+
+            /// The metrics of a task with so many outputs, and the scale of numbers, with nothing measured yet.
+            pub fn new(task: TaskKind, outputs: usize, scale: Option<&NumberScale>) -> Self {
+                match task {
+                    $(TaskKind::$kind => Self::$kind($file::Meter::of_outputs(outputs, scale)),)+
                 }
             }
 
@@ -245,11 +246,7 @@ mod tests {
     use super::*;
 
     fn meter(task: TaskKind, names: &[&str]) -> Meter {
-        Meter::new(&Outputs {
-            task,
-            names: names.iter().map(|name| (*name).to_owned()).collect(),
-            scale: None,
-        })
+        Meter::new(task, names.len(), None)
     }
 
     #[test]

@@ -8,16 +8,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{DataError, SkippedFiles};
-
-/// File name extensions taken for images, in lower case; upper case counts as well. The content decides the format when it is read.
-pub const IMAGE_EXTENSIONS: [&str; 14] = [
-    "jpg", "jpeg", "jpe", "jfif", "png", "webp", "bmp", "gif", "tif", "tiff", "ppm", "pgm", "pbm",
-    "pnm",
-];
-
-/// Extensions of image formats that cannot be decoded: they are counted apart, so that the reader learns what to convert.
-pub const UNSUPPORTED_EXTENSIONS: [&str; 7] = ["heic", "heif", "avif", "jxl", "jp2", "psd", "svg"];
+use crate::extensions::{IMAGE_EXTENSIONS, UNSUPPORTED_EXTENSIONS};
+use crate::{DataError, SkippedFiles};
 
 /// Names that systems leave in folders, compared in lower case; names that begin with a dot are hidden as well.
 const SYSTEM_NAMES: [&str; 6] = [
@@ -49,11 +41,6 @@ pub(super) fn kind_of(name: &str) -> FileKind {
     } else {
         FileKind::Other(format!(".{extension}"))
     }
-}
-
-/// `jpg, jpeg, ...`: the supported extensions, for messages.
-pub(super) fn supported() -> String {
-    IMAGE_EXTENSIONS.join(", ")
 }
 
 /// One name in a folder.

@@ -293,7 +293,7 @@ fn read_tail(path: &Path) -> Result<NetworkState, FinetuneError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rekindle_data::{Meter, Outputs, Target, TaskKind};
+    use rekindle_data::{Meter, Target, TaskKind};
 
     use crate::stopping::StoppingSpec;
 
@@ -375,11 +375,7 @@ mod tests {
             (TaskKind::Multilabel, &["a", "b"][..], [&label, &label]),
             (TaskKind::Regression, &["x"][..], [&number, &other]),
         ] {
-            let mut meter = Meter::new(&Outputs {
-                task,
-                names: names.iter().map(|name| (*name).to_owned()).collect(),
-                scale: None,
-            });
+            let mut meter = Meter::new(task, names.len(), None);
             let outputs: Vec<f32> = (0..2 * names.len()).map(|at| at as f32 * 0.3).collect();
             meter.add(&outputs, &targets).unwrap();
             let written = Checkpoint {

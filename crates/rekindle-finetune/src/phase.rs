@@ -1,27 +1,27 @@
 //! One phase of training: epochs of steps, validation, early stopping, checkpoints. What a step's features come from is `phase/feed.rs`'s.
 
 mod feed;
+mod state;
 
-use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use self::feed::Feed;
 pub use self::feed::Inputs;
-use burn::module::{Module, ParamGroup};
+use self::state::{DROPOUT, MIX};
+pub use self::state::{Phase, PhaseEnd, RunState, epoch_id};
+use burn::module::Module;
 use burn::optim::ModuleOptimizer;
 use burn::tensor::{Bytes, Tensor, TensorData};
 use rekindle_augment::{Mix, MixAt, SampleRng};
 use rekindle_data::{
-    Draw, LastBatch, Loader, LoaderOptions, Meter, Outputs, Sampling, Target, TaskReport,
-    balanced_epoch, batches, epoch_order,
+    Draw, LastBatch, Loader, LoaderOptions, Outputs, Sampling, Target, TaskReport, balanced_epoch,
+    batches, epoch_order,
 };
 use rekindle_model::{Features, Network, NetworkState};
 
 use crate::checkpoint::{Checkpoint, Progress, restore_optimizer};
-use crate::features::{Cut, FrozenNetwork};
 use crate::observer::{EpochRecord, EpochTiming, Observer, StepProgress};
-use crate::recipe::PhaseRecipe;
 use crate::run::records::Records;
 use crate::step::{Step, StepFailure};
 use crate::stopping::Decision;
@@ -29,67 +29,6 @@ use crate::{FinetuneError, Plan};
 
 /// A checkpoint is written when the user interrupts, and at the end of an epoch when this much time has passed since the last one.
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(30);
-
-/// Epoch numbers of different phases must not meet, since randomness comes from (seed, epoch, sample).
-const EPOCHS_APART: u64 = 1 << 32;
-
-/// The epoch of every [`SampleRng`] in an epoch, from 0, of a phase, from 1. The numbers below those of phase 1 are the views of the
-/// feature cache.
-pub fn epoch_id(phase: u64, epoch: usize) -> u64 {
-    phase * EPOCHS_APART + epoch as u64
-}
-
-/// Keeps the random numbers that choose views, seed dropout and mix batches apart from those of the augmentation.
-const VIEWS: u64 = 0x5649_4557;
-const DROPOUT: u64 = 0x4452_4F50;
-const MIX: u64 = 0x4D49_5855;
-
-/// Everything a phase needs that does not change in it.
-#[derive(Debug)]
-pub struct Phase<'a> {
-    /// Its place in the list, from 1.
-    pub number: u64,
-    /// Its settings.
-    pub recipe: &'a PhaseRecipe,
-    /// The plan.
-    pub plan: &'a Plan,
-    /// The frozen part.
-    pub network: &'a FrozenNetwork,
-    /// The features that it starts from: the output of the stages that stay frozen.
-    pub cut: Cut,
-    /// Training samples in the order of the cache's blocks.
-    pub samples: &'a [usize],
-    /// Parameters with a learning rate of their own.
-    pub rates: Vec<(ParamGroup, f64)>,
-    /// The run directory.
-    pub directory: &'a Path,
-    /// Set when the user wants the run to stop.
-    pub interrupt: &'a AtomicBool,
-}
-
-/// What changes in a run: where it stands and the best state so far.
-#[derive(Debug)]
-pub struct RunState {
-    /// Where it stands.
-    pub progress: Progress,
-    /// The best state so far.
-    pub best: Option<NetworkState>,
-    /// Metrics of the best state.
-    pub best_report: Option<TaskReport>,
-    /// When the first training step was done.
-    pub first_step: Option<Instant>,
-    /// Time spent waiting for images.
-    pub waited: Duration,
-}
-
-/// How a phase ended.
-#[derive(Debug)]
-pub enum PhaseEnd {
-    /// All epochs, or early stopping.
-    Done,
-    /// The user stopped it; a checkpoint is written.
-    Interrupted,
-}
 
 impl Phase<'_> {
     /// Trains from where the progress stands to the end.
@@ -324,7 +263,7 @@ impl Phase<'_> {
         let tail = tail.valid();
         let mut waited = Duration::ZERO;
         let samples = &self.plan.split.validation;
-        let mut meter = Meter::new(&self.plan.outputs());
+        let mut meter = self.plan.outputs().meter();
         let mut add = |features: Features, samples: &[usize]| -> Result<(), FinetuneError> {
             let logits: Vec<f32> = tail.logits(features).into_data().iter::<f32>().collect();
             let targets: Vec<&Target> = self.targets(samples.iter().copied()).collect();
@@ -381,10 +320,6 @@ impl Phase<'_> {
         mixes
             .then(|| spec.draw(epoch, self.recipe.epochs, size, &mut rng))
             .flatten()
-    }
-
-    fn epoch_id(&self, epoch: usize) -> u64 {
-        epoch_id(self.number, epoch)
     }
 
     /// The images of each step. The first epoch on cached features follows the cache's blocks, so that the first step needs few.

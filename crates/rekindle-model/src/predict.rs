@@ -7,7 +7,7 @@ use burn::tensor::{Device, Tensor};
 use rekindle_augment::{DecodeLimits, Pipeline, RgbBatch, RgbImage, SampleRng, decode, rescale};
 use rekindle_data::metrics::{MetricsError, check_finite};
 use rekindle_data::{
-    Batch, Dataset, LastBatch, Loader, LoaderOptions, Meter, Target, TaskReport, batches,
+    Batch, Dataset, LastBatch, Loader, LoaderOptions, Target, TaskReport, batches,
 };
 
 use crate::ModelError;
@@ -251,7 +251,7 @@ impl Predictor {
         batch_size: usize,
         mut progress: impl FnMut(usize),
     ) -> Result<TaskReport, ModelError> {
-        let mut meter = Meter::new(&self.info.outputs());
+        let mut meter = self.info.outputs().meter();
         self.run(dataset, samples, batch_size, |batch, logits| {
             let targets: Vec<&Target> = batch.targets.iter().collect();
             meter.add(&logits, &targets)?;

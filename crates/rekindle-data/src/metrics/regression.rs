@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::report::mean;
 use super::{MetricsError, check_finite, check_shape};
-use crate::outputs::NumberScale;
+use crate::number_scale::NumberScale;
 
 /// Predictions and targets of all samples, from which [`RegressionReport`] is computed. Rank correlation needs all of them at once.
 #[derive(Debug, Clone)]

@@ -3,7 +3,8 @@
 use super::figure::percent;
 use super::{Better, Figure, Figures, Measure, Task, Unit, Words};
 use crate::metrics::{Metrics, MetricsError, MetricsReport, wilson_interval};
-use crate::outputs::{OutputKind, Outputs};
+use crate::number_scale::NumberScale;
+use crate::output_kind::OutputKind;
 use crate::target::{Target, TargetKind};
 
 pub type Meter = Metrics;
@@ -90,8 +91,8 @@ impl Task for Definition {
 impl Measure for Metrics {
     type Report = MetricsReport;
 
-    fn of_outputs(outputs: &Outputs) -> Self {
-        Self::new(outputs.names.len(), TOP_K)
+    fn of_outputs(outputs: usize, _: Option<&NumberScale>) -> Self {
+        Self::new(outputs, TOP_K)
     }
 
     fn take(&mut self, outputs: &[f32], targets: &[&Target]) -> Result<(), MetricsError> {

@@ -3,7 +3,8 @@
 use super::figure::percent;
 use super::{Better, Figure, Figures, Measure, Task, Unit, Words};
 use crate::metrics::{MetricsError, MultilabelMetrics, MultilabelReport};
-use crate::outputs::{OutputKind, Outputs};
+use crate::number_scale::NumberScale;
+use crate::output_kind::OutputKind;
 use crate::target::{Target, TargetKind};
 
 pub type Meter = MultilabelMetrics;
@@ -95,8 +96,8 @@ impl Task for Definition {
 impl Measure for MultilabelMetrics {
     type Report = MultilabelReport;
 
-    fn of_outputs(outputs: &Outputs) -> Self {
-        Self::new(outputs.names.len())
+    fn of_outputs(outputs: usize, _: Option<&NumberScale>) -> Self {
+        Self::new(outputs)
     }
 
     fn take(&mut self, outputs: &[f32], targets: &[&Target]) -> Result<(), MetricsError> {

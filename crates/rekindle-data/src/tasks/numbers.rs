@@ -2,7 +2,8 @@
 
 use super::{Better, Figure, Figures, Measure, Task, Unit, Words};
 use crate::metrics::{MetricsError, RegressionMetrics, RegressionReport};
-use crate::outputs::{NumberScale, OutputKind, Outputs};
+use crate::number_scale::NumberScale;
+use crate::output_kind::OutputKind;
 use crate::target::{Target, TargetKind};
 
 pub type Meter = RegressionMetrics;
@@ -85,14 +86,13 @@ impl Task for Definition {
 impl Measure for RegressionMetrics {
     type Report = RegressionReport;
 
-    fn of_outputs(outputs: &Outputs) -> Self {
-        let names = outputs.names.len();
+    fn of_outputs(outputs: usize, scale: Option<&NumberScale>) -> Self {
         // Numbers always have a scale; without one they are as they are.
         let plain = || NumberScale {
-            mean: vec![0.0; names],
-            std: vec![1.0; names],
+            mean: vec![0.0; outputs],
+            std: vec![1.0; outputs],
         };
-        Self::new(outputs.scale.clone().unwrap_or_else(plain))
+        Self::new(scale.cloned().unwrap_or_else(plain))
     }
 
     fn take(&mut self, outputs: &[f32], targets: &[&Target]) -> Result<(), MetricsError> {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use rekindle_augment::{Mix, MixAt, Pipeline};
 
-use super::{Phase, VIEWS};
+use super::state::{Phase, VIEWS};
 use crate::FinetuneError;
 use rekindle_data::{Dataset, Draw, Loader, LoaderOptions};
 use rekindle_model::Features;

@@ -21,11 +21,10 @@ use rekindle_augment::DecodeLimits;
 
 pub use self::contact_sheet::contact_sheet;
 pub use self::report::{
-    CheckReport, ClassReport, DuplicateGroup, DuplicateImage, Finding, FindingKind, Likeness, Odd,
-    OddKind, Severity, SplitOrigin, Suggestion, Unreadable, UnreadableKind,
+    AspectBin, Channels, CheckReport, ClassReport, DuplicateGroup, DuplicateImage, Finding,
+    FindingKind, Likeness, NumberReport, Odd, OddKind, Severity, Sizes, SplitOrigin, Spread,
+    Suggestion, Unreadable, UnreadableKind,
 };
-pub use self::statistics::{AspectBin, Channels, Sizes, Spread};
-pub use self::targets::NumberReport;
 
 use self::examine::{Examined, Picture, examine, identify};
 use crate::InsightError;

@@ -7,8 +7,6 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use super::statistics::{Channels, Sizes};
-use super::targets::NumberReport;
 use rekindle_data::{SkippedFiles, SplitName, TaskKind};
 
 /// Everything that is known of a folder of images before training.
@@ -277,4 +275,69 @@ pub struct Suggestion {
     pub setting: String,
     /// Why.
     pub reason: String,
+}
+
+/// How a number is spread over the usable images.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct NumberReport {
+    /// Its name.
+    pub name: String,
+    /// The least.
+    pub min: f64,
+    /// The middle one; of an even number of them the lower one of two.
+    pub median: f64,
+    /// The greatest.
+    pub max: f64,
+    /// The mean.
+    pub mean: f64,
+    /// The standard deviation.
+    pub std: f64,
+}
+
+/// Sizes of pictures in pixels, upright.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Sizes {
+    /// Widths.
+    pub width: Spread,
+    /// Heights.
+    pub height: Spread,
+    /// The shorter side of each picture.
+    pub shorter_side: Spread,
+    /// Number of pixels of each picture.
+    pub pixels: Spread,
+    /// How many pictures have which ratio of width to height.
+    pub aspects: Vec<AspectBin>,
+}
+
+/// The least, the middle and the greatest of some numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Spread {
+    /// The least.
+    pub min: u64,
+    /// The middle one; of an even number of them the lower one of two.
+    pub median: u64,
+    /// The greatest.
+    pub max: u64,
+}
+
+/// Pictures of about one shape.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct AspectBin {
+    /// Width over height, at least this; none where there is no lower bound.
+    pub from: Option<f64>,
+    /// And below this; none where there is no upper bound.
+    pub below: Option<f64>,
+    /// How many pictures.
+    pub count: usize,
+}
+
+/// Mean and standard deviation of the values of red, green and blue, on the scale from 0 to 1.
+///
+/// Every picture counts the same, whatever its size: its pixels are taken on a grid of up to 64 by 64.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Channels {
+    /// The means.
+    pub mean: [f64; 3],
+    /// The standard deviations over all pixels of all pictures.
+    pub std: [f64; 3],
 }

@@ -4,60 +4,11 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
-
 use super::examine::Picture;
-
-/// Sizes of pictures in pixels, upright.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Sizes {
-    /// Widths.
-    pub width: Spread,
-    /// Heights.
-    pub height: Spread,
-    /// The shorter side of each picture.
-    pub shorter_side: Spread,
-    /// Number of pixels of each picture.
-    pub pixels: Spread,
-    /// How many pictures have which ratio of width to height.
-    pub aspects: Vec<AspectBin>,
-}
-
-/// The least, the middle and the greatest of some numbers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct Spread {
-    /// The least.
-    pub min: u64,
-    /// The middle one; of an even number of them the lower one of two.
-    pub median: u64,
-    /// The greatest.
-    pub max: u64,
-}
-
-/// Pictures of about one shape.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct AspectBin {
-    /// Width over height, at least this; none where there is no lower bound.
-    pub from: Option<f64>,
-    /// And below this; none where there is no upper bound.
-    pub below: Option<f64>,
-    /// How many pictures.
-    pub count: usize,
-}
+use super::report::{AspectBin, Channels, Sizes, Spread};
 
 /// Width over height between one bin and the next: about 1:3, 1:2, 3:4, square, 4:3, 2:1 and 3:1.
 const ASPECT_BOUNDS: [f64; 8] = [1.0 / 3.0, 0.5, 2.0 / 3.0, 0.9, 10.0 / 9.0, 1.5, 2.0, 3.0];
-
-/// Mean and standard deviation of the values of red, green and blue, on the scale from 0 to 1.
-///
-/// Every picture counts the same, whatever its size: its pixels are taken on a grid of up to 64 by 64.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct Channels {
-    /// The means.
-    pub mean: [f64; 3],
-    /// The standard deviations over all pixels of all pictures.
-    pub std: [f64; 3],
-}
 
 pub(super) fn sizes(pictures: &[&Picture]) -> Option<Sizes> {
     let spread = |of: fn(&Picture) -> u64| spread(pictures.iter().map(|picture| of(picture)));

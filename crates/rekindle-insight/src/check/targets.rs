@@ -2,28 +2,9 @@
 //!
 //! Owns: what is counted and how it is summed up. What is odd about it is `findings.rs`'s.
 
-use serde::Serialize;
-
 use super::examine::Examined;
-use super::report::ClassReport;
+use super::report::{ClassReport, NumberReport};
 use rekindle_data::{ImageFolder, SplitName, TargetKind};
-
-/// How a number is spread over the usable images.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct NumberReport {
-    /// Its name.
-    pub name: String,
-    /// The least.
-    pub min: f64,
-    /// The middle one; of an even number of them the lower one of two.
-    pub median: f64,
-    /// The greatest.
-    pub max: f64,
-    /// The mean.
-    pub mean: f64,
-    /// The standard deviation.
-    pub std: f64,
-}
 
 /// The images of each class or label; none where images have numbers.
 pub(super) fn classes(
