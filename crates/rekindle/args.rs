@@ -31,6 +31,7 @@ pub struct Args {
 }
 
 /// The commands.
+#[expect(clippy::large_enum_variant, reason = "one value per process")]
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Look for what would stop or spoil training: broken files, duplicates, leakage, imbalance

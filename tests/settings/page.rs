@@ -349,7 +349,7 @@ fn defaults_of(of: &str, name: &str) -> Option<Table> {
 
 /// A default as a recipe writes it; those that are long are told by what they are.
 fn shown(value: &Value) -> String {
-    let text = match value {
+    match value {
         Value::Float(number) => {
             // Settings of 32 bits are written with their own digits.
             let short = format!("{}", *number as f32);
@@ -377,8 +377,7 @@ fn shown(value: &Value) -> String {
         },
         Value::String(text) => return format!("`{text}`"),
         other => other.to_string(),
-    };
-    text
+    }
 }
 
 /// The documentation in one line: without links, and without pictures and what follows the first paragraph.

@@ -1,7 +1,7 @@
 //! Fine-tuning of pretrained CNN backbones on labelled images.
 //!
 //! A [`Recipe`] is what the user wrote; [`Plan::new`] checks it against a folder; [`run`](run()) trains and writes the result, one
-//! `model.safetensors` that [`Predictor`] loads by itself.
+//! `model.safetensors` that [`Predictor`](rekindle_model::Predictor) loads by itself.
 //!
 //! ```no_run
 //! use std::time::Instant;

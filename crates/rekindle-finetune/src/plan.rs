@@ -98,7 +98,7 @@ pub struct Facts {
 
 impl Plan {
     /// Checks a recipe against a folder, a manifest or tar shards. Reads the data's names and labels and the headers of its images (of many,
-    /// of some; see [`DataRecipe::checked_headers`](crate::DataRecipe::checked_headers)), and decodes the training images where
+    /// of some; see [`DataRecipe::checked_headers`](rekindle_data::DataRecipe::checked_headers)), and decodes the training images where
     /// `input.rescale` is fitted on them; writes nothing.
     ///
     /// # Errors

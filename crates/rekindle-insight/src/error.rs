@@ -15,7 +15,7 @@ use rekindle_settings::SettingError;
 pub enum InsightError {
     /// The recipe, or training.
     #[error(transparent)]
-    Finetune(#[from] FinetuneError),
+    Finetune(Box<FinetuneError>),
     /// The network, its weights or the device.
     #[error(transparent)]
     Model(#[from] ModelError),
@@ -47,4 +47,11 @@ pub enum InsightError {
         /// What the system said.
         source: std::io::Error,
     },
+}
+
+impl From<FinetuneError> for InsightError {
+    /// Boxed, since it holds every other error and each result would have its size.
+    fn from(error: FinetuneError) -> Self {
+        Self::Finetune(Box::new(error))
+    }
 }

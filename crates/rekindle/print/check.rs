@@ -33,10 +33,10 @@ pub fn text(report: &CheckReport, width: usize) -> String {
     text.paragraph(
         "",
         &format!(
-            "{}: {} {}, {} can be decoded",
+            "{}: {} {} {names}, {} can be decoded",
             report.data.display(),
             words::count(report.images, "image", "images"),
-            format!("{} {names}", named.of),
+            named.of,
             report.usable_images
         ),
     );

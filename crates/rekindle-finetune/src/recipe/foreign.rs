@@ -262,7 +262,7 @@ mod tests {
                 true => value,
                 false => format!("{key}={value}"),
             };
-            if let Err(error) = Recipe::load(None, &[pair.clone()]) {
+            if let Err(error) = Recipe::load(None, std::slice::from_ref(&pair)) {
                 panic!("{pair}: {error}");
             }
         }
