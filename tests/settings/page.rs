@@ -362,20 +362,20 @@ fn shown(value: &Value) -> String {
         }
         Value::Array(items) if items.iter().any(Value::is_table) => {
             let names = items.iter().filter_map(|item| item.get("op")?.as_str());
-            return names
+            names
                 .map(|name| format!("`{name}`"))
                 .collect::<Vec<_>>()
-                .join(", ");
+                .join(", ")
         }
         Value::Array(items) => {
             let items: Vec<String> = items.iter().map(shown).collect();
             format!("[{}]", items.join(", "))
         }
         Value::Table(table) => match table.get("name").and_then(Value::as_str) {
-            Some(name) => return format!("`{name}`"),
+            Some(name) => format!("`{name}`"),
             None => value.to_string(),
         },
-        Value::String(text) => return format!("`{text}`"),
+        Value::String(text) => format!("`{text}`"),
         other => other.to_string(),
     }
 }

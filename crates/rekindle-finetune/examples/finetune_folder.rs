@@ -2,11 +2,12 @@
 //!
 //! The run goes to a temporary directory that is removed; each epoch is printed as it ends.
 
+use std::error::Error;
 use std::path::PathBuf;
 use std::time::Instant;
 
 use rekindle_finetune::{
-    EpochRecord, EpochTiming, FinetuneError, Observer, Plan, Recipe, RunOptions, RunOutcome, run,
+    EpochRecord, EpochTiming, Observer, Plan, Recipe, RunOptions, RunOutcome, run,
 };
 use rekindle_model::FileError;
 
@@ -29,7 +30,7 @@ impl Observer for Print {
     }
 }
 
-fn main() -> Result<(), FinetuneError> {
+fn main() -> Result<(), Box<dyn Error>> {
     let started = Instant::now();
     let mut arguments = std::env::args().skip(1);
     let folder = PathBuf::from(
