@@ -343,7 +343,8 @@ mod tests {
     fn deeper_stages_grow_from_their_end() {
         assert_eq!(scaled_counts(&[2], 1.1), [3]);
         assert_eq!(scaled_counts(&[1, 3], 1.0), [1, 3]);
-        assert_eq!(scaled_counts(&[1, 3], 1.4), [1, 5]);
+        // 4.5 is rounded to the even neighbour, as Python does.
+        assert_eq!(scaled_counts(&[1, 3], 1.4), [2, 4]);
         assert_eq!(scaled_counts(&[1, 1, 2], 2.0), [2, 2, 4]);
     }
 
