@@ -62,9 +62,11 @@ fn list(folder: &Path) -> Vec<PathBuf> {
     let entries =
         std::fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
     let mut paths: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
+    // The list of variants beside the fixtures is `variants.rs`'s.
     paths.retain(|path| {
         path.extension()
             .is_some_and(|extension| extension == "json")
+            && !path.ends_with("variants.json")
     });
     paths.sort();
     paths
