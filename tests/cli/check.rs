@@ -452,7 +452,7 @@ fn a_folder_that_is_none_and_a_wrong_key_are_errors() {
         .error(&["there is no folder `nothing`"]);
     place
         .rekindle(&["check", "photos", "--set", "data.bad_image=skip"])
-        .error(&["bad_image", "did you mean `bad_images`"]);
+        .error(&["bad_image", "did you mean `data.bad_images`"]);
     place
         .rekindle(&["check", "photos", "--set", "backbone.name=resnet81"])
         .error(&["resnet81", "resnet18"]);

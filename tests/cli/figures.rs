@@ -170,7 +170,7 @@ fn a_model_tells_what_it_is() {
     for words in [
         "Classes     3: apple, leaf, sky",
         "Input       32x32",
-        "[phase1]",
+        "[[phase]]",
         "crop_ratio",
     ] {
         assert!(text.contains(words), "no `{words}` in {text}");

@@ -112,7 +112,7 @@ fn mixing_that_no_phase_would_do_is_an_error() {
             "a",
             &["--set", "phase2.epochs=0", "--set", "augment.mix={}"],
         )
-        .error(&["augment.mix.at", "features", "phase2.epochs"]);
+        .error(&["augment.mix.at", "features", "no phase trains stages"]);
     let features = "augment.mix={cutmix_alpha=0, at='features'}";
     place
         .train("a", &["--set", "phase2.epochs=0", "--set", features])

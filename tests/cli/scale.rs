@@ -89,12 +89,15 @@ fn filter_and_border_decide_what_is_seen() {
 fn a_filter_or_a_colour_that_is_none_is_an_error_that_says_what_there_is() {
     let place = Place::with_photos();
     for (setting, words) in [
-        ("input.interpolation=areas", &["`areas`", "`area`"][..]),
+        (
+            "input.interpolation=areas",
+            &["\"areas\"", "did you mean `area`"][..],
+        ),
         ("input.fill=[1,2]", &["input.fill"]),
         ("input.fill=[1,2,300]", &["300"]),
         (
             "augment.transforms=[{op=\"rotation\",interpolation=\"area\"}]",
-            &["`rotation.interpolation` is area", "bilinear"],
+            &["interpolation` is area", "bilinear"],
         ),
     ] {
         place.train("a", &["--set", setting]).error(words);

@@ -121,7 +121,10 @@ fn a_manifest_elsewhere_is_trained_on_and_evaluated_as_the_end_of_the_run_says()
             "data.bad_images=skip",
             ["does nothing here", "--bad-images"],
         ),
-        ("data.limits=3", ["limits", "did you mean `limit`"]),
+        (
+            "data.limits=3",
+            ["data.limits", "did you mean `data.limit`"],
+        ),
     ] {
         place
             .rekindle(&["evaluate", run, "photos", "--set", setting])
@@ -162,8 +165,7 @@ fn a_manifest_that_cannot_be_trained_on_says_why() {
         .error(&["relative paths start from `.`"]);
     train("path,colour\napple/1.png,red\n").error(&["no column for the label", "`path`, `colour`"]);
     train("path,label\na,x\na,y\n").error(&["`a`: `x` (line 2) and `y` (line 3)"]);
-    train("path,label,split\na,x,training\n")
-        .error(&["line 2: the split is `training`", "`train`"]);
+    train("path,label,split\na,x,hold\n").error(&["line 2: the split is `hold`", "`train`"]);
     place.write("photos/labels.xlsx", "x");
     place
         .rekindle(&["train", "photos/labels.xlsx"])

@@ -17,7 +17,7 @@ fn images_that_the_run_was_trained_on_are_left_out_and_said() {
     assert_eq!(own["accuracy"], validation["accuracy"]);
     assert_eq!(own["split"], "not trained on");
     assert!(
-        found.stderr.contains("note: the run was trained on"),
+        found.stderr.contains("were trained on and are left out"),
         "{found:?}"
     );
     let all = with(&["--split", "all"]);

@@ -86,7 +86,7 @@ fn a_dry_run_prints_a_whole_recipe_and_writes_nothing() {
         "{text}"
     );
     let json = place.train("a", &["--dry-run", "--json"]).success().json();
-    assert_eq!(json["recipe"]["phase1"]["epochs"], 3);
+    assert_eq!(json["recipe"]["phase"][0]["epochs"], 3);
     assert_eq!(
         json["facts"]["classes"],
         serde_json::json!(["apple", "leaf", "sky"])
@@ -107,8 +107,8 @@ fn a_recipe_file_lies_under_the_settings_of_the_command_line() {
         .success()
         .json();
     assert_eq!(json["recipe"]["seed"], 7);
-    assert_eq!(json["recipe"]["phase1"]["batch_size"], 4);
-    assert_eq!(json["recipe"]["phase1"]["epochs"], 3);
+    assert_eq!(json["recipe"]["phase"][0]["batch_size"], 4);
+    assert_eq!(json["recipe"]["phase"][0]["epochs"], 3);
 }
 
 #[test]

@@ -186,6 +186,10 @@ impl Page<'_> {
             let fields = match (&variant.holds, variant.fields.is_empty()) {
                 (Some(holds), _) => match self.types.get(holds.as_str()) {
                     Some(Kind::Struct(fields)) => fields.clone(),
+                    // A number alone has no settings.
+                    None if ["u8", "u32", "usize", "f32", "f64"].contains(&holds.as_str()) => {
+                        Vec::new()
+                    }
                     _ => {
                         panic!("the type `{holds}` of `{key}` is not found; page.rs has to know it")
                     }

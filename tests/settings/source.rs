@@ -101,10 +101,11 @@ fn read(text: &str, found: &mut BTreeMap<String, Kind>) {
                 }
             };
             found.insert(name, kind);
-        } else if line == "transform_specs! {" || line == "losses! {" {
+        } else if ["transform_specs! {", "losses! {", "optimisers! {"].contains(&line) {
             let body: Vec<&str> = lines.by_ref().take_while(|line| *line != "}").collect();
             let (name, tag) = match line {
                 "losses! {" => ("LossConfig", "name"),
+                "optimisers! {" => ("OptimizerSpec", "name"),
                 _ => ("TransformSpec", "op"),
             };
             found.insert(name.into(), Kind::Enum(Some(tag.into()), listed(&body)));
@@ -196,7 +197,7 @@ fn variants(body: &[&str], attributes: &str) -> Vec<Variant> {
     found
 }
 
-/// The entries of a macro's list: `file::Type = "name",`, or `name::Type,`.
+/// The entries of a macro's list: `file::Type = "name",`, `name::Type,` or `name::Variant(Type),`.
 fn listed(body: &[&str]) -> Vec<Variant> {
     let mut found = Vec::new();
     let mut before = Before::default();
@@ -206,7 +207,8 @@ fn listed(body: &[&str]) -> Vec<Variant> {
         }
         let text = line.trim().trim_end_matches(',');
         if let Some((file, rest)) = text.split_once("::") {
-            let holds = rest.split(['<', ' ']).next().unwrap().to_owned();
+            let holds = held(rest);
+            let holds = holds.unwrap_or_else(|| rest.split(['<', ' ']).next().unwrap().to_owned());
             let name = rest.split('"').nth(1).unwrap_or(file);
             found.push(Variant {
                 name: name.into(),

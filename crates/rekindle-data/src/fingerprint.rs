@@ -102,7 +102,9 @@ mod tests {
         let write = |name: &str, bytes: &[u8]| {
             fs::write(place.path().join(name), bytes).unwrap();
         };
-        let large: Vec<u8> = (0..200_000u32).map(|at| ((at * at) >> 7) as u8).collect();
+        let large: Vec<u8> = (0..200_000u32)
+            .map(|at| (at.wrapping_mul(at) >> 7) as u8)
+            .collect();
         let mut other = large.clone();
         other[100_000] ^= 1;
         for (name, bytes) in [("a", &large[..]), ("b", &large), ("c", &other), ("d", b"x")] {

@@ -47,6 +47,7 @@ pub fn open_unlabelled(
                 member: sample.member.map(|member| before + member),
             }));
         all.members.extend(found.members);
+        all.warnings.extend(found.warnings);
     }
     Ok(all)
 }

@@ -82,7 +82,7 @@ fn text(path: &Path, info: &ModelInfo) -> Result<String> {
     Ok(text)
 }
 
-/// The figures in one line, the loss behind the others; a model of a later version may have others.
+/// The figures, the loss behind the others; a model of a later version may have others.
 fn validation(info: &ModelInfo) -> String {
     let mut figures = info.task.figures().iter().collect::<Vec<_>>();
     figures.rotate_left(1);
@@ -93,5 +93,28 @@ fn validation(info: &ModelInfo) -> String {
     });
     let images = info.validation.get("images");
     let images = images.map(|images| format!("images {images}"));
-    figures.chain(images).collect::<Vec<_>>().join(", ")
+    in_lines(figures.chain(images))
+}
+
+/// Items with commas between them, in lines of at most 80 columns that begin where the first does.
+fn in_lines(items: impl Iterator<Item = String>) -> String {
+    const INDENT: usize = 12;
+    let (mut text, mut column) = (String::new(), INDENT);
+    for (place, item) in items.enumerate() {
+        let width = item.chars().count() + 2;
+        if place > 0 {
+            text.push(',');
+            match column + width > 80 {
+                true => {
+                    text.push('\n');
+                    text.push_str(&" ".repeat(INDENT));
+                    column = INDENT;
+                }
+                false => text.push(' '),
+            }
+        }
+        text.push_str(&item);
+        column += width;
+    }
+    text
 }

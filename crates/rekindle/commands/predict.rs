@@ -32,6 +32,9 @@ pub fn run(args: &PredictArgs) -> Result<Ending> {
     let path = model_path(&args.model)?;
     let settings = data_settings(&args.set)?;
     let folder = list(&args.images, &settings.source_options())?;
+    for warning in &folder.warnings {
+        print::note(&warning.to_string());
+    }
     let predictor = Predictor::load(&path, &device)?;
     let limits = DecodeLimits {
         range: predictor.info().preprocessing.range,

@@ -97,7 +97,7 @@ pub fn without(
         );
     }
     print::note(&format!(
-        "the run was trained on {trained} of {all} images, which are left out; --split all measures them too"
+        "{trained} of {all} images were trained on and are left out (see --split all)"
     ));
     let pairs = samples.into_iter().zip(held);
     let samples = pairs.filter(|(_, held)| !held).map(|(sample, _)| sample);
