@@ -66,6 +66,10 @@ impl FrozenNetwork {
     }
 
     /// The features at a cut, computed from images.
+    ///
+    /// # Panics
+    ///
+    /// If the network has no such cut, which is a mistake of the calling program.
     pub fn features(&self, images: Tensor<4>, cut: Cut) -> Features {
         let mut features = None;
         self.each(images, cut, |at, found| {
