@@ -7,11 +7,18 @@ use rekindle_backbone::Card;
 use rekindle_model::{cards, download_url};
 
 use crate::Ending;
-use crate::args::BackbonesArgs;
 use crate::print::table::Table;
 
+/// List the pretrained backbones
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Print the cards as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// Lists the cards.
-pub fn run(args: &BackbonesArgs) -> Result<Ending> {
+pub fn run(args: &Args) -> Result<Ending> {
     let cards = cards()?;
     let mut out = io::stdout().lock();
     if args.json {

@@ -7,18 +7,88 @@ use std::io::{self, Write};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
+use clap::ValueEnum;
 use rekindle_insight::{BenchReport, BenchSettings, Machine, bench};
 use rekindle_model::{Precision, architecture_from_name, device_from_name};
 
 use crate::Ending;
-use crate::args::{BenchArgs, BenchPart, PrecisionArg};
+use crate::args::{at_least_one, side};
 use crate::print;
+
+const BENCH_NOTES: &str = "\
+Weights are random, which changes no time, so none are needed. Inference is the network with its batch norms folded; training \
+is a whole step with nothing frozen: forward, cross-entropy over 10 classes, backward, SGD. Memory is the most that the process \
+held in training; a GPU's own is not in it. Each backbone is measured in a process of its own. Leave the machine alone meanwhile.";
+
+/// Benchmark backbones on this machine
+#[derive(Debug, clap::Args)]
+#[command(after_help = BENCH_NOTES)]
+pub struct Args {
+    /// Backbones, see `rekindle backbones`, with or without the tag of their weights
+    #[arg(required = true, value_name = "BACKBONE")]
+    pub backbones: Vec<String>,
+    /// Images per batch
+    #[arg(long, value_name = "N", default_value_t = 16, value_parser = at_least_one)]
+    pub batch: usize,
+    /// Side of the images in pixels
+    #[arg(long, value_name = "PX", default_value_t = 224, value_parser = side)]
+    pub size: usize,
+    /// Batches to time, after two that are not
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = at_least_one)]
+    pub runs: usize,
+    /// Threads to compute with on a CPU [default: one per core]
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    pub threads: Option<usize>,
+    /// Where to compute: cpu, or a backend such as wgpu:0
+    #[arg(long, default_value = "cpu")]
+    pub device: String,
+    /// The format in which products are computed
+    #[arg(long, default_value = "f32")]
+    pub precision: PrecisionArg,
+    /// Measure this alone
+    #[arg(long, value_name = "PART")]
+    pub only: Option<BenchPart>,
+    /// Print a JSON array with everything that was measured
+    #[arg(long)]
+    pub json: bool,
+    /// Measure the one backbone in this process: how the command calls itself
+    #[arg(long, hide = true)]
+    pub measure_here: bool,
+}
+
+/// In which number format convolutions multiply.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum PrecisionArg {
+    /// 32-bit floats
+    F32,
+    /// 16-bit brain floats with sums in f32, on a CPU that has them
+    Bf16,
+}
+
+/// What of a network is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum BenchPart {
+    /// Inference
+    Infer,
+    /// Training steps
+    Train,
+}
+
+impl BenchPart {
+    /// The word of the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Infer => "infer",
+            Self::Train => "train",
+        }
+    }
+}
 
 /// The variable from which the threads of a process are taken.
 const THREADS: &str = "RAYON_NUM_THREADS";
 
 /// Measures and prints.
-pub fn run(args: &BenchArgs) -> Result<Ending> {
+pub fn run(args: &Args) -> Result<Ending> {
     let settings = settings(args);
     if let (true, [name]) = (args.measure_here, args.backbones.as_slice()) {
         let report = bench(name, &settings)?;
@@ -40,7 +110,7 @@ pub fn run(args: &BenchArgs) -> Result<Ending> {
     }
 }
 
-fn settings(args: &BenchArgs) -> BenchSettings {
+fn settings(args: &Args) -> BenchSettings {
     BenchSettings {
         batch_images: args.batch,
         size_pixels: args.size,
@@ -53,7 +123,7 @@ fn settings(args: &BenchArgs) -> BenchSettings {
     }
 }
 
-fn precision(args: &BenchArgs) -> Precision {
+fn precision(args: &Args) -> Precision {
     match args.precision {
         PrecisionArg::F32 => Precision::F32,
         PrecisionArg::Bf16 => Precision::Bf16,
@@ -61,7 +131,7 @@ fn precision(args: &BenchArgs) -> Precision {
 }
 
 /// A row for each backbone as soon as it is measured.
-fn print_table(args: &BenchArgs, settings: &BenchSettings) -> Result<Ending> {
+fn print_table(args: &Args, settings: &BenchSettings) -> Result<Ending> {
     let mut machine = Machine::detect();
     machine.threads = args.threads.unwrap_or(machine.threads);
     let mut out = io::stdout().lock();
@@ -74,7 +144,7 @@ fn print_table(args: &BenchArgs, settings: &BenchSettings) -> Result<Ending> {
 }
 
 /// An array with an object for each backbone; those measured before one that failed are printed too.
-fn print_json(args: &BenchArgs) -> Result<Ending> {
+fn print_json(args: &Args) -> Result<Ending> {
     let mut reports = Vec::new();
     let mut failure = None;
     for name in &args.backbones {
@@ -94,7 +164,7 @@ fn print_json(args: &BenchArgs) -> Result<Ending> {
 }
 
 /// The figures of one backbone, from a process of its own.
-fn measure(args: &BenchArgs, name: &str) -> Result<BenchReport> {
+fn measure(args: &Args, name: &str) -> Result<BenchReport> {
     let program = std::env::current_exe().context("cannot find this program's own file")?;
     let mut command = Command::new(program);
     command.args(["bench", "--measure-here", "--device", &args.device]);

@@ -1,7 +1,7 @@
 //! `rekindle cache`: what is kept of decoded images, and its removal.
 
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use anyhow::{Context, Result};
@@ -9,11 +9,29 @@ use rekindle_data::{CacheContents, cache_contents, clear_cache, default_cache_di
 use serde_json::json;
 
 use crate::Ending;
-use crate::args::CacheArgs;
 use crate::print::words;
 
+const CACHE_NOTES: &str = "\
+Training keeps decoded images there, at most data.disk_cache_mb of them, so that later epochs and runs need not decode them again. \
+What it holds can be removed at any time: a run decodes anew what it misses, and its results are the same.";
+
+/// Show or clear the cache of decoded images
+#[derive(Debug, clap::Args)]
+#[command(after_help = CACHE_NOTES)]
+pub struct Args {
+    /// The directory, where it is not the system's (data.cache_directory of a recipe)
+    #[arg(long, value_name = "DIR")]
+    pub directory: Option<PathBuf>,
+    /// Remove everything in it
+    #[arg(long)]
+    pub clear: bool,
+    /// Print the figures as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// Shows or clears.
-pub fn run(args: &CacheArgs) -> Result<Ending> {
+pub fn run(args: &Args) -> Result<Ending> {
     let directory = match &args.directory {
         Some(directory) => directory.clone(),
         None => default_cache_directory().context(

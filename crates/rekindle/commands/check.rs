@@ -1,6 +1,7 @@
 //! `rekindle check`: a folder of images, a manifest or tar shards to what would stop or spoil training on it.
 
 use std::io::{self, Write};
+use std::path::PathBuf;
 
 use anyhow::Result;
 use rekindle_finetune::Recipe;
@@ -8,11 +9,37 @@ use rekindle_insight::check::{check, contact_sheet};
 use rekindle_insight::sheet::{check_path, write_sheet};
 
 use crate::Ending;
-use crate::args::CheckArgs;
 use crate::print::{self, progress::ImageBar};
 
+const CHECK_NOTES: &str = "\
+DATA is laid out as for `train`, and is only read. Two pictures are the same if their pixels are, or if \
+their perceptual hashes (pHash, 64 bits) differ by at most 6 bits and their colours, 8 by 8, by at most 6 of 255 levels on average.
+
+Exit codes: 0 nothing serious, 1 something that stops or spoils training (a picture in several classes or splits, images that cannot \
+be decoded unless data.bad_images=skip, classes that are too small), 2 an error.";
+
+/// Look for what would stop or spoil training: broken files, duplicates, leakage, imbalance
+#[derive(Debug, clap::Args)]
+#[command(after_help = CHECK_NOTES)]
+pub struct Args {
+    /// The folder of images
+    pub data: PathBuf,
+    /// A recipe: its input size, split and policies are what the folder is checked for
+    #[arg(long, value_name = "FILE.toml")]
+    pub recipe: Option<PathBuf>,
+    /// Override one setting; may be repeated
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+    /// Draw what was found, and some images of each class
+    #[arg(long, value_name = "FILE.png")]
+    pub sheet: Option<PathBuf>,
+    /// Print everything as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// Checks and prints.
-pub fn run(args: &CheckArgs) -> Result<Ending> {
+pub fn run(args: &Args) -> Result<Ending> {
     let recipe = Recipe::load(args.recipe.as_deref(), &args.set)?;
     // Known at once, while a check may take minutes.
     if let Some(path) = &args.sheet {

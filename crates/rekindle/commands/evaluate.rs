@@ -1,7 +1,7 @@
 //! `rekindle evaluate`: a model and images whose classes, labels or numbers are known to figures.
 
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Result, bail};
@@ -14,11 +14,34 @@ use super::images::{usable, with_others};
 use super::model::model_path;
 use super::trained_on::{Chosen, trained_on, without};
 use crate::Ending;
-use crate::args::{EvaluateArgs, SplitArg};
+use crate::args::{InferenceArgs, SplitArg};
 use crate::print::{self, figures, progress::ImageBar};
 
+/// Evaluate a model on labelled images
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// A model file, or the directory of a run
+    pub model: PathBuf,
+    /// The images, as for `train`, with classes or labels that the model knows, or its numbers
+    pub data: PathBuf,
+    /// Which images [default: test/ if it is there, else val/, else all; without those that the model's run was trained on]
+    #[arg(long)]
+    pub split: Option<SplitArg>,
+    /// A run or its split.json: measure on that run's own validation images, or on the part named with --split
+    #[arg(long, value_name = "FILE")]
+    pub run_split: Option<PathBuf>,
+    /// How DATA is read: a setting that begins with `data.`, as for `train`; may be repeated
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+    /// Print the figures as JSON
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub inference: InferenceArgs,
+}
+
 /// Measures a model and prints the figures.
-pub fn run(args: &EvaluateArgs) -> Result<Ending> {
+pub fn run(args: &Args) -> Result<Ending> {
     let device = device_from_name(&args.inference.device)?;
     let path = model_path(&args.model)?;
     let info = load_info(&path)?;

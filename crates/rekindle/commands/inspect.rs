@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use rekindle_data::metrics::short;
@@ -11,11 +11,20 @@ use rekindle_model::{ModelInfo, load_info};
 
 use super::model::model_path;
 use crate::Ending;
-use crate::args::InspectArgs;
 use crate::print::words;
 
+/// Show a model's metadata
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// A model file, or the directory of a run
+    pub model: PathBuf,
+    /// Print everything as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// Prints the description of a model.
-pub fn run(args: &InspectArgs) -> Result<Ending> {
+pub fn run(args: &Args) -> Result<Ending> {
     let path = model_path(&args.model)?;
     let info = load_info(&path)?;
     let mut out = io::stdout().lock();

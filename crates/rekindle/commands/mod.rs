@@ -1,23 +1,116 @@
-//! One file per command, each with a `run` that returns how it ended.
+//! The commands: a file each, with its arguments, their help, and `run`, which returns how the command ended. Adding one is its file and
+//! its line in the list below.
 
-pub mod backbones;
-pub mod bench;
-pub mod cache;
-pub mod check;
-pub mod command_line;
+mod backbones;
+mod bench;
+mod cache;
+mod check;
+mod completions;
 mod data_settings;
-pub mod evaluate;
+mod evaluate;
 mod images;
-pub mod inspect;
+mod inspect;
+mod man;
 mod model;
 mod naming;
-pub mod predict;
-pub mod preview;
-pub mod settings;
-pub mod signals;
+mod predict;
+mod preview;
+mod settings;
+mod signals;
 mod sorted;
-pub mod summary;
-pub mod train;
+mod summary;
+mod train;
 mod train_flags;
 mod trained_on;
-pub mod weights;
+mod weights;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+use crate::Ending;
+
+const EXAMPLES: &str = "\
+Examples:
+  rekindle check photos                            what would spoil training on photos
+  rekindle preview photos                          a picture of what training sees
+  rekindle train photos                            fine-tune on photos/CLASS/IMAGE
+  rekindle train labels.csv                        with columns path and label
+  rekindle train photos --set phase1.epochs=20     with another setting
+  rekindle train --resume runs/photos-1            resume after Ctrl-C
+  rekindle evaluate runs/photos-1 test-photos      measure the result
+  rekindle predict runs/photos-1 new/ --csv        class and probability of each image
+  rekindle bench resnet18 resnet50                 how fast backbones are here";
+
+/// Fine-tune pretrained CNN backbones on labelled images.
+#[derive(Debug, Parser)]
+#[command(name = "rekindle", version, after_help = EXAMPLES, max_term_width = 100)]
+pub struct CommandLine {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Makes the enum of the commands, in the order of the help, and what runs them. The first line of a module's `Args` says in the help
+/// what the command does.
+macro_rules! commands {
+    ($($module:ident: $name:ident),* $(,)?) => {
+        /// A command with its arguments.
+        #[expect(clippy::large_enum_variant, reason = "one value per process")]
+        #[derive(Debug, Subcommand)]
+        pub enum Command {
+            $(#[allow(missing_docs)] $name($module::Args)),*
+        }
+
+        impl Command {
+            /// Does what was asked for.
+            ///
+            /// # Errors
+            ///
+            /// What the command could not do, for the user to read.
+            pub fn run(&self) -> Result<Ending> {
+                match self {
+                    $(Self::$name(args) => $module::run(args)),*
+                }
+            }
+        }
+    };
+}
+
+commands! {
+    check: Check,
+    preview: Preview,
+    train: Train,
+    evaluate: Evaluate,
+    predict: Predict,
+    backbones: Backbones,
+    summary: Summary,
+    inspect: Inspect,
+    bench: Bench,
+    cache: Cache,
+    settings: Settings,
+    completions: Completions,
+    man: Man,
+    weights: Weights,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        CommandLine::command().debug_assert();
+    }
+
+    #[test]
+    fn resuming_takes_no_other_settings() {
+        let parse =
+            |words: &[&str]| CommandLine::try_parse_from([&["rekindle", "train"], words].concat());
+        assert!(parse(&["--resume", "runs/a"]).is_ok());
+        assert!(parse(&["--resume", "runs/a", "--quiet", "--json"]).is_ok());
+        assert!(parse(&["--resume", "runs/a", "--seed", "1"]).is_err());
+        assert!(parse(&["photos", "--resume", "runs/a"]).is_err());
+        assert!(parse(&[]).is_err());
+    }
+}

@@ -15,7 +15,7 @@ use super::images::{usable, with_others};
 use super::model::model_path;
 use super::sorted::Sorted;
 use crate::Ending;
-use crate::args::PredictArgs;
+use crate::args::{InferenceArgs, at_least_one, probability};
 use crate::print::{
     self,
     predictions::{self, Prediction},
@@ -23,11 +23,41 @@ use crate::print::{
     values::{self, Kind, Row},
 };
 
+/// Predict the classes, labels or numbers of images
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// A model file, or the directory of a run
+    pub model: PathBuf,
+    /// Images, folders of images, manifests that name images, or tar shards; `-` for paths on standard input, one a line
+    #[arg(required = true, value_name = "IMAGE")]
+    pub images: Vec<PathBuf>,
+    /// Show the N most likely classes of each image [default: 3]
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    pub top: Option<usize>,
+    /// Minimum probability of a label, for models of several labels [default: 0.5]
+    #[arg(long, value_name = "P", value_parser = probability)]
+    pub threshold: Option<f32>,
+    /// Copy each image to DIR/CLASS, by its likeliest class; DIR must be new or empty
+    #[arg(long, value_name = "DIR")]
+    pub sort: Option<PathBuf>,
+    /// How manifests are read: a setting that begins with `data.`, such as data.root=DIR; may be repeated
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+    /// Print a JSON array
+    #[arg(long, conflicts_with = "csv")]
+    pub json: bool,
+    /// Print CSV with a header
+    #[arg(long)]
+    pub csv: bool,
+    #[command(flatten)]
+    pub inference: InferenceArgs,
+}
+
 /// Classes shown for each image where nothing is said.
 const TOP: usize = 3;
 
 /// Predicts and prints.
-pub fn run(args: &PredictArgs) -> Result<Ending> {
+pub fn run(args: &Args) -> Result<Ending> {
     let device = device_from_name(&args.inference.device)?;
     let path = model_path(&args.model)?;
     let settings = data_settings(&args.set)?;
@@ -83,7 +113,7 @@ pub fn run(args: &PredictArgs) -> Result<Ending> {
 }
 
 /// Refuses options that the model's task has no use for.
-fn check_options(args: &PredictArgs, task: TaskKind) -> Result<()> {
+fn check_options(args: &Args, task: TaskKind) -> Result<()> {
     let name = task.name();
     if args.top.is_some() && task.outputs() != OutputKind::Distribution {
         bail!(
@@ -107,14 +137,14 @@ fn check_options(args: &PredictArgs, task: TaskKind) -> Result<()> {
 struct Rows<'a> {
     names: &'a [String],
     outputs: OutputKind,
-    args: &'a PredictArgs,
+    args: &'a Args,
     width: Option<usize>,
     /// Whether any were there before.
     begun: bool,
 }
 
 impl<'a> Rows<'a> {
-    fn new(predictor: &'a Predictor, args: &'a PredictArgs) -> Self {
+    fn new(predictor: &'a Predictor, args: &'a Args) -> Self {
         Self {
             names: &predictor.info().classes,
             outputs: predictor.info().task.outputs(),

@@ -1,7 +1,7 @@
 //! `rekindle preview`: a recipe and a folder to a picture of what training sees.
 
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use rekindle_finetune::{Plan, Recipe};
@@ -10,11 +10,36 @@ use rekindle_insight::{PreviewOptions, preview};
 
 use super::naming::free_name;
 use crate::Ending;
-use crate::args::PreviewArgs;
+use crate::args::{up_to_100, views};
 use crate::print::{self, words};
 
+/// Draw what training sees of some images: the evaluation view and augmented ones
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The folder of images
+    pub data: PathBuf,
+    /// A recipe: a TOML file with settings that override the defaults
+    #[arg(long, value_name = "FILE.toml")]
+    pub recipe: Option<PathBuf>,
+    /// Override one setting; may be repeated
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+    /// Random seed (seed)
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u64).range(..=i64::MAX as u64))]
+    pub seed: Option<u64>,
+    /// Output file [default: the folder's name and a number, in the current directory]
+    #[arg(long, value_name = "FILE.png")]
+    pub out: Option<PathBuf>,
+    /// Images to show, a row each
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = up_to_100)]
+    pub count: usize,
+    /// Augmented views of each image
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = views)]
+    pub views: usize,
+}
+
 /// Draws, writes and says what to look for.
-pub fn run(args: &PreviewArgs) -> Result<Ending> {
+pub fn run(args: &Args) -> Result<Ending> {
     let mut settings = args.set.clone();
     settings.extend(args.seed.map(|seed| format!("seed={seed}")));
     // Pictures need no weights, which may still have to be downloaded.

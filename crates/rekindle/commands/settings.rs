@@ -8,8 +8,17 @@ use rekindle_settings::did_you_mean;
 use serde_json::json;
 
 use crate::Ending;
-use crate::args::SettingsArgs;
 use crate::print::{self, words::wrapped};
+
+/// List the settings of a recipe, or those with a word in them
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Only settings with this word in their name, their section or what is said of them
+    pub word: Option<String>,
+    /// Print a JSON array
+    #[arg(long)]
+    pub json: bool,
+}
 
 const PAGE: &str = include_str!("../../../docs/settings.md");
 
@@ -24,7 +33,7 @@ struct Setting {
 }
 
 /// Prints the settings.
-pub fn run(args: &SettingsArgs) -> Result<Ending> {
+pub fn run(args: &Args) -> Result<Ending> {
     let all = settings(PAGE);
     let word = args.word.as_deref().unwrap_or_default().to_lowercase();
     let found: Vec<&Setting> = all.iter().filter(|setting| setting.has(&word)).collect();

@@ -7,11 +7,27 @@ use rekindle_backbone::Architecture;
 use rekindle_model::{architecture_from_name, card_from_name, device_from_name};
 
 use crate::Ending;
-use crate::args::SummaryArgs;
+use crate::args::{at_least_one, side};
 use crate::print::summary::{Summary, json, table};
 
+/// Show the stages of a backbone: sizes, parameters, multiply-adds, memory
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The backbone, with or without the tag of its weights; none are needed
+    pub backbone: String,
+    /// Side of the images in pixels, where it is not that of the backbone's weights
+    #[arg(long, value_name = "PX", value_parser = side)]
+    pub size: Option<usize>,
+    /// Images of the training step whose memory is told
+    #[arg(long, value_name = "N", default_value_t = 32, value_parser = at_least_one)]
+    pub batch: usize,
+    /// Print a JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// Sums up and prints.
-pub fn run(args: &SummaryArgs) -> Result<Ending> {
+pub fn run(args: &Args) -> Result<Ending> {
     let architecture: Architecture = architecture_from_name(&args.backbone)?;
     let card = card_from_name(&args.backbone).ok();
     let own = card.map(|card| card.preprocessing.input_size);

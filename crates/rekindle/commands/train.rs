@@ -12,15 +12,16 @@ use rekindle_model::fetch_weights;
 
 use super::naming::{free_name, stem};
 use super::signals::Signals;
+pub use super::train_flags::Args;
 use super::train_flags::overrides;
 use crate::Ending;
-use crate::args::TrainArgs;
 use crate::print::{
     self, closing, fetching::FetchBar, plan, progress::Progress, transcript, words::shell_word,
 };
 
 /// Trains, or prints the plan.
-pub fn run(args: &TrainArgs, started: Instant) -> Result<Ending> {
+pub fn run(args: &Args) -> Result<Ending> {
+    let started = Instant::now();
     let signals = Signals::listen()?;
     if !args.dry_run {
         transcript::begin();

@@ -3,19 +3,68 @@
 use std::io::{self, Write};
 
 use anyhow::{Context, Result, bail};
+use clap::Subcommand;
 use rekindle_model::{
     BackboneRecipe, Hub, HubError, HubFile, Verdict, fetch_weights, hub_file, resolve_card,
 };
 use serde_json::json;
 
 use crate::Ending;
-use crate::args::{WeightsArgs, WeightsCommand};
 use crate::print::fetching::FetchBar;
 use crate::print::table::Table;
 use crate::print::{self, words};
 
+const WEIGHTS_NOTES: &str = "\
+NAME is a backbone, with or without the tag of its weights, or a file on the hub: hf://OWNER/REPO[@REVISION][/FILE]. Training fetches what \
+it misses by itself. The cache is the one that Python's huggingface_hub uses; HF_HOME, HF_HUB_CACHE, HF_ENDPOINT, HF_TOKEN and \
+HF_HUB_OFFLINE are read.";
+
+/// Fetch, list, check or remove pretrained weights of the Hugging Face hub
+#[derive(Debug, clap::Args)]
+#[command(after_help = WEIGHTS_NOTES)]
+pub struct Args {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: WeightsCommand,
+}
+
+/// What is done with weights.
+#[derive(Debug, Subcommand)]
+pub enum WeightsCommand {
+    /// Fetch what is not in the cache, and print where it is
+    Fetch {
+        /// Backbones or files on the hub
+        #[arg(required = true, value_name = "NAME")]
+        names: Vec<String>,
+    },
+    /// List the weights in the cache, whichever program fetched them
+    List {
+        /// Print them as JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Compare cached files with the hashes they must have; exit code 1 if one is damaged or missing
+    Verify {
+        /// Backbones or files on the hub [default: all that is cached]
+        #[arg(value_name = "NAME")]
+        names: Vec<String>,
+    },
+    /// Print where a cached file is
+    Path {
+        /// A backbone or a file on the hub
+        #[arg(value_name = "NAME")]
+        name: String,
+    },
+    /// Remove a repository, all its files and revisions, from the cache
+    Remove {
+        /// Backbones, files on the hub or repositories (OWNER/REPO)
+        #[arg(required = true, value_name = "NAME")]
+        names: Vec<String>,
+    },
+}
+
 /// Fetches, lists, checks, finds or removes.
-pub fn run(args: &WeightsArgs) -> Result<Ending> {
+pub fn run(args: &Args) -> Result<Ending> {
     match &args.command {
         WeightsCommand::Fetch { names } => fetch(names),
         WeightsCommand::List { json } => list(*json),

@@ -1,24 +1,20 @@
-//! `rekindle completions` and `rekindle man`: the command line for shells and for `man`, from its one definition in `args.rs`.
+//! `rekindle man`: the command line for `man`, from its one definition.
 
 use std::io::{self, Write};
 
 use anyhow::Result;
 use clap::CommandFactory;
 
+use super::CommandLine;
 use crate::Ending;
-use crate::args::{Args, CompletionsArgs};
 
-/// Prints a shell's completions.
-pub fn completions(args: &CompletionsArgs) -> Result<Ending> {
-    let mut text = Vec::new();
-    clap_complete::generate(args.shell, &mut Args::command(), "rekindle", &mut text);
-    io::stdout().lock().write_all(&text)?;
-    Ok(Ending::Done)
-}
+/// Print the manual page
+#[derive(Debug, clap::Args)]
+pub struct Args {}
 
 /// Prints the manual page: the program, then each command with its arguments.
-pub fn man() -> Result<Ending> {
-    let mut command = Args::command();
+pub fn run(_: &Args) -> Result<Ending> {
+    let mut command = CommandLine::command();
     command.build();
     let mut text = Vec::new();
     clap_mangen::Man::new(command.clone()).render(&mut text)?;
