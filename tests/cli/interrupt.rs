@@ -20,11 +20,15 @@ const SETTINGS: &[&str] = &[
     "--set",
     "phase1.stopping.patience=2000",
     "--set",
+    "phase1.ema=0.9",
+    "--set",
     "phase2.epochs=30",
     "--set",
     "phase2.batch_size=4",
     "--set",
     "phase2.stopping.patience=1000",
+    "--set",
+    "phase2.ema=0.9",
 ];
 
 /// Runs the binary and sends it SIGINT when it has printed a line that starts with `sign`.
@@ -165,6 +169,8 @@ fn batches_are_mixed_alike_after_an_interruption() {
         "phase2.batch_size=3",
         "--set",
         "phase2.stopping.patience=1000",
+        "--set",
+        "phase2.ema=0.9",
         "--set",
         "augment.mix={mixup_alpha=0.5, probability=0.8, off_last_epochs=1}",
     ];

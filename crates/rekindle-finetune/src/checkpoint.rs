@@ -40,6 +40,9 @@ pub struct Progress {
     pub history: Vec<EpochRecord>,
     /// How long each of them took.
     pub timings: Vec<EpochTiming>,
+    /// How many steps the average of the weights has followed.
+    #[serde(default)]
+    pub averaged: u64,
     /// Phase and epoch of the best state.
     pub best: Option<(String, usize)>,
     /// The plan this belongs to; it must not have changed.
@@ -53,6 +56,8 @@ pub struct Checkpoint {
     pub progress: Progress,
     /// What is being trained.
     pub current: NetworkState,
+    /// The average of its weights, where the phase has one.
+    pub average: Option<NetworkState>,
     /// The best state so far.
     pub best: Option<NetworkState>,
     /// Its metrics.
@@ -67,6 +72,7 @@ const PROGRESS: &str = "progress.toml";
 const OLD_REPORT: &str = "best.json";
 const OLD_PROGRESS: &str = "progress.json";
 const CURRENT: &str = "current.safetensors";
+const AVERAGE: &str = "average.safetensors";
 const BEST: &str = "best.safetensors";
 const OPTIMIZER: &str = "optimizer.bpk";
 
@@ -100,6 +106,9 @@ impl Checkpoint {
 
     fn write(&self, folder: &Path) -> Result<(), FinetuneError> {
         write_whole(&folder.join(CURRENT), &tail_bytes(&self.current))?;
+        if let Some(average) = &self.average {
+            write_whole(&folder.join(AVERAGE), &tail_bytes(average))?;
+        }
         if let Some(best) = &self.best {
             write_whole(&folder.join(BEST), &tail_bytes(best))?;
         }
@@ -139,11 +148,8 @@ impl Checkpoint {
         Ok(Some(Self {
             progress,
             current: tail(CURRENT)?,
-            best: if optional(BEST) {
-                Some(tail(BEST)?)
-            } else {
-                None
-            },
+            average: optional(AVERAGE).then(|| tail(AVERAGE)).transpose()?,
+            best: optional(BEST).then(|| tail(BEST)).transpose()?,
             best_report: read_either(&folder, [REPORT, OLD_REPORT], run)?,
             optimizer: match optional(OPTIMIZER) {
                 true => Some(Bytes::from_bytes_vec(read(&folder.join(OPTIMIZER))?)),
@@ -314,6 +320,7 @@ mod tests {
             epoch: 2,
             step: 3,
             sums: [0.1 + 0.2, 1e300, -0.0],
+            averaged: 7,
             stopping,
             history: vec![record(0.7 / 3.0), record(1e-7)],
             timings: Vec::new(),
@@ -326,6 +333,7 @@ mod tests {
         Checkpoint {
             progress,
             current: NetworkState::default(),
+            average: None,
             best: None,
             best_report: None,
             optimizer: None,

@@ -26,6 +26,7 @@
 //! A recipe has a list of phases. By default the first trains the head on features of the frozen backbone, computed once, and the second
 //! unfreezes the last stages. Where the frozen part of a phase ends its output is kept, so no phase repeats frozen work.
 
+pub mod average;
 mod checkpoint;
 pub mod clip;
 mod error;

@@ -20,6 +20,7 @@ use rekindle_data::{
 };
 use rekindle_model::{Features, Network, NetworkState};
 
+use crate::average::WeightAverage;
 use crate::checkpoint::{Checkpoint, Progress, restore_optimizer};
 use crate::observer::{EpochRecord, EpochTiming, Observer, StepProgress};
 use crate::run::records::Records;
@@ -45,6 +46,7 @@ impl Phase<'_> {
         &self,
         mut tail: Network,
         optimizer_state: Option<Bytes>,
+        averaged: Option<NetworkState>,
         train: &mut Inputs,
         validation: &mut Inputs,
         state: &mut RunState,
@@ -62,6 +64,7 @@ impl Phase<'_> {
         if let Some(bytes) = optimizer_state {
             optimizer = restore_optimizer(optimizer, bytes, self.directory)?;
         }
+        let mut average = self.average(&tail, averaged, &state.progress)?;
         let outputs = self.plan.outputs();
         let mut last_checkpoint = Instant::now();
         while state.progress.epoch < self.recipe.epochs && !self.is_over(&state.progress) {
@@ -71,7 +74,9 @@ impl Phase<'_> {
             let steps = batches.len();
             let mut feed = self
                 .feed(train, epoch, &batches, state.progress.step)
-                .map_err(|error| self.keep(error, &tail, &optimizer, state))?;
+                .map_err(|error| {
+                    self.keep(error, &Trained(&tail, &optimizer, average.as_ref()), state)
+                })?;
             let mut images: usize = batches[..state.progress.step].iter().map(Vec::len).sum();
             let rate = |step: usize| {
                 let factor = self.recipe.schedule.factor(
@@ -85,9 +90,11 @@ impl Phase<'_> {
                 let mix = self.mix(&feed, epoch, step);
                 let features = self
                     .features(&mut feed, epoch, batch, mix.as_ref(), observer)
-                    .map_err(|error| self.keep(error, &tail, &optimizer, state))?;
+                    .map_err(|error| {
+                        self.keep(error, &Trained(&tail, &optimizer, average.as_ref()), state)
+                    })?;
                 let Some(features) = features else {
-                    self.save(&tail, &optimizer, state)?;
+                    self.save(&Trained(&tail, &optimizer, average.as_ref()), state)?;
                     return Ok(PhaseEnd::Interrupted);
                 };
                 let targets = self.target_rows(&outputs, batch);
@@ -102,6 +109,9 @@ impl Phase<'_> {
                     .take(tail, &mut optimizer, features, targets, rate(step))
                     .map_err(|failure| self.failed(failure, epoch, step))?;
                 tail = next;
+                if let Some(average) = &mut average {
+                    average.update(&tail);
+                }
                 state.first_step.get_or_insert_with(Instant::now);
                 images += batch.len();
                 let weight = batch.len() as f64;
@@ -122,17 +132,19 @@ impl Phase<'_> {
                     loss: output.loss,
                 });
                 if self.interrupt.load(Ordering::Relaxed) {
-                    self.save(&tail, &optimizer, state)?;
+                    self.save(&Trained(&tail, &optimizer, average.as_ref()), state)?;
                     return Ok(PhaseEnd::Interrupted);
                 }
             }
             let streamed = feed.waited();
             drop(feed);
             let measured = self
-                .measure(&tail, validation)
-                .map_err(|error| self.keep(error, &tail, &optimizer, state))?;
+                .measure(averaged_or(&tail, &average), validation)
+                .map_err(|error| {
+                    self.keep(error, &Trained(&tail, &optimizer, average.as_ref()), state)
+                })?;
             let Some((report, measured)) = measured else {
-                self.save(&tail, &optimizer, state)?;
+                self.save(&Trained(&tail, &optimizer, average.as_ref()), state)?;
                 return Ok(PhaseEnd::Interrupted);
             };
             let waited = train.waited() + validation.waited() - waited + streamed + measured;
@@ -143,7 +155,13 @@ impl Phase<'_> {
                 seconds: began.elapsed().as_secs_f64(),
                 waited_seconds: waited.as_secs_f64(),
             };
-            let stop = self.close_epoch(&tail, report, rate(steps - 1), timing, state);
+            let stop = self.close_epoch(
+                averaged_or(&tail, &average),
+                report,
+                rate(steps - 1),
+                timing,
+                state,
+            );
             // What is told is in the files already.
             let written = records.epoch(state);
             let progress = &state.progress;
@@ -151,16 +169,38 @@ impl Phase<'_> {
             {
                 observer.epoch(record, timing);
             }
-            written.map_err(|error| self.keep(error, &tail, &optimizer, state))?;
+            written.map_err(|error| {
+                self.keep(error, &Trained(&tail, &optimizer, average.as_ref()), state)
+            })?;
             if stop {
                 break;
             }
             if last_checkpoint.elapsed() > CHECKPOINT_EVERY {
-                self.save(&tail, &optimizer, state)?;
+                self.save(&Trained(&tail, &optimizer, average.as_ref()), state)?;
                 last_checkpoint = Instant::now();
             }
         }
         Ok(PhaseEnd::Done)
+    }
+
+    /// The average of the weights, where the phase wants one: that of a checkpoint, or a new one.
+    fn average(
+        &self,
+        tail: &Network,
+        averaged: Option<NetworkState>,
+        progress: &Progress,
+    ) -> Result<Option<WeightAverage<Network>>, FinetuneError> {
+        let decay = self.recipe.ema;
+        if decay == 0.0 {
+            return Ok(None);
+        }
+        Ok(Some(match averaged {
+            Some(state) => {
+                let network = tail.valid().load_state(&state, "the checkpoint")?;
+                WeightAverage::restored(network, decay, progress.averaged)
+            }
+            None => WeightAverage::new(tail, decay),
+        }))
     }
 
     /// Whether early stopping has ended the phase, where a run goes on that was stopped right behind its last epoch.
@@ -212,27 +252,17 @@ impl Phase<'_> {
     }
 
     /// Saves what was trained before an error, so that the run can go on when its cause is gone.
-    fn keep(
-        &self,
-        error: FinetuneError,
-        tail: &Network,
-        optimizer: &ModuleOptimizer,
-        state: &RunState,
-    ) -> FinetuneError {
+    fn keep(&self, error: FinetuneError, trained: &Trained, state: &RunState) -> FinetuneError {
         let progress = &state.progress;
         if progress.step > 0 || !progress.history.is_empty() {
             // The first error is the one to tell; the checkpoint before this one is there still.
-            let _ = self.save(tail, optimizer, state);
+            let _ = self.save(trained, state);
         }
         error
     }
 
-    fn save(
-        &self,
-        tail: &Network,
-        optimizer: &ModuleOptimizer,
-        state: &RunState,
-    ) -> Result<(), FinetuneError> {
+    fn save(&self, trained: &Trained, state: &RunState) -> Result<(), FinetuneError> {
+        let Trained(tail, optimizer, average) = trained;
         let optimizer = optimizer
             .into_bytes()
             .map_err(|error| FinetuneError::OptimizerState {
@@ -240,8 +270,12 @@ impl Phase<'_> {
                 reason: error.to_string(),
             })?;
         let checkpoint = Checkpoint {
-            progress: state.progress.clone(),
+            progress: Progress {
+                averaged: average.map_or(0, WeightAverage::steps),
+                ..state.progress.clone()
+            },
             current: tail.state(),
+            average: average.map(|average| average.module().state()),
             best: state.best.clone(),
             best_report: state.best_report.clone(),
             optimizer: Some(optimizer),
@@ -362,6 +396,18 @@ impl Phase<'_> {
             step: step + 1,
         }
     }
+}
+
+/// What a checkpoint keeps of a phase: the network, the optimiser and the average of the weights.
+struct Trained<'a>(
+    &'a Network,
+    &'a ModuleOptimizer,
+    Option<&'a WeightAverage<Network>>,
+);
+
+/// What is measured and kept: the average of the weights, where there is one.
+fn averaged_or<'a>(tail: &'a Network, average: &'a Option<WeightAverage<Network>>) -> &'a Network {
+    average.as_ref().map_or(tail, WeightAverage::module)
 }
 
 /// The images of an epoch in which all classes are used equally often.

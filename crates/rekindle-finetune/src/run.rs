@@ -189,7 +189,12 @@ fn train(
     let samples = block_order(plan);
     let mut sources = Sources::new(plan, &pretrained, &head, &samples)?;
     let all = pretrained.num_params() + head.num_params();
-    let (state, mut current, mut optimizer) = stand(plan, checkpoint)?;
+    let Stand {
+        state,
+        mut current,
+        mut average,
+        mut optimizer,
+    } = stand(plan, checkpoint)?;
     let state = place_of_state.insert(state);
     let first = place_of(plan, &state.progress.phase, directory)?;
     let there = Checkpoint::size(directory) + size_of_file(&directory.join(MODEL));
@@ -238,6 +243,7 @@ fn train(
         let end = running.run(
             tail,
             optimizer.take(),
+            average.take(),
             &mut train,
             &mut validation,
             state,
@@ -348,8 +354,13 @@ fn block_order(plan: &Plan) -> Vec<usize> {
     }
 }
 
-/// Where a run stands, what it was training there, and the optimiser's state.
-type Stand = (RunState, Option<NetworkState>, Option<Bytes>);
+/// Where a run stands, what it was training there with the average of its weights, and the optimiser's state.
+struct Stand {
+    state: RunState,
+    current: Option<NetworkState>,
+    average: Option<NetworkState>,
+    optimizer: Option<Bytes>,
+}
 
 /// Where the run stands: at its beginning, or at a checkpoint.
 fn stand(plan: &Plan, checkpoint: Option<Checkpoint>) -> Result<Stand, FinetuneError> {
@@ -361,11 +372,12 @@ fn stand(plan: &Plan, checkpoint: Option<Checkpoint>) -> Result<Stand, FinetuneE
         waited: Duration::ZERO,
     };
     if let Some(at) = checkpoint {
-        return Ok((
-            state(at.progress, at.best, at.best_report),
-            Some(at.current),
-            at.optimizer,
-        ));
+        return Ok(Stand {
+            state: state(at.progress, at.best, at.best_report),
+            current: Some(at.current),
+            average: at.average,
+            optimizer: at.optimizer,
+        });
     }
     let first = &plan.recipe.phase[0];
     let progress = Progress {
@@ -373,13 +385,19 @@ fn stand(plan: &Plan, checkpoint: Option<Checkpoint>) -> Result<Stand, FinetuneE
         epoch: 0,
         step: 0,
         sums: [0.0; 3],
+        averaged: 0,
         stopping: EarlyStopping::new(first.stopping),
         history: Vec::new(),
         timings: Vec::new(),
         best: None,
         plan: plan.to_toml()?,
     };
-    Ok((state(progress, None, None), None, None))
+    Ok(Stand {
+        state: state(progress, None, None),
+        current: None,
+        average: None,
+        optimizer: None,
+    })
 }
 
 /// Puts the run at the beginning of a phase.

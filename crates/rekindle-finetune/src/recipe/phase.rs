@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use rekindle_settings::{SettingError, Within, non_negative, positive};
+use rekindle_settings::{SettingError, Within, below_one, non_negative, positive};
 
 use crate::clip::ClipSpec;
 use crate::optim::{AdamWSpec, OptimizerSpec};
@@ -24,6 +24,9 @@ pub struct PhaseRecipe {
     pub epochs: usize,
     /// Images per step.
     pub batch_size: usize,
+    /// Whether each epoch augments the training images anew, in place of drawing from the `augment.views` whose features are kept. Default
+    /// off: then no image is decoded twice, and no frozen stage computes twice.
+    pub fresh_views: bool,
     /// Learning rate of the head.
     pub lr: f64,
     /// Factor on the learning rate of the last stage against the head's. Default 3: the phase before has trained the head already.
@@ -38,6 +41,9 @@ pub struct PhaseRecipe {
     pub schedule: ScheduleSpec,
     /// Gradient clipping.
     pub clip: ClipSpec,
+    /// Decay of the moving average of the weights (EMA), which is measured and kept in place of the weights: each step takes `1 - ema` of it
+    /// from the new weights. Default 0: none.
+    pub ema: f64,
     /// Strength of L1 regularisation of the weights (L2 is the optimiser's `weight_decay`). Default 0.
     pub l1: f64,
     /// Early stopping; its monitor also chooses the best epoch.
@@ -108,6 +114,7 @@ impl PhaseRecipe {
             unfreeze: Unfreeze::From(Unfreeze::HEAD.into()),
             epochs: 30,
             batch_size: 16,
+            fresh_views: false,
             lr: 7e-4,
             lr_ratio: 3.0,
             lr_decay: 0.5,
@@ -118,6 +125,7 @@ impl PhaseRecipe {
                 warmup_epochs: 0.0,
             },
             clip: ClipSpec::None,
+            ema: 0.0,
             l1: 0.0,
             stopping: StoppingSpec {
                 patience: 10,
@@ -166,6 +174,7 @@ impl PhaseRecipe {
         positive("lr", self.lr)?;
         positive("lr_ratio", self.lr_ratio)?;
         positive("lr_decay", self.lr_decay)?;
+        below_one("ema", self.ema)?;
         non_negative("l1", self.l1)?;
         self.optim.check()?;
         self.clip.check()?;

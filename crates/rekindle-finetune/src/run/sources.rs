@@ -43,13 +43,21 @@ impl Sources {
         };
         // The head's input first: it is small and saves most. Then those of the other phases, in their order.
         let last = plan.facts.stages.len();
-        let mut kept = BTreeMap::from([(last, images.map(|count| fits(count, last)))]);
+        let fresh = fresh_cuts(plan)?;
+        let each = [!fresh.contains(&last), true];
+        let mut kept = BTreeMap::from([(
+            last,
+            [0, 1].map(|which| each[which] && fits(images[which], last)),
+        )]);
         // Features of mixed images are never needed twice.
         let mixes = (recipe.augment.mix).is_some_and(|mix| mix.at == MixAt::Images);
         for cut in plan.cuts() {
             // The images themselves are no features: with nothing frozen, each epoch augments anew.
             if cut > 0 && cut < last {
-                let each = [(!mixes, images[0]), (true, images[1])];
+                let each = [
+                    (!mixes && !fresh.contains(&cut), images[0]),
+                    (true, images[1]),
+                ];
                 kept.entry(cut)
                     .or_insert_with(|| each.map(|(kept, count)| kept && fits(count, cut)));
             }
@@ -101,4 +109,11 @@ impl Sources {
         self.train.forget_behind(cut);
         self.validation.forget_behind(cut);
     }
+}
+
+/// The cuts of phases that augment their images anew in every epoch, so that nothing of them can be kept.
+fn fresh_cuts(plan: &Plan) -> Result<Vec<Cut>, FinetuneError> {
+    let phases = plan.recipe.phase.iter().enumerate();
+    let fresh = phases.filter(|(_, phase)| phase.epochs > 0 && phase.fresh_views);
+    fresh.map(|(place, _)| Ok(plan.cut(place)?)).collect()
 }
