@@ -11,6 +11,9 @@ use rekindle_settings::{SettingError, first_ten, positive};
 /// PyTorch's guard against a division by zero.
 const EPSILON: f64 = 1e-6;
 
+/// Norms of units below this count as this, so that weights of zero can move: timm's.
+const SMALLEST_NORM: f64 = 1e-3;
+
 /// How gradients are kept small.
 ///
 /// In a recipe: `clip = { name = "global_norm", limit = 1.0 }`. The default is no clipping.
@@ -36,6 +39,12 @@ pub enum ClipSpec {
         /// The largest norm of all gradients together.
         limit: f64,
     },
+    /// The gradient of each unit, the weights of one output of a layer, is scaled down to `limit` times the norm of these weights at most
+    /// (AGC; timm's `adaptive_clip_grad`, 0.01 there). [Brock et al. 2021](https://arxiv.org/abs/2102.06171).
+    Adaptive {
+        /// The largest norm of a unit's gradient as a share of the norm of its weights, of 1e-3 where these are smaller.
+        limit: f64,
+    },
 }
 
 /// The keys of a recipe: serde itself would ignore a `limit` beside `name = "none"`.
@@ -53,6 +62,7 @@ enum ClipName {
     Value,
     TensorNorm,
     GlobalNorm,
+    Adaptive,
 }
 
 impl TryFrom<ClipKeys> for ClipSpec {
@@ -69,6 +79,7 @@ impl TryFrom<ClipKeys> for ClipSpec {
             (ClipName::Value, Some(limit)) => Ok(Self::Value { limit }),
             (ClipName::TensorNorm, Some(limit)) => Ok(Self::TensorNorm { limit }),
             (ClipName::GlobalNorm, Some(limit)) => Ok(Self::GlobalNorm { limit }),
+            (ClipName::Adaptive, Some(limit)) => Ok(Self::Adaptive { limit }),
             (_, None) => Err(SettingError::new(
                 "limit",
                 "absent",
@@ -87,9 +98,10 @@ impl ClipSpec {
     pub fn check(&self) -> Result<(), SettingError> {
         match *self {
             Self::None => Ok(()),
-            Self::Value { limit } | Self::TensorNorm { limit } | Self::GlobalNorm { limit } => {
-                positive("clip.limit", limit)
-            }
+            Self::Value { limit }
+            | Self::TensorNorm { limit }
+            | Self::GlobalNorm { limit }
+            | Self::Adaptive { limit } => positive("clip.limit", limit),
         }
     }
 }
@@ -150,6 +162,7 @@ pub fn clip<M: Module>(
         ClipSpec::GlobalNorm { limit } => Change::Scale(limit / (norm + EPSILON)),
         ClipSpec::TensorNorm { limit } => Change::Norm(limit),
         ClipSpec::Value { limit } => Change::Cut(limit),
+        ClipSpec::Adaptive { limit } => Change::Adapt(limit),
     };
     let mut apply = Apply { grads, change };
     module.visit(&mut apply);
@@ -195,11 +208,22 @@ impl ModuleVisitor for Squares<'_> {
     }
 }
 
+/// The norm of each output's weights: a row of a kernel `[out, ..]`, a column of a linear layer `[in, out]`, a vector as a whole.
+fn norms_of_units<const D: usize>(values: Tensor<D>) -> Tensor<D> {
+    let squares = values.square();
+    let sums = match D {
+        1 | 2 => squares.sum_dim(0),
+        _ => squares.sum_dims(&(1..D).collect::<Vec<_>>()),
+    };
+    sums.sqrt()
+}
+
 #[derive(Clone, Copy)]
 enum Change {
     Scale(f64),
     Norm(f64),
     Cut(f64),
+    Adapt(f64),
 }
 
 struct Apply {
@@ -221,6 +245,13 @@ impl ModuleVisitor for Apply {
                         .mul_scalar(limit)
                         .clamp_max(1.0);
                     grad.mul(factor.reshape([1; D]))
+                }
+                Change::Adapt(limit) => {
+                    let most = norms_of_units(param.val().without_autodiff())
+                        .clamp_min(SMALLEST_NORM)
+                        .mul_scalar(limit);
+                    let norm = norms_of_units(grad.clone()).clamp_min(EPSILON);
+                    grad.mul(most.div(norm).clamp_max(1.0))
                 }
             };
             self.grads.register(param.id, clipped);
@@ -245,6 +276,20 @@ mod tests {
 
     fn module() -> Linear {
         LinearConfig::new(2, 3).init(&Device::flex())
+    }
+
+    /// The layer of the fixture.
+    fn weighted(fixture: &Value) -> Linear {
+        let data = |key: &str| TensorData::new(numbers(&fixture[key]), [3]);
+        let weights = TensorData::new(numbers(&fixture["weights"]), [2, 3]);
+        let device = Device::flex();
+        Linear {
+            weight: Param::from_tensor(Tensor::from_data(weights, &device)),
+            bias: Some(Param::from_tensor(Tensor::from_data(
+                data("biases"),
+                &device,
+            ))),
+        }
     }
 
     fn grads(module: &Linear, weight: &[f32], bias: &[f32]) -> GradientsParams {
@@ -284,11 +329,11 @@ mod tests {
         let fixture: Value = serde_json::from_str(include_str!("../tests/data/clip.json")).unwrap();
         let (weight, bias) = (numbers(&fixture["weight"]), numbers(&fixture["bias"]));
         let cases = fixture["cases"].as_array().unwrap();
-        assert_eq!(cases.len(), 5);
+        assert_eq!(cases.len(), 7);
         for case in cases {
             let spec: ClipSpec = serde_json::from_value(case["spec"].clone()).unwrap();
             assert_eq!(spec.check(), Ok(()));
-            let module = module();
+            let module = weighted(&fixture);
             let (clipped, norm) = clip(grads(&module, &weight, &bias), &module, &spec).unwrap();
             assert!(
                 (norm - case["norm"].as_f64().unwrap()).abs() < 1e-5,
@@ -328,6 +373,31 @@ mod tests {
     }
 
     #[test]
+    fn units_of_kernels_are_clipped_one_by_one() {
+        let device = Device::flex();
+        let conv = burn::nn::conv::Conv2dConfig::new([1, 2], [1, 2])
+            .with_bias(false)
+            .init(&device);
+        let kernel = |values: [f32; 4]| {
+            Tensor::<4>::from_data(TensorData::new(values.to_vec(), [2, 1, 1, 2]), &device)
+        };
+        let conv = burn::nn::conv::Conv2d {
+            weight: Param::from_tensor(kernel([3.0, 4.0, 0.0, 0.0])),
+            ..conv
+        };
+        let mut grads = GradientsParams::new();
+        grads.register(conv.weight.id, kernel([30.0, 40.0, 0.3, 0.4]));
+        let spec = ClipSpec::Adaptive { limit: 0.1 };
+        let (clipped, _) = clip(grads, &conv, &spec).unwrap();
+        let found = clipped.get::<4>(conv.weight.id).unwrap();
+        // A tenth of a norm of 5, and of the smallest one that counts.
+        let expected = [0.3, 0.4, 0.6e-4, 0.8e-4];
+        for (found, expected) in found.into_data().iter::<f32>().zip(expected) {
+            assert!((found - expected).abs() < 1e-6, "{found} for {expected}");
+        }
+    }
+
+    #[test]
     fn no_gradients_have_a_norm_of_zero() {
         let (grads, norm) = clip(
             GradientsParams::new(),
@@ -356,6 +426,7 @@ mod tests {
             ClipSpec::None,
             ClipSpec::Value { limit: 2.0 },
             ClipSpec::GlobalNorm { limit: 2.0 },
+            ClipSpec::Adaptive { limit: 0.01 },
         ] {
             let text = serde_json::to_string(&spec).unwrap();
             assert_eq!(serde_json::from_str::<ClipSpec>(&text).unwrap(), spec);

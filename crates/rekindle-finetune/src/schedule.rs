@@ -37,6 +37,17 @@ pub enum ScheduleSpec {
         #[serde(default)]
         warmup_epochs: f64,
     },
+    /// Times `gamma` at the start of each of these epochs, counted from 0 (`MultiStepLR`).
+    MultiStep {
+        /// The epochs, ascending.
+        milestones: Vec<usize>,
+        /// The factor of a drop. Default 0.1.
+        #[serde(default = "default_drop")]
+        gamma: f64,
+        /// Length of the linear warm-up, in epochs. Default 0.
+        #[serde(default)]
+        warmup_epochs: f64,
+    },
     /// Times `gamma` every epoch (`ExponentialLR`).
     Exponential {
         /// The factor of an epoch. Default 0.95.
@@ -55,6 +66,28 @@ pub enum ScheduleSpec {
         /// Length of the linear warm-up, in epochs. Default 0.
         #[serde(default)]
         warmup_epochs: f64,
+    },
+    /// `(1 - t)^power` with the share `t` of the steps after the warm-up that are done (`PolynomialLR`).
+    Polynomial {
+        /// The power; 1 is a straight line. Default 1.
+        #[serde(default = "default_power")]
+        power: f64,
+        /// Length of the linear warm-up, in epochs. Default 0.
+        #[serde(default)]
+        warmup_epochs: f64,
+    },
+    /// Half a cosine from the base rate to `min_ratio` of it, again and again (`CosineAnnealingWarmRestarts`, step by step); each end is a
+    /// network for a snapshot ensemble. [Loshchilov and Hutter 2016](https://arxiv.org/abs/1608.03983).
+    Restarts {
+        /// Epochs of the first cosine. Default 5.
+        #[serde(default = "default_first_epochs")]
+        first_epochs: usize,
+        /// How many times as long as the one before each further one is, 1 or more. Default 2.
+        #[serde(default = "default_times")]
+        times: usize,
+        /// Share of the base rate at the end of each. Default 0.
+        #[serde(default)]
+        min_ratio: f64,
     },
     /// Half a cosine up to the base rate, then one down (`OneCycleLR`); its rise is its warm-up.
     /// [Smith and Topin 2017](https://arxiv.org/abs/1708.07120).
@@ -81,6 +114,18 @@ fn default_drop() -> f64 {
 
 fn default_decay() -> f64 {
     0.95
+}
+
+fn default_power() -> f64 {
+    1.0
+}
+
+fn default_first_epochs() -> usize {
+    5
+}
+
+fn default_times() -> usize {
+    2
 }
 
 fn default_peak_at() -> f64 {
@@ -110,9 +155,11 @@ impl ScheduleSpec {
         match *self {
             Self::Constant { warmup_epochs }
             | Self::Step { warmup_epochs, .. }
+            | Self::MultiStep { warmup_epochs, .. }
             | Self::Exponential { warmup_epochs, .. }
-            | Self::Cosine { warmup_epochs, .. } => warmup_epochs,
-            Self::OneCycle { .. } => 0.0,
+            | Self::Cosine { warmup_epochs, .. }
+            | Self::Polynomial { warmup_epochs, .. } => warmup_epochs,
+            Self::Restarts { .. } | Self::OneCycle { .. } => 0.0,
         }
     }
 
@@ -141,9 +188,26 @@ impl ScheduleSpec {
                 0,
                 "at least 1 epoch between two drops",
             )),
-            Self::Step { gamma, .. } | Self::Exponential { gamma, .. } => {
-                positive("schedule.gamma", gamma)
+            Self::MultiStep { ref milestones, .. } if !milestones.is_sorted() => {
+                let found = format!("{milestones:?}");
+                let expected = "epochs in ascending order";
+                Err(SettingError::new("schedule.milestones", found, expected))
             }
+            Self::Step { gamma, .. }
+            | Self::MultiStep { gamma, .. }
+            | Self::Exponential { gamma, .. } => positive("schedule.gamma", gamma),
+            Self::Polynomial { power, .. } => positive("schedule.power", power),
+            Self::Restarts {
+                first_epochs: 0, ..
+            } => Err(SettingError::new(
+                "schedule.first_epochs",
+                0,
+                "at least 1 epoch",
+            )),
+            Self::Restarts { times: 0, .. } => {
+                Err(SettingError::new("schedule.times", 0, "at least 1"))
+            }
+            Self::Restarts { min_ratio, .. } => ratio("schedule.min_ratio", min_ratio),
             Self::Cosine { min_ratio, .. } => ratio("schedule.min_ratio", min_ratio),
             Self::OneCycle {
                 peak_at,
@@ -175,7 +239,33 @@ impl ScheduleSpec {
                 gamma,
                 ..
             } => gamma.powi(epoch / every_epochs.max(1) as i32),
+            Self::MultiStep {
+                ref milestones,
+                gamma,
+                ..
+            } => {
+                let passed = milestones.iter().filter(|at| **at as i32 <= epoch);
+                gamma.powi(passed.count() as i32)
+            }
             Self::Exponential { gamma, .. } => gamma.powi(epoch),
+            Self::Polynomial { .. } if step < warmup_steps => 1.0,
+            Self::Polynomial { power, .. } => {
+                let length = total_steps.saturating_sub(warmup_steps);
+                let done = step.saturating_sub(warmup_steps);
+                (1.0 - share(done as f64, length as f64)).powf(power)
+            }
+            Self::Restarts {
+                first_epochs,
+                times,
+                min_ratio,
+            } => {
+                let (mut begin, mut length) = (0, first_epochs.max(1) * steps_per_epoch);
+                while step >= begin + length {
+                    begin += length;
+                    length = length.saturating_mul(times.max(1));
+                }
+                half_cosine(1.0, min_ratio, share((step - begin) as f64, length as f64))
+            }
             // Before its first step behind the warm-up a cosine is whole, also where the warm-up is all there is.
             Self::Cosine { .. } if step < warmup_steps => 1.0,
             Self::Cosine { min_ratio, .. } => {
@@ -236,7 +326,7 @@ mod tests {
         let steps_per_epoch = fixture["steps_per_epoch"].as_u64().unwrap() as usize;
         let total_steps = fixture["total_steps"].as_u64().unwrap() as usize;
         let cases = fixture["cases"].as_array().unwrap();
-        assert_eq!(cases.len(), 8);
+        assert_eq!(cases.len(), 13);
         for case in cases {
             let spec: ScheduleSpec = serde_json::from_value(case["spec"].clone()).unwrap();
             assert_eq!(spec.check(6), Ok(()));
@@ -287,6 +377,19 @@ mod tests {
                 json!({"name": "exponential", "gamma": 0.0}),
                 "schedule.gamma",
             ),
+            (
+                json!({"name": "multi_step", "milestones": [4, 2]}),
+                "schedule.milestones",
+            ),
+            (
+                json!({"name": "polynomial", "power": 0.0}),
+                "schedule.power",
+            ),
+            (
+                json!({"name": "restarts", "first_epochs": 0}),
+                "schedule.first_epochs",
+            ),
+            (json!({"name": "restarts", "times": 0}), "schedule.times"),
             (
                 json!({"name": "cosine", "min_ratio": 1.1}),
                 "schedule.min_ratio",

@@ -7,16 +7,30 @@
 //! | `adam` | Burn's | added to the gradient |
 //! | `adamw` | Burn's | taken from the weight, times the learning rate |
 //! | `nadam` | [`NAdam`], which Burn lacks | added to the gradient |
+//! | `radam` | [`RAdam`], which Burn lacks | added to the gradient |
+//! | `lion` | Burn's | taken from the weight, times the learning rate |
+//! | `lamb` | Burn's | part of the step |
+//! | `muon` | Burn's for matrices, [`Muon`] for tensors of any rank | taken from the weight, times the learning rate |
 //! | `rmsprop` | Burn's | added to the gradient |
+//! | `adagrad` | Burn's | added to the gradient |
+//! | `adadelta` | [`AdaDelta`], which Burn lacks | added to the gradient |
+//! | `adafactor` | Burn's | taken from the weight, times the learning rate |
 //!
-//! Each was compared with PyTorch over several steps (`tests/data/optim.py`). The learning rate is not a setting of
+//! Each was compared with PyTorch, or timm where PyTorch has none, over several steps (`tests/data/optim.py`). The learning rate is not a setting of
 //! an optimiser: the run gives it at every step.
 
+mod adadelta;
+mod adafactor;
+mod adagrad;
 mod adam;
 mod adamw;
+mod lamb;
+mod lion;
+mod muon;
 mod nadam;
 pub mod penalty;
 mod placed;
+mod radam;
 mod rmsprop;
 mod sgd;
 
@@ -28,7 +42,10 @@ use serde::{Deserialize, Serialize};
 use placed::Placed;
 use rekindle_settings::SettingError;
 
+pub use adadelta::{AdaDelta, AdaDeltaState};
+pub use muon::{Muon, MuonState};
 pub use nadam::{NAdam, NAdamState};
+pub use radam::{RAdam, RAdamState};
 
 /// What the file of an optimiser provides of its settings.
 pub trait UpdateRule {
@@ -121,8 +138,22 @@ optimisers! {
     adamw::AdamW(AdamWSpec),
     /// Adam with Nesterov momentum.
     nadam::NAdam(NAdamSpec),
+    /// Adam that needs no warm-up.
+    radam::RAdam(RAdamSpec),
+    /// The sign of a mean of gradients.
+    lion::Lion(LionSpec),
+    /// Adam for very large batches.
+    lamb::Lamb(LambSpec),
+    /// Orthogonal steps of matrices.
+    muon::Muon(MuonSpec),
     /// RMSprop.
     rmsprop::RmsProp(RmsPropSpec),
+    /// AdaGrad.
+    adagrad::AdaGrad(AdaGradSpec),
+    /// AdaDelta.
+    adadelta::AdaDelta(AdaDeltaSpec),
+    /// Adam with hardly any memory.
+    adafactor::Adafactor(AdafactorSpec),
 }
 
 impl Default for OptimizerSpec {

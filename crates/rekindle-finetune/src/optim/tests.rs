@@ -94,7 +94,12 @@ fn every_optimiser_follows_pytorch_step_by_step() {
     }
     assert_eq!(
         names.keys().copied().collect::<Vec<_>>(),
-        ["adam", "adamw", "nadam", "rmsprop", "sgd"]
+        OptimizerSpec::all()
+            .iter()
+            .map(OptimizerSpec::name)
+            .collect::<std::collections::BTreeSet<_>>()
+            .into_iter()
+            .collect::<Vec<_>>()
     );
 }
 
@@ -102,7 +107,8 @@ fn every_optimiser_follows_pytorch_step_by_step() {
 fn a_restored_optimiser_takes_the_same_next_step() {
     let fixture = fixture();
     let device = Device::flex().autodiff();
-    for name in ["sgd", "adam", "adamw", "nadam", "rmsprop"] {
+    for spec in OptimizerSpec::all() {
+        let name = spec.name();
         let spec: OptimizerSpec =
             serde_json::from_value(json!({"name": name, "weight_decay": 0.1})).unwrap();
         let mut module = linear(&fixture, &device);
@@ -206,6 +212,16 @@ fn settings_out_of_range_name_their_key() {
             "optim.momentum_decay",
         ),
         (json!({"name": "rmsprop", "epsilon": 0.0}), "optim.epsilon"),
+        (json!({"name": "radam", "beta_1": 1.0}), "optim.beta_1"),
+        (json!({"name": "lion", "beta_2": -0.1}), "optim.beta_2"),
+        (json!({"name": "lamb", "epsilon": 0.0}), "optim.epsilon"),
+        (json!({"name": "muon", "momentum": 0.0}), "optim.nesterov"),
+        (
+            json!({"name": "adagrad", "lr_decay": -1.0}),
+            "optim.lr_decay",
+        ),
+        (json!({"name": "adadelta", "rho": 1.0}), "optim.rho"),
+        (json!({"name": "adafactor", "decay": 0.0}), "optim.decay"),
     ] {
         let spec: OptimizerSpec = serde_json::from_value(spec).unwrap();
         assert_eq!(spec.check().unwrap_err().key(), key);

@@ -1,4 +1,4 @@
-"""Writes optim.json: weights after each of six steps of PyTorch's optimisers, in float64.
+"""Writes optim.json: weights after each of six steps of PyTorch's and timm's optimisers, in float64.
 
 Usage: python optim.py > optim.json
 The bias is in a group without weight decay, as it is by default in this crate.
@@ -6,6 +6,8 @@ The bias is in a group without weight decay, as it is by default in this crate.
 
 import json
 
+import timm
+import timm.optim
 import torch
 
 torch.set_default_dtype(torch.float64)
@@ -44,6 +46,52 @@ def rmsprop(params, spec):
     return torch.optim.RMSprop(params, lr=LEARNING_RATE, alpha=spec.get("alpha", 0.99), momentum=spec["momentum"])
 
 
+def radam(params, spec):
+    return torch.optim.RAdam(params, lr=LEARNING_RATE, betas=(0.9, spec.get("beta_2", 0.999)))
+
+
+def lion(params, spec):
+    return timm.optim.Lion(params, lr=LEARNING_RATE)
+
+
+def lamb(params, spec):
+    return timm.optim.Lamb(params, lr=LEARNING_RATE, max_grad_norm=None, always_adapt=True)
+
+
+# Muon's iteration runs in bf16, which would hide all digits but three.
+torch.bfloat16 = torch.float64
+
+
+def muon(params, spec):
+    return Both(
+        torch.optim.Muon(params[:1], lr=LEARNING_RATE, adjust_lr_fn="match_rms_adamw"),
+        torch.optim.AdamW(params[1:], lr=LEARNING_RATE),
+    )
+
+
+class Both:
+    """Muon for the matrix, AdamW for the vector."""
+
+    def __init__(self, *optimizers):
+        self.optimizers = optimizers
+
+    def step(self):
+        for optimizer in self.optimizers:
+            optimizer.step()
+
+
+def adagrad(params, spec):
+    return torch.optim.Adagrad(params, lr=LEARNING_RATE, lr_decay=spec.get("lr_decay", 0.0))
+
+
+def adadelta(params, spec):
+    return torch.optim.Adadelta(params, lr=LEARNING_RATE, rho=spec.get("rho", 0.9))
+
+
+def adafactor(params, spec):
+    return torch.optim.Adafactor(params, lr=LEARNING_RATE, d=spec.get("clip_threshold", 1.0))
+
+
 SPECS = [
     {"name": "sgd", "momentum": 0.0, "weight_decay": 0.0},
     {"name": "sgd", "momentum": 0.9, "weight_decay": 0.1},
@@ -56,6 +104,20 @@ SPECS = [
     {"name": "nadam", "weight_decay": 0.1, "momentum_decay": 0.05},
     {"name": "rmsprop", "momentum": 0.0, "weight_decay": 0.0},
     {"name": "rmsprop", "momentum": 0.9, "alpha": 0.9, "weight_decay": 0.1},
+    {"name": "radam", "weight_decay": 0.0},
+    {"name": "radam", "weight_decay": 0.1, "beta_2": 0.6},
+    {"name": "lion", "weight_decay": 0.0},
+    {"name": "lion", "weight_decay": 0.3},
+    {"name": "lamb", "weight_decay": 0.0},
+    {"name": "lamb", "weight_decay": 0.1},
+    {"name": "muon", "weight_decay": 0.0},
+    {"name": "muon", "weight_decay": 0.1},
+    {"name": "adagrad", "weight_decay": 0.0},
+    {"name": "adagrad", "weight_decay": 0.1, "lr_decay": 0.05},
+    {"name": "adadelta", "weight_decay": 0.0},
+    {"name": "adadelta", "weight_decay": 0.1, "rho": 0.7},
+    {"name": "adafactor", "weight_decay": 0.0},
+    {"name": "adafactor", "weight_decay": 0.1, "clip_threshold": 1.2},
 ]
 
 
@@ -76,7 +138,7 @@ def run(spec):
 print(
     json.dumps(
         {
-            "versions": {"torch": torch.__version__},
+            "versions": {"torch": torch.__version__, "timm": timm.__version__},
             "learning_rate": LEARNING_RATE,
             "weight": WEIGHT,
             "bias": BIAS,

@@ -57,6 +57,20 @@ cases = [
     ),
     ({"name": "cosine", "min_ratio": 0.01, "warmup_epochs": 2.0}, factors(warm_cosine(10, 0.01), TOTAL)),
     (
+        {"name": "multi_step", "milestones": [1, 4], "gamma": 0.5},
+        per_epoch(lambda o: lr_scheduler.MultiStepLR(o, [1, 4], 0.5)),
+    ),
+    ({"name": "polynomial", "power": 2.0}, factors(lambda o: lr_scheduler.PolynomialLR(o, TOTAL, 2.0), TOTAL)),
+    ({"name": "polynomial"}, factors(lambda o: lr_scheduler.PolynomialLR(o, TOTAL), TOTAL)),
+    (
+        {"name": "restarts", "first_epochs": 1, "times": 2, "min_ratio": 0.1},
+        factors(lambda o: lr_scheduler.CosineAnnealingWarmRestarts(o, 5, 2, eta_min=0.1), TOTAL),
+    ),
+    (
+        {"name": "restarts", "first_epochs": 2, "times": 1},
+        factors(lambda o: lr_scheduler.CosineAnnealingWarmRestarts(o, 10, 1), TOTAL),
+    ),
+    (
         {"name": "one_cycle", "peak_at": 0.3, "start_ratio": 0.04, "end_ratio": 0.001},
         factors(
             lambda o: lr_scheduler.OneCycleLR(
