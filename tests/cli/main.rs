@@ -21,6 +21,7 @@ mod precision;
 mod predict;
 mod preview;
 mod records;
+mod report;
 mod rescale;
 mod scale;
 mod sources;

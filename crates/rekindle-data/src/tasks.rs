@@ -81,6 +81,10 @@ pub(crate) trait Measure: Sized {
     type Report;
     /// Nothing measured yet.
     fn of_outputs(outputs: usize, scale: Option<&NumberScale>) -> Self;
+    /// The same, with what takes more time and memory: whatever all probabilities together tell.
+    fn scored(self) -> Self {
+        self
+    }
     /// Adds a batch, row by row.
     fn take(&mut self, outputs: &[f32], targets: &[&Target]) -> Result<(), MetricsError>;
     /// The figures of all samples so far.
@@ -140,6 +144,14 @@ macro_rules! tasks {
             pub fn new(task: TaskKind, outputs: usize, scale: Option<&NumberScale>) -> Self {
                 match task {
                     $(TaskKind::$kind => Self::$kind($file::Meter::of_outputs(outputs, scale)),)+
+                }
+            }
+
+            /// The same, with what takes more time and memory, for a result and not for each epoch: `scores` of the reports of classes and
+            /// labels. Nothing may have been added yet.
+            pub fn with_scores(self) -> Self {
+                match self {
+                    $(Self::$kind(meter) => Self::$kind(meter.scored()),)+
                 }
             }
 
@@ -207,6 +219,16 @@ impl Default for TaskKind {
 }
 
 impl TaskReport {
+    /// The same, with the scores of another report on the same samples.
+    pub fn with_scores_of(mut self, other: Self) -> Self {
+        match (&mut self, other) {
+            (Self::Classification(own), Self::Classification(other)) => own.scores = other.scores,
+            (Self::Multilabel(own), Self::Multilabel(other)) => own.scores = other.scores,
+            _ => {}
+        }
+        self
+    }
+
     /// A figure by its name in reports; none where the task has no such figure.
     pub fn figure(&self, name: &str) -> Option<f64> {
         self.own().value(name)

@@ -30,6 +30,7 @@ pub mod average;
 mod checkpoint;
 pub mod clip;
 mod error;
+mod events;
 pub mod features;
 mod observer;
 pub mod optim;
@@ -46,7 +47,8 @@ pub use observer::{EpochRecord, EpochTiming, Observer, Silent, StepProgress};
 pub use phase::epoch_id;
 pub use plan::{Facts, Plan};
 pub use recipe::{
-    AugmentRecipe, FeaturesRecipe, LossRecipe, PhaseRecipe, Recipe, Unfreeze, phase_title,
+    AugmentRecipe, FeaturesRecipe, LogRecipe, LossRecipe, PhaseRecipe, Recipe, Unfreeze,
+    phase_title,
 };
 pub use run::{
     DiskCacheUse, RunDirectory, RunOptions, RunOutcome, RunReport, RunStatus, run, run_in, utc,

@@ -23,6 +23,7 @@ use rekindle_model::{Features, Network, NetworkState};
 use crate::average::WeightAverage;
 use crate::checkpoint::{Checkpoint, Progress, restore_optimizer};
 use crate::observer::{EpochRecord, EpochTiming, Observer, StepProgress};
+use crate::run::predictions;
 use crate::run::records::Records;
 use crate::step::{Step, StepFailure};
 use crate::stopping::Decision;
@@ -30,6 +31,16 @@ use crate::{FinetuneError, Plan};
 
 /// A checkpoint is written when the user interrupts, and at the end of an epoch when this much time has passed since the last one.
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(30);
+
+/// What an epoch says of the validation images.
+#[derive(Debug)]
+pub struct Measured {
+    report: TaskReport,
+    /// The head's outputs, row by row, where they can be kept.
+    outputs: Option<Vec<f32>>,
+    /// How long it waited for images that are not in a feature cache.
+    waited: Duration,
+}
 
 impl Phase<'_> {
     /// Trains from where the progress stands to the end.
@@ -143,7 +154,12 @@ impl Phase<'_> {
                 .map_err(|error| {
                     self.keep(error, &Trained(&tail, &optimizer, average.as_ref()), state)
                 })?;
-            let Some((report, measured)) = measured else {
+            let Some(Measured {
+                report,
+                outputs,
+                waited: measured,
+            }) = measured
+            else {
                 self.save(&Trained(&tail, &optimizer, average.as_ref()), state)?;
                 return Ok(PhaseEnd::Interrupted);
             };
@@ -157,7 +173,7 @@ impl Phase<'_> {
             };
             let stop = self.close_epoch(
                 averaged_or(&tail, &average),
-                report,
+                (report, outputs),
                 rate(steps - 1),
                 timing,
                 state,
@@ -212,7 +228,7 @@ impl Phase<'_> {
     fn close_epoch(
         &self,
         tail: &Network,
-        report: TaskReport,
+        (report, outputs): (TaskReport, Option<Vec<f32>>),
         lr: f64,
         timing: EpochTiming,
         state: &mut RunState,
@@ -245,6 +261,7 @@ impl Phase<'_> {
             best.backbone.extend(backbone);
             best.head = head;
             state.best_report = Some(report);
+            state.best_outputs = outputs;
         }
         progress.history.push(record);
         progress.timings.push(timing);
@@ -283,8 +300,7 @@ impl Phase<'_> {
         checkpoint.save(self.directory)
     }
 
-    /// Metrics of a tail on the validation images, and how long it waited for images that are not in a feature cache; none when the user
-    /// interrupted meanwhile.
+    /// What a tail says of the validation images; none when the user interrupted meanwhile.
     ///
     /// # Errors
     ///
@@ -293,15 +309,20 @@ impl Phase<'_> {
         &self,
         tail: &Network,
         inputs: &mut Inputs,
-    ) -> Result<Option<(TaskReport, Duration)>, FinetuneError> {
+    ) -> Result<Option<Measured>, FinetuneError> {
         let tail = tail.valid();
         let mut waited = Duration::ZERO;
         let samples = &self.plan.split.validation;
         let mut meter = self.plan.outputs().meter();
+        let mut outputs = predictions::can_be_kept(self.plan).then(Vec::new);
         let mut add = |features: Features, samples: &[usize]| -> Result<(), FinetuneError> {
             let logits: Vec<f32> = tail.logits(features).into_data().iter::<f32>().collect();
             let targets: Vec<&Target> = self.targets(samples.iter().copied()).collect();
-            Ok(meter.add(&logits, &targets)?)
+            meter.add(&logits, &targets)?;
+            if let Some(outputs) = &mut outputs {
+                outputs.extend(logits);
+            }
+            Ok(())
         };
         let batches = batches(samples, 64, LastBatch::Keep);
         match inputs {
@@ -336,7 +357,11 @@ impl Phase<'_> {
                 waited = loader.waited();
             }
         }
-        Ok(Some((meter.report()?, waited)))
+        Ok(Some(Measured {
+            report: meter.report()?,
+            outputs,
+            waited,
+        }))
     }
 
     /// How a step's batch is mixed, if it is. It depends on seed, epoch and step alone, so a resumed run mixes alike.

@@ -1,6 +1,7 @@
 //! What the user wrote: a TOML file and `--set key=value`, over the defaults. Unchecked; [`Plan`](crate::Plan) is the checked form.
 
 mod foreign;
+mod log;
 mod loss;
 mod phase;
 mod phases;
@@ -18,6 +19,7 @@ use toml::{Table, Value};
 
 use crate::FinetuneError;
 
+pub use log::LogRecipe;
 pub use loss::LossRecipe;
 pub use phase::{PhaseRecipe, Unfreeze, title as phase_title};
 
@@ -49,6 +51,8 @@ pub struct Recipe {
     /// The phases, one after the other; each begins with the best epoch of those before it, and has to beat it to become the result.
     /// Default `phase1`, the head alone on frozen features that are computed once, and `phase2`, the last two stages too.
     pub phase: Vec<PhaseRecipe>,
+    /// What the run tells other programs while it goes on.
+    pub log: LogRecipe,
 }
 
 /// What the head sees of the backbone.
@@ -111,6 +115,7 @@ impl Default for Recipe {
             },
             loss: LossRecipe::default(),
             phase: vec![PhaseRecipe::of_head(), PhaseRecipe::of_stages()],
+            log: LogRecipe::default(),
         }
     }
 }

@@ -5,6 +5,8 @@
 mod clock;
 mod directory;
 mod lock;
+mod memory;
+pub(crate) mod predictions;
 pub(crate) mod records;
 mod room;
 mod sources;
@@ -16,7 +18,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 pub use self::clock::utc;
-use self::directory::{MODEL, PLAN, SPLIT};
+use self::directory::{MODEL, PLAN, PREDICTIONS, SPLIT};
 pub use self::directory::{RunDirectory, RunStatus};
 use self::records::{Records, report_failure};
 use self::sources::Sources;
@@ -75,6 +77,9 @@ pub struct RunReport {
     pub seconds_to_first_step: Option<f64>,
     /// Share of the time since the start of the process in which training and validation waited for images.
     pub waited_share: f64,
+    /// The most memory that the process held at once, where the system tells.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub peak_memory_bytes: Option<u64>,
     /// Every epoch.
     pub history: Vec<EpochRecord>,
     /// How long each epoch took, and how much of that it waited for images.
@@ -260,7 +265,7 @@ fn train(
         }
     }
     note_unwritten(plan, observer);
-    let report = write_result(plan, directory, started, &mut records, state)?;
+    let report = write_result(plan, directory, started, &mut records, state, observer)?;
     Ok(RunOutcome::Finished(Box::new(report)))
 }
 
@@ -368,6 +373,7 @@ fn stand(plan: &Plan, checkpoint: Option<Checkpoint>) -> Result<Stand, FinetuneE
         progress,
         best,
         best_report,
+        best_outputs: None,
         first_step: None,
         waited: Duration::ZERO,
     };
@@ -466,6 +472,7 @@ fn write_result(
     started: Instant,
     records: &mut Records,
     state: &RunState,
+    observer: &mut dyn Observer,
 ) -> Result<RunReport, FinetuneError> {
     // Before the result counts as written: what evaluates it asks which images it knows.
     let trained_on = Fingerprints::of(plan.dataset.folder(), &plan.split.train);
@@ -481,16 +488,33 @@ fn write_result(
             monitor: monitor.unwrap_or_default().name(),
         });
     };
+    let validation = match predictions::outputs(plan, &directory.join(MODEL), state)? {
+        Some(outputs) => {
+            let csv = predictions::csv(plan, &outputs);
+            write_whole(&directory.join(PREDICTIONS), &csv)?;
+            predictions::scored(plan, &outputs, validation)?
+        }
+        None => {
+            observer.note(&format!(
+                "{PREDICTIONS} is not written: {} validation images with {} outputs each are too many to keep; `rekindle predict` tells \
+                 of any of them",
+                plan.facts.validation_images,
+                plan.facts.classes.len()
+            ));
+            validation.clone()
+        }
+    };
     let seconds = started.elapsed().as_secs_f64();
     let first_step = state.first_step;
     let report = RunReport {
         model: directory.join(MODEL),
         best: best.clone(),
-        validation: validation.clone(),
+        validation,
         epochs: progress.history.len(),
         seconds,
         seconds_to_first_step: first_step.map(|at| (at - started).as_secs_f64()),
         waited_share: state.waited.as_secs_f64() / seconds,
+        peak_memory_bytes: memory::peak_bytes(),
         history: progress.history.clone(),
         timings: progress.timings.clone(),
         disk_cache: plan.dataset.disk_cache().map(|disk| {

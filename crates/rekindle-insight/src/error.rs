@@ -39,6 +39,14 @@ pub enum InsightError {
         /// What speaks against it, and what to do.
         reason: &'static str,
     },
+    /// A directory holds no run, or a file of it says something else than rekindle writes.
+    #[error("{}: {reason}; a report needs the directory of a run, such as runs/photos-1", path.display())]
+    NoRun {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// A sheet of pictures could not be written.
     #[error("cannot write {}: {source}; free some space or choose another place", path.display())]
     WriteSheet {

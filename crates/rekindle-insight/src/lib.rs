@@ -2,6 +2,8 @@
 //!
 //! - [`check`](check::check): a data set before training, as a report and as a contact sheet.
 //! - [`preview`](preview()): the views that training makes of its images.
+//! - [`write_report`]: a run as one HTML page, and its model card.
+//! - [`runs_in`], [`differences`]: runs side by side.
 //! - [`bench`](bench()): images per second of a backbone, and the machine that they hold for.
 
 mod bench;
@@ -9,9 +11,14 @@ pub mod check;
 mod error;
 mod machine;
 mod preview;
+mod report;
+mod runs;
 pub mod sheet;
+mod source;
 
 pub use bench::{BenchReport, BenchSettings, Speed, bench};
 pub use error::InsightError;
 pub use machine::Machine;
 pub use preview::{Preview, PreviewOptions, preview};
+pub use report::{CARD, REPORT, write_report};
+pub use runs::{Difference, RunSummary, best_of, differences, runs_in, summary_of};

@@ -251,7 +251,7 @@ impl Predictor {
         batch_size: usize,
         mut progress: impl FnMut(usize),
     ) -> Result<TaskReport, ModelError> {
-        let mut meter = self.info.outputs().meter();
+        let mut meter = self.info.outputs().meter().with_scores();
         self.run(dataset, samples, batch_size, |batch, logits| {
             let targets: Vec<&Target> = batch.targets.iter().collect();
             meter.add(&logits, &targets)?;

@@ -15,6 +15,8 @@ mod model;
 mod naming;
 mod predict;
 mod preview;
+mod report;
+mod runs;
 mod settings;
 mod signals;
 mod sorted;
@@ -81,6 +83,8 @@ commands! {
     preview: Preview,
     train: Train,
     evaluate: Evaluate,
+    report: Report,
+    runs: Runs,
     predict: Predict,
     backbones: Backbones,
     summary: Summary,

@@ -76,6 +76,10 @@ pub fn run(args: &Args) -> Result<Ending> {
     match outcome? {
         RunOutcome::Finished(report) => {
             closing::print(&plan, &report, &directory, args.json)?;
+            if let Err(error) = rekindle_insight::write_report(&directory, &directory) {
+                // The result is there.
+                print::warning(&format!("there is no report: {error}"));
+            }
             print::limit_note(&plan);
             Ok(Ending::Done)
         }

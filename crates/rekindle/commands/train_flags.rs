@@ -92,6 +92,9 @@ pub struct Args {
     /// Use at most N images, the same share of each class, to try a run out (data.limit)
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     pub limit: Option<usize>,
+    /// Write event files for TensorBoard into the run (log.tensorboard)
+    #[arg(long)]
+    pub tensorboard: bool,
     /// Check everything and print the plan without writing anything
     #[arg(long)]
     pub dry_run: bool,
@@ -99,7 +102,7 @@ pub struct Args {
     #[arg(
         long,
         value_name = "RUN",
-        conflicts_with_all = ["data", "recipe", "set", "seed", "name", "runs", "backbone", "weights", "device", "bad_images", "limit", "dry_run", "epochs", "lr", "batch_size", "freeze", "size", "val", "out"]
+        conflicts_with_all = ["data", "recipe", "set", "seed", "name", "runs", "backbone", "weights", "device", "bad_images", "limit", "tensorboard", "dry_run", "epochs", "lr", "batch_size", "freeze", "size", "val", "out"]
     )]
     pub resume: Option<PathBuf>,
     /// Print the result as JSON
@@ -155,6 +158,7 @@ pub fn overrides(args: &Args) -> Result<Vec<String>> {
             .map(|policy| text("data.bad_images", policy.name())),
     );
     settings.extend(args.limit.map(|images| format!("data.limit={images}")));
+    settings.extend(args.tensorboard.then(|| "log.tensorboard=true".to_owned()));
     settings.extend(validation.map(|path| text("data.validation", path)));
     settings.extend(
         args.size

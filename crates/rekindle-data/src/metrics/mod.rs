@@ -4,19 +4,30 @@
 //! Batches of logits are added on the host; a report is computed once at the end. Definitions and values are
 //! scikit-learn's (`tests/data/metrics.py`).
 
+mod bootstrap;
+mod calibration;
 mod confusion;
 mod interval;
 mod multilabel;
+mod ranking;
 mod regression;
 mod report;
+mod scores;
 mod table;
+
+pub use bootstrap::BootstrapIntervals;
+pub use calibration::{CALIBRATION_BINS, Calibration, CalibrationBin};
 
 pub use confusion::{Confusion, MOST_WRITTEN_WHOLE};
 pub use interval::wilson_interval;
-pub use multilabel::{LabelMetrics, MultilabelMetrics, MultilabelReport, THRESHOLD};
+pub use multilabel::{LabelMetrics, LabelScores, MultilabelMetrics, MultilabelReport, THRESHOLD};
+pub use ranking::Ranking;
 pub use regression::{NumberMetrics, RegressionMetrics, RegressionReport};
 pub use report::{ClassMetrics, MetricsReport};
+pub use scores::ClassScores;
 pub use table::short;
+
+use scores::Scores;
 
 /// What can be wrong with logits and targets.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -80,6 +91,7 @@ pub struct Metrics {
     in_top_k: u64,
     samples: u64,
     confusion: Confusion,
+    scores: Option<Scores>,
 }
 
 impl Metrics {
@@ -92,7 +104,15 @@ impl Metrics {
             in_top_k: 0,
             samples: 0,
             confusion: Confusion::new(classes),
+            scores: None,
         }
+    }
+
+    /// The same, with what the probabilities tell: [`MetricsReport::scores`]. Takes memory for all of them, 4 bytes each. Nothing may have
+    /// been added yet.
+    pub fn with_scores(self) -> Self {
+        let scores = Some(Scores::new(self.classes));
+        Self { scores, ..self }
     }
 
     /// Adds a batch: `logits` row by row, one row of all classes per target.
@@ -108,8 +128,12 @@ impl Metrics {
         for (row, &target) in logits.chunks_exact(self.classes.max(1)).zip(targets) {
             self.loss += cross_entropy(row, target);
             self.in_top_k += u64::from(rank(row, target) < self.top_k);
-            self.confusion.add(target, prediction(row));
+            let prediction = prediction(row);
+            self.confusion.add(target, prediction);
             self.samples += 1;
+            if let Some(scores) = &mut self.scores {
+                scores.add(row, target, prediction);
+            }
         }
         Ok(())
     }
@@ -130,12 +154,16 @@ impl Metrics {
         }
         let samples = self.samples as f64;
         let top_k_accuracy = self.in_top_k as f64 / samples;
-        Ok(MetricsReport::new(
+        let mut report = MetricsReport::new(
             self.loss / samples,
             self.top_k,
             top_k_accuracy,
             self.confusion.clone(),
-        ))
+        );
+        let scores = self.scores.as_ref();
+        report.scores =
+            scores.map(|scores| Box::new(scores.report(&report.confusion, report.confusions())));
+        Ok(report)
     }
 
     fn check(&self, logits: &[f32], targets: &[usize]) -> Result<(), MetricsError> {
@@ -236,7 +264,7 @@ mod tests {
         serde_json::from_value(value.clone()).unwrap()
     }
 
-    fn classification() -> (Value, Vec<f32>, Vec<usize>) {
+    pub(super) fn classification() -> (Value, Vec<f32>, Vec<usize>) {
         let fixture = fixture("classification");
         let logits = rows(&fixture["logits"]).concat();
         let targets = serde_json::from_value(fixture["targets"].clone()).unwrap();

@@ -4,6 +4,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::calibration::{Bins, Calibration};
+use super::ranking::{Ranking, rankings};
 use super::report::{ClassMetrics, mean, share};
 use super::{MetricsError, check_finite, check_shape};
 
@@ -16,6 +18,7 @@ pub struct MultilabelMetrics {
     labels: usize,
     logits: Vec<f32>,
     present: Vec<bool>,
+    scored: bool,
 }
 
 /// The figures of a set of samples with any number of labels.
@@ -37,6 +40,22 @@ pub struct MultilabelReport {
     pub subset_accuracy: f64,
     /// Figures of every label, in their order.
     pub per_label: Vec<LabelMetrics>,
+    /// What the probabilities tell beyond these; none of an epoch in training.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scores: Option<Box<LabelScores>>,
+}
+
+/// What the probabilities of a set of samples with any number of labels tell.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LabelScores {
+    /// Mean area under the ROC curve over the labels that some samples have and some have not; none where there is no such label.
+    pub auroc: Option<f64>,
+    /// Brier score: mean over samples and labels of `(probability - truth)^2`.
+    pub brier: f64,
+    /// Probability of a label against how often it is there, all labels together.
+    pub calibration: Calibration,
+    /// Area and average precision of each label, in their order.
+    pub per_label: Vec<Ranking>,
 }
 
 /// The figures of one label. A share of nothing is 0.
@@ -56,6 +75,15 @@ impl MultilabelMetrics {
             labels,
             logits: Vec::new(),
             present: Vec::new(),
+            scored: false,
+        }
+    }
+
+    /// The same, with what the probabilities tell: [`MultilabelReport::scores`].
+    pub fn with_scores(self) -> Self {
+        Self {
+            scored: true,
+            ..self
         }
     }
 
@@ -144,7 +172,26 @@ impl MultilabelMetrics {
             micro_f1: share(2 * hits, both),
             subset_accuracy,
             per_label,
+            scores: self.scored.then(|| Box::new(self.scores())),
         })
+    }
+
+    fn scores(&self) -> LabelScores {
+        let is_of = |sample: usize, label: usize| self.present[sample * self.labels + label];
+        let per_label = rankings(&self.logits, self.labels, is_of);
+        let (mut bins, mut squares) = (Bins::default(), 0.0);
+        for (&logit, &present) in self.logits.iter().zip(&self.present) {
+            let probability = 1.0 / (1.0 + (-f64::from(logit)).exp());
+            bins.add(probability, present);
+            let apart = probability - f64::from(present);
+            squares += apart * apart;
+        }
+        LabelScores {
+            auroc: Ranking::means(&per_label).auroc,
+            brier: squares / self.logits.len() as f64,
+            calibration: bins.calibration(),
+            per_label,
+        }
     }
 
     fn of_label(&self, label: usize) -> LabelMetrics {
@@ -197,7 +244,7 @@ mod tests {
     fn measured(batch: usize) -> MultilabelReport {
         let fixture = fixture("multilabel");
         let (logits, present) = (rows(&fixture["logits"]), rows(&fixture["present"]));
-        let mut metrics = MultilabelMetrics::new(5);
+        let mut metrics = MultilabelMetrics::new(5).with_scores();
         for (logits, present) in logits.chunks(batch).zip(present.chunks(batch)) {
             let logits: Vec<f32> = logits.iter().flatten().map(|logit| *logit as f32).collect();
             let labels = present.iter().map(|row| {
@@ -232,6 +279,23 @@ mod tests {
             );
         }
         assert_eq!(report.per_label[3].at_threshold.support, 0);
+        let scores = report.scores.unwrap();
+        close(scores.auroc.unwrap(), &fixture["auroc"]);
+        close(scores.brier, &fixture["brier"]);
+        close(
+            scores.calibration.expected_error,
+            &fixture["calibration_error"],
+        );
+        for (label, found) in scores.per_label.iter().enumerate() {
+            let wanted = &fixture["auroc_each"][label];
+            assert_eq!(found.auroc.is_none(), wanted.is_null());
+            if let Some(found) = found.auroc {
+                close(found, wanted);
+            }
+            let precision = report.per_label[label].average_precision;
+            let apart = found.average_precision.unwrap_or(0.0) - precision;
+            assert!(apart.abs() < 1e-12);
+        }
     }
 
     #[test]

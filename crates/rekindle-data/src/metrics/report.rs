@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Confusion;
+use super::{ClassScores, Confusion};
 
 /// The metrics of a set of samples.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -25,6 +25,9 @@ pub struct MetricsReport {
     pub per_class: Vec<ClassMetrics>,
     /// How often each class is taken for each.
     pub confusion: Confusion,
+    /// What the probabilities tell; none of an epoch in training.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scores: Option<Box<ClassScores>>,
 }
 
 /// The metrics of one class. A share of nothing is 0.
@@ -76,6 +79,7 @@ impl MetricsReport {
             ),
             per_class,
             confusion,
+            scores: None,
         }
     }
 

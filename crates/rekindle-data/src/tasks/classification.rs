@@ -95,6 +95,10 @@ impl Measure for Metrics {
         Self::new(outputs, TOP_K)
     }
 
+    fn scored(self) -> Self {
+        self.with_scores()
+    }
+
     fn take(&mut self, outputs: &[f32], targets: &[&Target]) -> Result<(), MetricsError> {
         // What has no class is out of range, and refused with its number.
         let class = |target: &&Target| target.class().unwrap_or(usize::MAX);

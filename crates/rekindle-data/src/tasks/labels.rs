@@ -100,6 +100,10 @@ impl Measure for MultilabelMetrics {
         Self::new(outputs)
     }
 
+    fn scored(self) -> Self {
+        self.with_scores()
+    }
+
     fn take(&mut self, outputs: &[f32], targets: &[&Target]) -> Result<(), MetricsError> {
         self.add(outputs, targets.iter().map(|target| target.names()))
     }

@@ -1,4 +1,4 @@
-"""Writes metrics.json: scikit-learn's metrics of classes, labels and numbers on values made up here.
+"""Writes metrics.json: metrics of scikit-learn and torchmetrics, and intervals of SciPy, of classes, labels and numbers made up here.
 
 Usage: python metrics.py > metrics.json
 Class 4 never occurs as a target and class 5 is never predicted. Label 3 never occurs and is predicted, label 4 occurs always. Some
@@ -11,7 +11,10 @@ import warnings
 import numpy
 import scipy
 import sklearn
+import torch
+import torchmetrics
 from sklearn import metrics
+from torchmetrics.functional.classification import binary_calibration_error, multiclass_calibration_error
 
 warnings.filterwarnings("ignore")
 CLASSES, SAMPLES = 6, 60
@@ -29,6 +32,52 @@ precision, recall, f1, support = metrics.precision_recall_fscore_support(
 )
 
 
+def each(score, labels, present, scores):
+    """A score of each label against the rest; none where it is not defined."""
+    defined = lambda label: present[:, label].any() and (score is not metrics.roc_auc_score or not present[:, label].all())
+    return [score(present[:, label], scores[:, label]) if defined(label) else None for label in labels]
+
+
+def mean(values):
+    return numpy.mean([value for value in values if value is not None])
+
+
+def scores():
+    present = numpy.eye(CLASSES, dtype=int)[targets]
+    auroc = each(metrics.roc_auc_score, labels, present, probabilities)
+    average_precision = each(metrics.average_precision_score, labels, present, probabilities)
+    calibration = lambda norm: multiclass_calibration_error(
+        torch.tensor(probabilities), torch.tensor(targets), num_classes=CLASSES, n_bins=15, norm=norm
+    ).item()
+    confidence, right = probabilities.max(axis=1), predictions == targets
+    of = lambda score: lambda t, p: score(t.astype(int), p.astype(int))
+    bootstrap = lambda score: scipy.stats.bootstrap(
+        (targets, predictions), score, paired=True, vectorized=False, n_resamples=20000, method="percentile", rng=7
+    ).confidence_interval
+    bins = []
+    for place in range(15):
+        within = (confidence >= place / 15) & (confidence < (place + 1) / 15)
+        bins.append([int(within.sum())] + [float(x[within].mean()) if within.any() else 0.0 for x in (confidence, right)])
+    return {
+        "top_k": [metrics.accuracy_score(targets, predictions)]
+        + [metrics.top_k_accuracy_score(targets, logits, k=k, labels=labels) for k in range(2, CLASSES)],
+        "auroc": mean(auroc),
+        "auroc_each": auroc,
+        "average_precision": mean(average_precision),
+        "average_precision_each": average_precision,
+        "brier": metrics.brier_score_loss(targets, probabilities, labels=labels),
+        "calibration_error": calibration("l1"),
+        "greatest_calibration_error": calibration("max"),
+        "calibration_bins": bins,
+        # Accuracy, balanced accuracy, macro F1 over the classes that were drawn.
+        "bootstrap": [
+            list(bootstrap(of(metrics.accuracy_score))),
+            list(bootstrap(of(metrics.balanced_accuracy_score))),
+            list(bootstrap(of(lambda t, p: metrics.f1_score(t, p, labels=numpy.unique(t), average="macro", zero_division=0)))),
+        ],
+    }
+
+
 def multilabel():
     labels, samples = 5, 40
     present = (random.random((samples, labels)) < [0.5, 0.2, 0.7, 0.0, 1.0]).astype(int)
@@ -38,7 +87,14 @@ def multilabel():
     probabilities = 1 / (1 + numpy.exp(-logits))
     precision, recall, f1, support = metrics.precision_recall_fscore_support(present, predicted, zero_division=0)
     average_precision = [metrics.average_precision_score(present[:, label], logits[:, label]) for label in range(labels)]
+    auroc = each(metrics.roc_auc_score, range(labels), present, logits)
     return {
+        "auroc": mean(auroc),
+        "auroc_each": auroc,
+        "brier": numpy.mean((probabilities - present) ** 2),
+        "calibration_error": binary_calibration_error(
+            torch.tensor(probabilities.flatten()), torch.tensor(present.flatten()), n_bins=15, norm="l1"
+        ).item(),
         "present": present.tolist(),
         "logits": logits.tolist(),
         "loss": numpy.mean([metrics.log_loss(present[:, label], probabilities[:, label], labels=[0, 1]) for label in range(labels)]),
@@ -85,7 +141,7 @@ def regression():
 print(
     json.dumps(
         {
-            "versions": {"scikit-learn": sklearn.__version__, "numpy": numpy.__version__, "scipy": scipy.__version__},
+            "versions": {"scikit-learn": sklearn.__version__, "numpy": numpy.__version__, "scipy": scipy.__version__, "torchmetrics": torchmetrics.__version__},
             "classification": {
                 "classes": CLASSES,
                 "targets": targets.tolist(),
@@ -104,6 +160,7 @@ print(
                 "f1": f1.tolist(),
                 "support": support.tolist(),
                 "confusion": metrics.confusion_matrix(targets, predictions, labels=labels).tolist(),
+                **scores(),
             },
             "multilabel": multilabel(),
             "regression": regression(),

@@ -59,6 +59,9 @@ pub struct RunState {
     pub best: Option<NetworkState>,
     /// Metrics of the best state.
     pub best_report: Option<TaskReport>,
+    /// What the best state says of the validation images, row by row in the split's order: the head's outputs. None where it was
+    /// measured by another process, or there are too many to keep.
+    pub best_outputs: Option<Vec<f32>>,
     /// When the first training step was done.
     pub first_step: Option<Instant>,
     /// Time spent waiting for images.

@@ -23,6 +23,8 @@ pub(super) const SPLIT: &str = "split.json";
 pub(super) const MODEL: &str = "model.safetensors";
 /// A line for each epoch.
 pub(super) const METRICS: &str = "metrics.csv";
+/// What the result says of each validation image.
+pub(super) const PREDICTIONS: &str = "predictions.csv";
 /// Where the run stands, and in the end the report.
 pub(super) const REPORT: &str = "run.json";
 /// What the program printed, which the program writes.

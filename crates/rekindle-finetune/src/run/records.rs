@@ -15,6 +15,7 @@ use serde::Serialize;
 use super::directory::{METRICS, MODEL, REPORT, RunStatus};
 use super::lock::Holder;
 use crate::checkpoint::to_json;
+use crate::events::Events;
 use crate::observer::{EpochRecord, EpochTiming};
 use crate::phase::RunState;
 use crate::{FinetuneError, Plan};
@@ -36,6 +37,7 @@ pub(crate) struct Records<'a> {
     started: Instant,
     holder: Holder,
     metrics: File,
+    events: Events<'a>,
     reported: Instant,
     /// Phase and epoch that the model file is of.
     model_of: Option<(String, usize)>,
@@ -61,14 +63,17 @@ impl<'a> Records<'a> {
         let text = metrics_csv(plan.facts.task, &state.progress.history);
         write_often(&path, text.as_bytes())?;
         let opened = OpenOptions::new().append(true).open(&path);
+        let holder = Holder::this_process();
+        let events = Events::new(plan, directory, holder.host.as_deref());
         let records = Self {
             plan,
             directory,
             backbone,
             backbone_sha256,
             started,
-            holder: Holder::this_process(),
+            holder,
             metrics: opened.map_err(|source| FileError::Write { path, source })?,
+            events,
             reported: Instant::now(),
             model_of: None,
             model_from: Instant::now(),
@@ -94,6 +99,9 @@ impl<'a> Records<'a> {
         if Instant::now() >= self.model_from {
             self.model(state)?;
         }
+        // Behind the model: once there is one, a run is not given back.
+        let progress = &state.progress;
+        self.events.epoch(&progress.history, &progress.timings)?;
         if self.reported.elapsed() >= REPORT_EVERY {
             self.report(state, RunStatus::Running)?;
             self.reported = Instant::now();
@@ -186,12 +194,13 @@ impl<'a> Records<'a> {
     ///
     /// A file cannot be written.
     pub fn finish(
-        &self,
+        &mut self,
         history: &[EpochRecord],
         report: &impl Serialize,
     ) -> Result<(), FinetuneError> {
         let text = metrics_csv(self.plan.facts.task, history);
         write_whole(&self.directory.join(METRICS), text.as_bytes())?;
+        self.events.finish(history.len())?;
         let status = RunStatus::Finished;
         write(self.plan, self.directory, report, status, Ended::default())
     }
