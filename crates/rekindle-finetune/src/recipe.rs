@@ -169,8 +169,9 @@ impl Recipe {
     /// # Errors
     ///
     /// As [`load`](Self::load).
-    pub fn of_table(written: Table) -> Result<Self, SettingError> {
+    pub fn of_table(mut written: Table) -> Result<Self, SettingError> {
         let mut table = write(&Self::default())?;
+        phases::as_it_was(&mut written);
         phases::merge(&mut table, written)?;
         parse(&table)
     }

@@ -25,13 +25,13 @@ pub struct PhaseRecipe {
     /// Images per step.
     pub batch_size: usize,
     /// Whether each epoch augments the training images anew, in place of drawing from the `augment.views` whose features are kept. Default
-    /// off: then no image is decoded twice, and no frozen stage computes twice.
+    /// off for the head alone: no frozen stage computes twice then. On where stages are trained, which learn kept views by heart.
     pub fresh_views: bool,
     /// Learning rate of the head.
     pub lr: f64,
-    /// Factor on the learning rate of the last stage against the head's. Default 3: the phase before has trained the head already.
+    /// Factor on the learning rate of the last stage against the head's. Default 1.
     pub lr_ratio: f64,
-    /// Factor on the learning rate for each stage further from the head. Default 0.5; 1 trains all alike.
+    /// Factor on the learning rate for each stage further from the head. Default 1: all are trained alike.
     pub lr_decay: f64,
     /// Whether unfrozen batch norms use and track batch statistics. Default off: small folders and batches give poor ones.
     pub track_statistics: bool,
@@ -42,7 +42,7 @@ pub struct PhaseRecipe {
     /// Gradient clipping.
     pub clip: ClipSpec,
     /// Decay of the moving average of the weights (EMA), which is measured and kept in place of the weights: each step takes `1 - ema` of it
-    /// from the new weights. Default 0: none.
+    /// from the new weights. 0 for none. Default 0.99 where stages are trained, and 0 for the head alone.
     pub ema: f64,
     /// Strength of L1 regularisation of the weights (L2 is the optimiser's `weight_decay`). Default 0.
     pub l1: f64,
@@ -116,8 +116,8 @@ impl PhaseRecipe {
             batch_size: 16,
             fresh_views: false,
             lr: 7e-4,
-            lr_ratio: 3.0,
-            lr_decay: 0.5,
+            lr_ratio: 1.0,
+            lr_decay: 1.0,
             track_statistics: false,
             optim: adamw(),
             schedule: ScheduleSpec::Cosine {
@@ -138,15 +138,20 @@ impl PhaseRecipe {
     pub fn of_stages() -> Self {
         Self {
             name: "phase2".into(),
-            unfreeze: Unfreeze::Last(2),
-            epochs: 6,
+            unfreeze: Unfreeze::Last(4),
+            epochs: 8,
             batch_size: 32,
+            fresh_views: true,
             lr: 3e-4,
-            schedule: ScheduleSpec::Cosine {
-                min_ratio: 0.0,
-                warmup_epochs: 0.5,
+            // A slow rise: photographs like those of ImageNet are at their best while the rate is low, drawings once it was high, and the best
+            // epoch is kept.
+            schedule: ScheduleSpec::OneCycle {
+                peak_at: 0.5,
+                start_ratio: 0.05,
+                end_ratio: 0.0,
             },
             clip: ClipSpec::GlobalNorm { limit: 1.0 },
+            ema: 0.99,
             stopping: StoppingSpec::default(),
             ..Self::of_head()
         }

@@ -177,6 +177,30 @@ fn whole(said: &Table, place: usize) -> Result<Table, SettingError> {
     Ok(table)
 }
 
+/// Turns off, in phases with every setting written out, what the program that wrote them did not have yet: they are those of a plan, which means
+/// what it meant.
+pub(super) fn as_it_was(written: &mut Table) {
+    let mut phases: Vec<&mut Table> = Vec::new();
+    for (key, value) in written.iter_mut() {
+        match value {
+            Value::Array(list) if key == LIST => {
+                phases.extend(list.iter_mut().filter_map(Value::as_table_mut));
+            }
+            Value::Table(phase) => phases.push(phase),
+            _ => {}
+        }
+    }
+    for phase in phases {
+        if ["optim", "schedule", "clip", "stopping", "batch_size"]
+            .iter()
+            .all(|key| phase.contains_key(*key))
+        {
+            phase.entry("ema").or_insert(0.0.into());
+            phase.entry("fresh_views").or_insert(false.into());
+        }
+    }
+}
+
 fn is_phase(table: &Table, name: &str) -> bool {
     let list = table.get(LIST).and_then(Value::as_array);
     let mut names = list
@@ -257,7 +281,7 @@ mod tests {
         assert_eq!(first.epochs, 3);
         assert_eq!((second.lr, second.optim.name()), (1e-3, "sgd"));
         assert_eq!(second.unfreeze, Unfreeze::From("all".into()));
-        assert_eq!((second.lr_decay, second.lr_ratio), (0.7, 3.0));
+        assert_eq!((second.lr_decay, second.lr_ratio), (0.7, 1.0));
         assert!(second.track_statistics && !first.track_statistics);
         let error = of("[[phase]]\nname = 'a'\n[unfreeze]\nfrom = 1").unwrap_err();
         assert!(error.to_string().contains("`unfreeze`"), "{error}");
@@ -276,5 +300,27 @@ mod tests {
             let error = of(text).unwrap_err().to_string();
             assert!(error.contains(expected), "{error}");
         }
+    }
+
+    #[test]
+    fn the_plan_of_an_older_program_means_what_it_meant() {
+        let plan = |more: &str| {
+            let phase = format!(
+                "epochs = 3\nbatch_size = 8\nclip = {{ name = 'none' }}\nstopping = {{}}\noptim = {{ name = 'sgd' }}\n\
+                 schedule = {{ name = 'constant' }}\n{more}"
+            );
+            let phases =
+                format!("[phase1]\n{phase}\n[phase2]\n{phase}\n[unfreeze]\nlr_ratio = 3.0");
+            of(&phases).unwrap()
+        };
+        for phase in &plan("").phase {
+            assert_eq!((phase.ema, phase.fresh_views), (0.0, false));
+        }
+        let own = plan("ema = 0.5\nfresh_views = true");
+        for phase in &own.phase {
+            assert_eq!((phase.ema, phase.fresh_views), (0.5, true));
+        }
+        // A recipe that a person wrote takes today's defaults.
+        assert_eq!(of("[phase2]\nepochs = 3").unwrap().phase[1].ema, 0.99);
     }
 }
