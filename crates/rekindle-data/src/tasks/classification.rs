@@ -150,6 +150,15 @@ impl Figures for MetricsReport {
             ("macro F1".to_owned(), format!("{:>8.3}", self.macro_f1)),
             ("loss".to_owned(), format!("{:>8.4}", self.loss)),
         ]);
+        if let Some(scores) = self.scores.as_deref() {
+            let of = |value: f64| format!("{value:>8.3}");
+            lines.extend(scores.auroc.map(|value| ("AUROC".to_owned(), of(value))));
+            let precision = scores.average_precision;
+            lines.extend(precision.map(|value| ("average precision".to_owned(), of(value))));
+            let error = scores.calibration.expected_error;
+            lines.push(("Brier score".to_owned(), of(scores.brier)));
+            lines.push(("calibration error".to_owned(), of(error)));
+        }
         let mut text = super::lines(lines);
         text.push_str(&format!("\n{}", self.to_table(names, width)));
         if self.accuracy < 1.0 {

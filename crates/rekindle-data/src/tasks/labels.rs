@@ -136,13 +136,20 @@ impl Figures for MultilabelReport {
     fn to_text(&self, names: &[String], width: usize) -> String {
         let at = format!("{:>8.3}   at probability {}", self.macro_f1, self.threshold);
         let right = percent(self.subset_accuracy);
-        let text = super::lines([
+        let mut lines = vec![
             ("mAP", format!("{:>8.3}", self.map)),
             ("macro F1", at),
             ("micro F1", format!("{:>8.3}", self.micro_f1)),
             ("all labels right", format!("{right:>8}")),
             ("loss", format!("{:>8.4}", self.loss)),
-        ]);
+        ];
+        if let Some(scores) = self.scores.as_deref() {
+            let of = |value: f64| format!("{value:>8.3}");
+            lines.extend(scores.auroc.map(|value| ("AUROC", of(value))));
+            lines.push(("Brier score", of(scores.brier)));
+            lines.push(("calibration error", of(scores.calibration.expected_error)));
+        }
+        let text = super::lines(lines);
         format!("{text}\n{}", self.to_table(names, width))
     }
 }

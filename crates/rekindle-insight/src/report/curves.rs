@@ -222,13 +222,13 @@ impl Scale {
             width => width,
         };
         let apart = nice(width / 4.0);
-        let low = (low / apart).floor() * apart;
-        let high = ((high / apart).ceil() * apart).max(low + apart);
+        let low = (low / apart + 1e-9).floor() * apart;
+        let high = ((high / apart - 1e-9).ceil() * apart).max(low + apart);
         Some(Self { low, high, apart })
     }
 
     fn share(self, value: f64) -> f64 {
-        (value - self.low) / (self.high - self.low)
+        ((value - self.low) / (self.high - self.low)).clamp(0.0, 1.0)
     }
 
     fn ticks(self) -> impl Iterator<Item = f64> {

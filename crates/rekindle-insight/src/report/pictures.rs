@@ -1,6 +1,7 @@
 //! Validation pictures to look at: the most wrong and the least sure, as thumbnails in the page itself. Owns which these are, and finding
 //! them where the data is still there.
 
+use std::collections::HashMap;
 use std::io::Cursor;
 
 use image::codecs::jpeg::JpegEncoder;
@@ -123,6 +124,8 @@ struct Finder<'a> {
     of: &'a Source,
     /// The data opened as the run did, once a picture is not simply a file below it.
     opened: Option<Option<Dataset>>,
+    /// What was looked for so far: a picture may be wrong and unsure.
+    known: HashMap<String, Option<String>>,
     missing: usize,
 }
 
@@ -131,13 +134,18 @@ impl<'a> Finder<'a> {
         Self {
             of,
             opened: None,
+            known: HashMap::new(),
             missing: 0,
         }
     }
 
     fn thumbnail(&mut self, key: &str) -> Option<String> {
+        if let Some(known) = self.known.get(key) {
+            return known.clone();
+        }
         let found = self.picture(key).and_then(|image| data_uri(&image));
         self.missing += usize::from(found.is_none());
+        self.known.insert(key.to_owned(), found.clone());
         found
     }
 
