@@ -30,6 +30,7 @@ mod checkpoint;
 pub mod clip;
 mod error;
 pub mod features;
+pub mod memory;
 mod observer;
 pub mod optim;
 mod phase;
@@ -48,5 +49,6 @@ pub use recipe::{
     AugmentRecipe, FeaturesRecipe, LossRecipe, PhaseRecipe, Recipe, Unfreeze, phase_title,
 };
 pub use run::{
-    DiskCacheUse, RunDirectory, RunOptions, RunOutcome, RunReport, RunStatus, run, run_in, utc,
+    DiskCacheUse, Latest, RunDirectory, RunOptions, RunOutcome, RunReport, RunStatus, run, run_in,
+    utc,
 };
