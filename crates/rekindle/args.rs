@@ -5,7 +5,7 @@ use clap::ValueEnum;
 /// What `evaluate` and `predict` share.
 #[derive(Debug, clap::Args)]
 pub struct InferenceArgs {
-    /// Where to compute: cpu, or a backend such as wgpu:0
+    /// Device to compute on: cpu, or a backend such as wgpu:0
     #[arg(long, default_value = "cpu")]
     pub device: String,
     /// Images per batch; results do not depend on it

@@ -93,7 +93,7 @@ fn a_run_interrupted_in_each_phase_ends_as_if_it_never_was() {
     assert!(
         first
             .stderr
-            .contains("go on with: rekindle train --resume runs/a"),
+            .contains("resume with: rekindle train --resume runs/a"),
         "{first:?}"
     );
     assert!(place.path("runs/a/checkpoint").is_dir());
@@ -226,7 +226,7 @@ fn a_run_that_is_told_to_end_or_loses_its_terminal_saves_itself() {
     let log = String::from_utf8(place.read("runs/a/log.txt")).unwrap();
     for words in [
         "--name a",
-        "told to stop",
+        "stopping: finishing this step",
         "--resume runs/a",
         "phase 2",
         "Result  ",

@@ -6,6 +6,7 @@ mod disk;
 mod entry;
 mod folder;
 mod memory;
+mod numbers;
 
 use std::sync::Arc;
 
@@ -15,6 +16,7 @@ pub use self::disk::DiskCache;
 pub(super) use self::entry::hash_content;
 pub use self::folder::{CacheContents, cache_contents, clear_cache, default_cache_directory};
 pub use self::memory::MemoryCache;
+pub use self::numbers::{KeptNumbers, NumbersKey};
 
 /// In which form a picture is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -3,6 +3,7 @@
 //! Decoding itself is `rekindle-augment`'s; this file adds the paths to its errors. What is kept in which form is `dataset/pictures.rs`'s,
 //! what happens to images that cannot be used is `dataset/verify.rs`'s.
 
+mod content;
 mod pictures;
 #[cfg(test)]
 mod tests;
@@ -16,8 +17,9 @@ use std::sync::{Arc, Mutex};
 
 use rekindle_augment::{DecodeLimits, Decoded, JpegScaling, Pipeline, RgbImage, SampleRng, decode};
 
+pub use self::content::Content;
 use self::pictures::Known;
-pub use self::verify::{BadImages, Verified};
+pub use self::verify::{BadImages, ImageSizes, Verified};
 use super::cache::MemoryCache;
 use super::{DataError, DiskCache, ImageFolder, ImageProblem};
 
@@ -59,6 +61,7 @@ pub struct Dataset {
     /// What the files that were read so far hold, where something may be kept of them.
     known: Mutex<HashMap<usize, Known>>,
     turned: Vec<AtomicBool>,
+    sizes: Mutex<ImageSizes>,
 }
 
 impl Dataset {
@@ -80,6 +83,7 @@ impl Dataset {
             disk: None,
             known: Mutex::default(),
             turned,
+            sizes: Mutex::default(),
         }
     }
 

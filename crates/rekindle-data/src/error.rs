@@ -240,7 +240,7 @@ pub enum DataError {
     /// Images that could not be read or decoded, found by a check of all of them.
     #[error(
         "{} of {checked} images cannot be used: {}; repair or remove them, or leave them out with `--bad-images skip` (`data.bad_images`)",
-        images.len(), first_ten(images)
+        images.len(), first_three(images)
     )]
     BadImages {
         /// How many images were checked.
@@ -427,6 +427,15 @@ pub enum ImageProblem {
     /// The content could not be decoded.
     #[error(transparent)]
     Decode(#[from] AugmentError),
+}
+
+/// The first three bad images, each of which takes a line, with the number of those left out.
+fn first_three(images: &[BadImage]) -> String {
+    let shown: Vec<String> = images.iter().take(3).map(ToString::to_string).collect();
+    match images.len().saturating_sub(3) {
+        0 => shown.join(", "),
+        more => format!("{} and {more} more", shown.join(", ")),
+    }
 }
 
 fn inner_hint(deeper: &std::path::Path, inner: &[String]) -> String {

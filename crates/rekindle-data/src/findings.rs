@@ -84,6 +84,11 @@ impl Display for SkippedFiles {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ScanWarning {
+    /// There is one class alone, which a check tells of and training refuses.
+    OnlyClass {
+        /// What training says then.
+        reason: String,
+    },
     /// Classes without images in a split, or in a folder that is only evaluated.
     MissingClasses {
         /// The split, or `None` where the folder has no splits.
@@ -250,6 +255,7 @@ impl Display for ScanWarning {
                     "images in formats that cannot be read ({counts}) are not used: convert them to JPEG, PNG or WebP"
                 )
             }
+            Self::OnlyClass { reason } => f.write_str(reason),
             Self::RepeatedSubfolders { folders } => write!(
                 f,
                 "the class folders hold no images themselves but folders with the same names ({}): if those are the classes, give the \

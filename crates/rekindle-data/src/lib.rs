@@ -70,9 +70,12 @@ mod tasks;
 mod unlabelled;
 mod walk;
 
-pub use cache::{CacheContents, DiskCache, cache_contents, clear_cache, default_cache_directory};
+pub use cache::{
+    CacheContents, DiskCache, KeptNumbers, NumbersKey, cache_contents, clear_cache,
+    default_cache_directory,
+};
 pub use classes::ClassIndex;
-pub use dataset::{BadImages, Dataset, Verified, read_image};
+pub use dataset::{BadImages, Content, Dataset, ImageSizes, Verified, read_image};
 pub use error::{BadImage, DataError, ImageProblem, UnknownClass};
 pub use extensions::{IMAGE_EXTENSIONS, UNSUPPORTED_EXTENSIONS};
 pub use findings::{ScanWarning, SkippedFiles};

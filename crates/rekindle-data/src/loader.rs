@@ -13,7 +13,7 @@ use std::{
 
 use rekindle_augment::{Pipeline, RgbBatch, RgbImage};
 
-use super::{DataError, Dataset, Draw, Target};
+use super::{BadImage, DataError, Dataset, Draw, Target};
 
 /// Images ready to be rescaled and uploaded, with their targets.
 #[derive(Debug, Clone, PartialEq)]
@@ -62,6 +62,8 @@ pub struct Loader {
     taken: usize,
     failed: bool,
     waited: Duration,
+    /// The bad images so far; none where one ends the iterator.
+    left_out: Option<Vec<BadImage>>,
 }
 
 /// What became of one image: its pixels, an error, or the panic of a transform.
@@ -143,6 +145,7 @@ impl Loader {
             taken: 0,
             failed: false,
             waited: Duration::ZERO,
+            left_out: None,
         };
         for number in 0..options.workers.min(images) {
             let shared = loader.shared.clone();
@@ -156,6 +159,21 @@ impl Loader {
         Ok(loader)
     }
 
+    /// The same, but an image that cannot be read or decoded is left out of its batch in place of ending the iterator. A batch of which
+    /// nothing is left does not come.
+    pub fn leaving_out(mut self) -> Self {
+        self.left_out = Some(Vec::new());
+        self
+    }
+
+    /// The images that were left out since the last time.
+    pub fn take_left_out(&mut self) -> Vec<BadImage> {
+        self.left_out
+            .as_mut()
+            .map(std::mem::take)
+            .unwrap_or_default()
+    }
+
     /// How long `next` has taken so far, in all: the time in which training had to wait for images.
     pub fn waited(&self) -> Duration {
         self.waited
@@ -165,10 +183,10 @@ impl Loader {
         let number = self.taken;
         self.taken += 1;
         if self.workers.is_empty() {
-            let draws = &self.shared.batches[number];
-            return self
-                .shared
-                .assemble(number, draws.iter().map(|&draw| self.shared.prepare(draw)));
+            let shared = self.shared.clone();
+            let draws = shared.batches[number].iter();
+            let images = draws.map(|&draw| shared.prepare(draw));
+            return shared.assemble(number, images, self.left_out.as_mut());
         }
         let mut state = self.shared.lock();
         while state.open.front().is_none_or(|batch| batch.missing > 0) {
@@ -188,7 +206,7 @@ impl Loader {
         drop(state);
         self.shared.room.notify_all();
         let images = outcomes.map(|outcome| outcome.unwrap_or_else(|panic| resume_unwind(panic)));
-        self.shared.assemble(number, images)
+        self.shared.assemble(number, images, self.left_out.as_mut())
     }
 }
 
@@ -196,17 +214,22 @@ impl Iterator for Loader {
     type Item = Result<Batch, DataError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.failed || self.taken == self.shared.batches.len() {
-            return None;
+        loop {
+            if self.failed || self.taken == self.shared.batches.len() {
+                return None;
+            }
+            let start = Instant::now();
+            let batch = self.take();
+            self.waited += start.elapsed();
+            if batch.is_err() {
+                self.failed = true;
+                self.shared.stop();
+            }
+            // Of a batch of bad images alone nothing is left.
+            if !batch.as_ref().is_ok_and(|batch| batch.indices.is_empty()) {
+                return Some(batch);
+            }
         }
-        let start = Instant::now();
-        let batch = self.take();
-        self.waited += start.elapsed();
-        if batch.is_err() {
-            self.failed = true;
-            self.shared.stop();
-        }
-        Some(batch)
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
@@ -284,18 +307,33 @@ impl Shared {
         &self,
         number: usize,
         images: impl Iterator<Item = Result<RgbImage, DataError>>,
+        mut left_out: Option<&mut Vec<BadImage>>,
     ) -> Result<Batch, DataError> {
-        let draws = self.batches[number].iter();
-        let indices: Vec<usize> = draws.map(|draw| draw.sample).collect();
+        let draws = &self.batches[number];
         let samples = &self.dataset.folder().samples;
-        let targets = indices.iter().map(|&index| samples[index].target.clone());
-        let targets = targets.collect();
         let (width, height) = self.pipeline.size();
         let (width, height) = (width as usize, height as usize);
-        let mut pixels = Vec::with_capacity(indices.len() * height * width * 3);
-        for image in images {
-            pixels.extend_from_slice(image?.as_raw());
+        let mut pixels = Vec::with_capacity(draws.len() * height * width * 3);
+        let mut indices = Vec::with_capacity(draws.len());
+        for (draw, image) in draws.iter().zip(images) {
+            match (image, &mut left_out) {
+                (Ok(image), _) => {
+                    pixels.extend_from_slice(image.as_raw());
+                    indices.push(draw.sample);
+                }
+                (Err(DataError::UnreadableImage { source: reason, .. }), Some(left_out)) => {
+                    let (index, path) = (draw.sample, samples[draw.sample].path.clone());
+                    left_out.push(BadImage {
+                        index,
+                        path,
+                        reason,
+                    });
+                }
+                (Err(error), _) => return Err(error),
+            }
         }
+        let targets = indices.iter().map(|&index| samples[index].target.clone());
+        let targets = targets.collect();
         let images = RgbBatch::new(pixels, indices.len(), height, width)
             .map_err(|source| DataError::Batch { source })?;
         Ok(Batch {

@@ -88,12 +88,13 @@ pub struct DataRecipe {
     pub checked_headers: usize,
     /// Megabytes of decoded images kept in memory. Default 512; 256 pictures of 800 x 800 pixels.
     pub image_cache_mb: usize,
-    /// Megabytes of decoded images kept on disk, for epochs beyond what memory holds and for later runs; 0 keeps none. Default 4096:
-    /// 7000 pictures of 500 x 375 pixels, or 1700 photographs of 12 megapixels at the size that training needs. When it is full, the
-    /// least recently used are removed.
+    /// Megabytes of decoded images, and of features of frozen stages, kept on disk, for epochs beyond what memory holds and for later
+    /// runs; 0 keeps none. Default 4096: 7000 pictures of 500 x 375 pixels, or 1700 photographs of 12 megapixels at the size that training
+    /// needs. When it is full, the least recently used are removed.
     pub disk_cache_mb: usize,
     /// Where they are kept; outside the folders of images. Default: `rekindle` in the system's cache directory (`XDG_CACHE_HOME`, or
-    /// `~/.cache`). Entries are found by the content of the image file, so all runs can share one directory.
+    /// `~/.cache`). Entries are found by the content of the image file, and features by all
+    /// that decides them, so all runs can share one directory.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cache_directory: Option<PathBuf>,
     /// Decode random crops of JPEG files of more than 2 megapixels at a half, a quarter or an eighth of their size where the crop

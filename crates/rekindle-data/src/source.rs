@@ -9,7 +9,8 @@ use crate::TaskKind;
 use crate::source_options::{NameGrouping, SourceOptions};
 
 use super::{
-    ClassIndex, DataError, ImageFolder, Sample, ScanWarning, ShardError, SourceKind, SplitName,
+    ClassIndex, DataError, ImageFolder, ManifestError, Sample, ScanWarning, ShardError, SourceKind,
+    SplitName,
     beside::read_beside,
     manifest::{Manifest, Wanted, read_manifest},
     names::Names,
@@ -30,7 +31,7 @@ pub fn open_data(
     open(path.as_ref(), options, Wanted::Targets)
 }
 
-/// As [`open_data`], but a class folder of one image or none is no error: for a check that tells of them.
+/// As [`open_data`], but a class folder of one image or none is no error, nor is a class without another: for a check that tells of them.
 ///
 /// # Errors
 /// As [`open_data`] and [`scan_folder_to_check`].
@@ -41,13 +42,22 @@ pub fn open_data_to_check(
     let path = path.as_ref();
     let opened = open_data(path, options);
     match opened {
-        Err(DataError::ClassesTooSmall { .. } | DataError::EmptyClasses { .. })
-            if path.is_dir() =>
-        {
+        Err(
+            DataError::ClassesTooSmall { .. }
+            | DataError::EmptyClasses { .. }
+            | DataError::OneClass { .. },
+        ) if path.is_dir() => {
             let mut folder = scan_folder_to_check(path)?;
             if let Some(grouping) = &options.grouping {
                 group_by_name(&mut folder, grouping);
             }
+            Ok(folder)
+        }
+        Err(DataError::Manifest(ManifestError::OneClass { path: list, class })) => {
+            let classes = ClassIndex::new(vec![class.clone()])?;
+            let mut folder = open_data_as(path, options, TaskKind::Classification, &classes)?;
+            let reason = ManifestError::OneClass { path: list, class }.to_string();
+            folder.warnings.push(ScanWarning::OnlyClass { reason });
             Ok(folder)
         }
         opened => opened,

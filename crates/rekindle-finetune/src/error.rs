@@ -107,6 +107,20 @@ pub enum FinetuneError {
         /// Bytes that are free.
         free: u64,
     },
+    /// The machine has not the memory that the run needs.
+    #[error(
+        "the run needs about {} MiB of memory, and {} MiB are available; lower `{setting}`, which takes most of it",
+        needed.div_ceil(1 << 20),
+        available >> 20
+    )]
+    NoMemory {
+        /// Bytes that are needed, as an estimate.
+        needed: u64,
+        /// Bytes that there are.
+        available: u64,
+        /// The setting that saves most when it is lowered.
+        setting: String,
+    },
     /// The run to resume was made from other settings or data.
     #[error("the run {} cannot go on: {reason}", path.display())]
     ResumeMismatch {

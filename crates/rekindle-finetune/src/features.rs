@@ -3,6 +3,8 @@
 //! Images are put into blocks of a fixed size and order, and a block is always computed as one batch. So a feature depends on the
 //! block alone, not on which batch asked for it first, and a resumed run sees the same numbers.
 
+mod stored;
+
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,9 +17,13 @@ use rekindle_head::Head;
 use rekindle_model::{Features, Joint, Trunk};
 
 use crate::FinetuneError;
+use stored::Place;
+pub(crate) use stored::Stored;
 
 /// Images per block.
 const BLOCK: usize = 16;
+/// Blocks that are looked for on disk at once.
+const LOOKED_FOR: usize = 32;
 
 /// A place where a backbone is cut, by the number of stages before it: 0 are the images, and the number of all stages the head's input.
 pub type Cut = usize;
@@ -119,6 +125,8 @@ pub struct FeatureCache {
     kept: BTreeMap<Cut, HashMap<(usize, usize), Rows>>,
     seed: u64,
     waited: Duration,
+    /// What names the features on disk, where they are kept there.
+    stored: Option<Stored>,
 }
 
 /// Features of a block, image by image.
@@ -176,7 +184,13 @@ impl FeatureCache {
             kept,
             seed,
             waited: Duration::ZERO,
+            stored: None,
         }
+    }
+
+    /// The same, with features kept in the data set's cache on disk too, where there is one.
+    pub(crate) fn with_stored(self, stored: Option<Stored>) -> Self {
+        Self { stored, ..self }
     }
 
     /// The features of samples, each in its view, computing what is missing. View 0 is the evaluation view.
@@ -216,6 +230,12 @@ impl FeatureCache {
         progress: &mut dyn FnMut(usize) -> bool,
     ) -> Result<bool, FinetuneError> {
         for (view, blocks) in self.missing_blocks(cut, wanted) {
+            let Some((blocks, places)) = self.read_stored(cut, view, blocks, progress) else {
+                return Ok(false);
+            };
+            if blocks.is_empty() {
+                continue;
+            }
             let pipeline = self.pipelines[view.min(self.pipelines.len() - 1)].clone();
             let batches = blocks
                 .iter()
@@ -230,18 +250,66 @@ impl FeatureCache {
                 view as u64,
                 options,
             )?;
-            for block in blocks {
+            for (block, place) in blocks.into_iter().zip(places) {
                 let before = loader.waited();
                 let Some(batch) = loader.next() else { break };
                 self.waited += loader.waited() - before;
                 let batch = batch?;
                 self.compute(network, (view, block), &batch.images);
+                self.keep_stored(cut, (view, block), place.as_ref());
                 if !progress(batch.indices.len()) {
                     return Ok(false);
                 }
             }
         }
         Ok(true)
+    }
+
+    /// Takes from the disk what is kept there of blocks, and gives the others with their places; none when `progress` stops the work.
+    fn read_stored(
+        &mut self,
+        cut: Cut,
+        view: usize,
+        blocks: Vec<usize>,
+        progress: &mut dyn FnMut(usize) -> bool,
+    ) -> Option<(Vec<usize>, Vec<Option<Place>>)> {
+        let (Some(stored), Some(disk)) = (&self.stored, self.dataset.disk_cache()) else {
+            let places = blocks.iter().map(|_| None).collect();
+            return Some((blocks, places));
+        };
+        let (mut left, mut left_places) = (Vec::new(), Vec::new());
+        let Some(store) = self.kept.get_mut(&cut) else {
+            return Some((left, left_places));
+        };
+        for some in blocks.chunks(LOOKED_FOR) {
+            let samples: Vec<&[usize]> = some.iter().map(|at| &self.blocks[*at][..]).collect();
+            let places = stored.places(&self.dataset, cut, view, &samples);
+            let found = Stored::read(&self.dataset, disk, &places, &samples);
+            for ((block, place), rows) in some.iter().zip(places).zip(found) {
+                match rows {
+                    Some(rows) => {
+                        store.insert((view, *block), rows);
+                        if !progress(self.blocks[*block].len()) {
+                            return None;
+                        }
+                    }
+                    None => {
+                        left.push(*block);
+                        left_places.push(place);
+                    }
+                }
+            }
+        }
+        Some((left, left_places))
+    }
+
+    /// Keeps a block on disk that was computed.
+    fn keep_stored(&self, cut: Cut, (view, block): (usize, usize), place: Option<&Place>) {
+        let store = self.kept.get(&cut);
+        let rows = store.and_then(|store| store.get(&(view, block)));
+        if let (Some(place), Some(rows), Some(disk)) = (place, rows, self.dataset.disk_cache()) {
+            Stored::keep(&self.dataset, disk, place, &self.blocks[block], rows);
+        }
     }
 
     /// How many images [`FeatureCache::fill`] would compute for these samples.
@@ -295,6 +363,9 @@ impl FeatureCache {
 
     /// Forgets the features behind a cut, whose stages have changed.
     pub fn forget_behind(&mut self, cut: Cut) {
+        if let Some(stored) = &mut self.stored {
+            stored.forget_behind(cut);
+        }
         let changed = self.kept.iter_mut().filter(|(kept, _)| **kept > cut);
         changed.for_each(|(_, store)| store.clear());
     }

@@ -32,6 +32,7 @@ pub mod clip;
 mod error;
 mod events;
 pub mod features;
+pub mod memory;
 mod observer;
 pub mod optim;
 mod phase;
@@ -51,5 +52,6 @@ pub use recipe::{
     phase_title,
 };
 pub use run::{
-    DiskCacheUse, RunDirectory, RunOptions, RunOutcome, RunReport, RunStatus, run, run_in, utc,
+    DiskCacheUse, Latest, RunDirectory, RunOptions, RunOutcome, RunReport, RunStatus, run, run_in,
+    utc,
 };

@@ -4,6 +4,7 @@
 
 mod clock;
 mod directory;
+mod latest;
 mod lock;
 mod memory;
 pub(crate) mod predictions;
@@ -20,8 +21,10 @@ use std::time::{Duration, Instant};
 pub use self::clock::utc;
 use self::directory::{MODEL, PLAN, PREDICTIONS, SPLIT};
 pub use self::directory::{RunDirectory, RunStatus};
+pub use self::latest::Latest;
 use self::records::{Records, report_failure};
 use self::sources::Sources;
+pub(crate) use self::sources::kept_features;
 use burn::module::Module;
 use burn::tensor::Bytes;
 use rekindle_backbone::Backbone;
@@ -32,6 +35,7 @@ use serde::Serialize;
 
 use crate::checkpoint::{Checkpoint, Progress};
 use crate::features::FrozenNetwork;
+use crate::memory::available_memory;
 use crate::observer::{EpochRecord, EpochTiming, Observer};
 use crate::phase::{Phase, PhaseEnd, RunState, balanced_draws};
 use crate::recipe::PhaseRecipe;
@@ -98,6 +102,10 @@ pub struct DiskCacheUse {
     pub read: u64,
     /// Pictures that were written to it.
     pub written: u64,
+    /// Blocks of features that were read from it, in place of decoding and computing.
+    pub features_read: u64,
+    /// Blocks of features that were written to it.
+    pub features_written: u64,
 }
 
 /// Runs a plan in the directory that the options name.
@@ -166,6 +174,7 @@ fn train(
         disk.set_writes(true);
     }
     let recipe = &plan.recipe;
+    plan.memory()?.check(available_memory())?;
     let loaded = load_backbone(&plan.card, &recipe.backbone, recipe.seed, &plan.device)?;
     for note in &loaded.notes {
         observer.note(&format!("weights: {note}"));
@@ -192,7 +201,7 @@ fn train(
         )
     };
     let samples = block_order(plan);
-    let mut sources = Sources::new(plan, &pretrained, &head, &samples)?;
+    let mut sources = Sources::new(plan, &pretrained, &head, &samples, &sha256)?;
     let all = pretrained.num_params() + head.num_params();
     let Stand {
         state,
@@ -519,11 +528,14 @@ fn write_result(
         timings: progress.timings.clone(),
         disk_cache: plan.dataset.disk_cache().map(|disk| {
             let [read, written] = disk.counts();
+            let [features_read, features_written] = disk.number_counts();
             let directory = disk.directory().to_path_buf();
             DiskCacheUse {
                 directory,
                 read,
                 written,
+                features_read,
+                features_written,
             }
         }),
     };

@@ -9,7 +9,7 @@ pub(crate) const KEY: &str = "checksum";
 const ALGORITHM: &str = "xxh3-128";
 
 /// The checksum of tensors as a file holds them: f32, little-endian, in the order of their keys.
-pub(crate) fn of_state(state: &StateDict) -> String {
+pub fn of_state(state: &StateDict) -> String {
     let mut digest = Xxh3::new();
     let mut bytes = Vec::new();
     for data in state.values() {

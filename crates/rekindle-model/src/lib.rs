@@ -18,6 +18,7 @@ mod predict;
 mod settings;
 mod weights;
 
+pub use checksum::of_state as state_checksum;
 pub use device::{available_devices, device_from_name};
 pub use error::ModelError;
 pub use files::{FileError, create_directory, read, to_safetensors, write_often, write_whole};

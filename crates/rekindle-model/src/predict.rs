@@ -7,7 +7,7 @@ use burn::tensor::{Device, Tensor};
 use rekindle_augment::{DecodeLimits, Pipeline, RgbBatch, RgbImage, SampleRng, decode, rescale};
 use rekindle_data::metrics::{MetricsError, check_finite};
 use rekindle_data::{
-    Batch, Dataset, LastBatch, Loader, LoaderOptions, Target, TaskReport, batches,
+    BadImage, Batch, Dataset, LastBatch, Loader, LoaderOptions, Target, TaskReport, batches,
 };
 
 use crate::ModelError;
@@ -166,18 +166,19 @@ impl Predictor {
         batch_size: usize,
         mut each: impl FnMut(&Batch, Vec<f32>) -> Result<(), ModelError>,
     ) -> Result<(), ModelError> {
-        self.run_until(dataset, samples, batch_size, |batch, logits| {
+        self.run_until(dataset, samples, batch_size, None, |batch, logits, _| {
             each(batch, logits)
         })
     }
 
-    /// As [`run`](Self::run), with an error of the caller's own.
+    /// As [`run`](Self::run), with an error of the caller's own, and with bad images added to `left_out` where there is such a list.
     fn run_until<E: From<ModelError>>(
         &self,
         dataset: &Arc<Dataset>,
         samples: &[usize],
         batch_size: usize,
-        mut each: impl FnMut(&Batch, Vec<f32>) -> Result<(), E>,
+        mut left_out: Option<&mut Vec<BadImage>>,
+        mut each: impl FnMut(&Batch, Vec<f32>, usize) -> Result<(), E>,
     ) -> Result<(), E> {
         let batches = batches(samples, batch_size, LastBatch::Keep);
         let loader = Loader::new(
@@ -188,12 +189,22 @@ impl Predictor {
             0,
             LoaderOptions::default(),
         );
-        for batch in loader.map_err(ModelError::from)? {
+        let mut loader = loader.map_err(ModelError::from)?;
+        if left_out.is_some() {
+            loader = loader.leaving_out();
+        }
+        loop {
+            let batch = loader.next();
+            let bad = loader.take_left_out();
+            let count = bad.len();
+            if let Some(left_out) = &mut left_out {
+                left_out.extend(bad);
+            }
+            let Some(batch) = batch else { return Ok(()) };
             let batch = batch.map_err(ModelError::from)?;
             let logits = self.finite_outputs(&batch.images);
-            each(&batch, logits.map_err(ModelError::from)?)?;
+            each(&batch, logits.map_err(ModelError::from)?, count)?;
         }
-        Ok(())
     }
 
     /// As [`predict`](Self::predict), batch by batch as they are ready: `each` gets the samples of a batch and their rows, so that memory
@@ -209,13 +220,50 @@ impl Predictor {
         batch_size: usize,
         mut each: impl FnMut(&[usize], Vec<Vec<f32>>) -> Result<(), E>,
     ) -> Result<(), E> {
+        self.predict_rows(dataset, samples, batch_size, None, |samples, rows, _| {
+            each(samples, rows)
+        })
+    }
+
+    /// As [`predict_each`](Self::predict_each), but images that cannot be read or decoded are left out and given back in the end; each is
+    /// decoded once all the same. `each` gets the number of those that were met before its batch, too.
+    ///
+    /// # Errors
+    ///
+    /// An output is not finite, or `each` fails.
+    pub fn predict_usable<E: From<ModelError>>(
+        &self,
+        dataset: &Arc<Dataset>,
+        samples: &[usize],
+        batch_size: usize,
+        each: impl FnMut(&[usize], Vec<Vec<f32>>, usize) -> Result<(), E>,
+    ) -> Result<Vec<BadImage>, E> {
+        let mut left_out = Vec::new();
+        self.predict_rows(dataset, samples, batch_size, Some(&mut left_out), each)?;
+        Ok(left_out)
+    }
+
+    fn predict_rows<E: From<ModelError>>(
+        &self,
+        dataset: &Arc<Dataset>,
+        samples: &[usize],
+        batch_size: usize,
+        left_out: Option<&mut Vec<BadImage>>,
+        mut each: impl FnMut(&[usize], Vec<Vec<f32>>, usize) -> Result<(), E>,
+    ) -> Result<(), E> {
         let outputs = self.info.outputs();
         let mut first = 0;
-        self.run_until(dataset, samples, batch_size, |batch, logits| {
-            let rows = self.finite_rows(outputs.predictions(&logits), first)?;
-            first += rows.len();
-            each(&batch.indices, rows)
-        })
+        self.run_until(
+            dataset,
+            samples,
+            batch_size,
+            left_out,
+            |batch, logits, bad| {
+                let rows = self.finite_rows(outputs.predictions(&logits), first)?;
+                first += rows.len();
+                each(&batch.indices, rows, bad)
+            },
+        )
     }
 
     /// What the model says of samples, `[sample][output]`: the probabilities of the classes, or of each label, or numbers in their own

@@ -18,7 +18,7 @@ use crate::print;
 const BENCH_NOTES: &str = "\
 Weights are random, which changes no time, so none are needed. Inference is the network with its batch norms folded; training \
 is a whole step with nothing frozen: forward, cross-entropy over 10 classes, backward, SGD. Memory is the most that the process \
-held in training; a GPU's own is not in it. Each backbone is measured in a process of its own. Leave the machine alone meanwhile.";
+held in training; a GPU's own is not in it. Each backbone is measured in a process of its own. Keep the machine otherwise idle.";
 
 /// Benchmark backbones on this machine
 #[derive(Debug, clap::Args)]
@@ -33,16 +33,16 @@ pub struct Args {
     /// Side of the images in pixels
     #[arg(long, value_name = "PX", default_value_t = 224, value_parser = side)]
     pub size: usize,
-    /// Batches to time, after two that are not
+    /// Batches to time, after two to warm up
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = at_least_one)]
     pub runs: usize,
     /// Threads to compute with on a CPU [default: one per core]
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     pub threads: Option<usize>,
-    /// Where to compute: cpu, or a backend such as wgpu:0
+    /// Device to compute on: cpu, or a backend such as wgpu:0
     #[arg(long, default_value = "cpu")]
     pub device: String,
-    /// The format in which products are computed
+    /// Number format of matrix products
     #[arg(long, default_value = "f32")]
     pub precision: PrecisionArg,
     /// Measure this alone

@@ -1,4 +1,4 @@
-//! `rekindle cache`: what is kept of decoded images, and its removal.
+//! `rekindle cache`: what is kept of decoded images and their features, and its removal.
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -12,20 +12,21 @@ use crate::Ending;
 use crate::print::words;
 
 const CACHE_NOTES: &str = "\
-Training keeps decoded images there, at most data.disk_cache_mb of them, so that later epochs and runs need not decode them again. \
-What it holds can be removed at any time: a run decodes anew what it misses, and its results are the same.";
+Training keeps decoded images there, and what the frozen part of a network makes of them, at most data.disk_cache_mb in all, so that \
+later epochs and runs need not decode and compute them again. Everything in it can be removed at any time: a run makes anew what it \
+misses, and its results are the same.";
 
-/// Show or clear the cache of decoded images
+/// Show or clear the cache of decoded images and features
 #[derive(Debug, clap::Args)]
 #[command(after_help = CACHE_NOTES)]
 pub struct Args {
-    /// The directory, where it is not the system's (data.cache_directory of a recipe)
+    /// Cache directory, if not the default one (data.cache_directory in a recipe)
     #[arg(long, value_name = "DIR")]
     pub directory: Option<PathBuf>,
     /// Remove everything in it
     #[arg(long)]
     pub clear: bool,
-    /// Print the figures as JSON
+    /// Print as JSON
     #[arg(long)]
     pub json: bool,
 }
@@ -60,6 +61,7 @@ fn figures(directory: &Path, contents: CacheContents, cleared: bool) -> serde_js
     json!({
         "directory": directory,
         "images": contents.entries,
+        "feature_blocks": contents.features,
         "bytes": contents.bytes,
         "oldest_use_unix_seconds": contents.oldest.map(used),
         "cleared": cleared,
@@ -68,9 +70,15 @@ fn figures(directory: &Path, contents: CacheContents, cleared: bool) -> serde_js
 
 fn text(directory: &Path, contents: CacheContents, cleared: bool) -> String {
     let images = words::count(contents.entries, "decoded image", "decoded images");
-    let size = format!("{images}, {} MiB", contents.bytes.div_ceil(1 << 20));
+    let blocks = words::count(contents.features, "block of features", "blocks of features");
+    let all = match (contents.entries, contents.features) {
+        (_, 0) => images,
+        (0, _) => blocks,
+        _ => format!("{images} and {blocks}"),
+    };
+    let size = format!("{all}, {} MiB", contents.bytes.div_ceil(1 << 20));
     let directory = directory.display();
-    match (contents.entries, cleared) {
+    match (contents.entries + contents.features, cleared) {
         (0, _) => format!("{directory} holds no decoded images\n"),
         (_, true) => format!("removed {size} from {directory}\n"),
         (_, false) => format!("{directory} holds {size}\n"),

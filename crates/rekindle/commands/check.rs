@@ -16,21 +16,21 @@ DATA is laid out as for `train`, and is only read. Two pictures are the same if 
 their perceptual hashes (pHash, 64 bits) differ by at most 6 bits and their colours, 8 by 8, by at most 6 of 255 levels on average.
 
 Exit codes: 0 nothing serious, 1 something that stops or spoils training (a picture in several classes or splits, images that cannot \
-be decoded unless data.bad_images=skip, classes that are too small), 2 an error.";
+be decoded unless data.bad_images=skip, classes that are too small, or one class alone), 2 an error.";
 
-/// Look for what would stop or spoil training: broken files, duplicates, leakage, imbalance
+/// Check images before training: broken files, duplicates, leakage, imbalance
 #[derive(Debug, clap::Args)]
 #[command(after_help = CHECK_NOTES)]
 pub struct Args {
-    /// The folder of images
+    /// The images, as for `train`
     pub data: PathBuf,
-    /// A recipe: its input size, split and policies are what the folder is checked for
+    /// Check for training with this recipe: its input size, split and policies
     #[arg(long, value_name = "FILE.toml")]
     pub recipe: Option<PathBuf>,
     /// Override one setting; may be repeated
     #[arg(long, value_name = "KEY=VALUE")]
     pub set: Vec<String>,
-    /// Draw what was found, and some images of each class
+    /// Save a picture of what was found and of some images of each class
     #[arg(long, value_name = "FILE.png")]
     pub sheet: Option<PathBuf>,
     /// Print everything as JSON

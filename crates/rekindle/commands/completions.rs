@@ -10,12 +10,12 @@ use super::CommandLine;
 use crate::Ending;
 
 const COMPLETIONS_NOTES: &str = "\
-Where they go, for example:
+To install them, for example:
   bash  rekindle completions bash > ~/.local/share/bash-completion/completions/rekindle
   zsh   rekindle completions zsh > ~/.zfunc/_rekindle      (a folder of fpath)
   fish  rekindle completions fish > ~/.config/fish/completions/rekindle.fish";
 
-/// Print a shell's completions of this command line
+/// Print shell completions
 #[derive(Debug, clap::Args)]
 #[command(after_help = COMPLETIONS_NOTES)]
 pub struct Args {

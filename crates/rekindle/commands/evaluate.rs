@@ -24,16 +24,16 @@ pub struct Args {
     pub model: PathBuf,
     /// The images, as for `train`, with classes or labels that the model knows, or its numbers
     pub data: PathBuf,
-    /// Which images [default: test/ if it is there, else val/, else all; without those that the model's run was trained on]
+    /// Images to evaluate on [default: test/ if there is one, else val/, else all; without those that the model was trained on]
     #[arg(long)]
     pub split: Option<SplitArg>,
-    /// A run or its split.json: measure on that run's own validation images, or on the part named with --split
+    /// Evaluate on the validation images of this run (its directory or split.json), or on the part named with --split
     #[arg(long, value_name = "FILE")]
     pub run_split: Option<PathBuf>,
     /// How DATA is read: a setting that begins with `data.`, as for `train`; may be repeated
     #[arg(long, value_name = "KEY=VALUE")]
     pub set: Vec<String>,
-    /// Print the figures as JSON
+    /// Print the metrics as JSON
     #[arg(long)]
     pub json: bool,
     #[command(flatten)]

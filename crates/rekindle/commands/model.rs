@@ -3,13 +3,15 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
+use rekindle_finetune::Latest;
 
-/// The file itself, or the model of a run directory.
+/// The file itself, or the model of a run directory; `latest` beside runs stands for the newest of them.
 ///
 /// # Errors
 ///
 /// Nothing is there, or the directory holds no model.
 pub fn model_path(path: &Path) -> Result<PathBuf> {
+    let path = Latest::follow(path);
     if !path.is_dir() {
         if !path.exists() {
             bail!(
@@ -17,7 +19,7 @@ pub fn model_path(path: &Path) -> Result<PathBuf> {
                 path.display()
             );
         }
-        return Ok(path.to_path_buf());
+        return Ok(path);
     }
     let model = path.join("model.safetensors");
     if model.is_file() {

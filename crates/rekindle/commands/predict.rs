@@ -6,16 +6,16 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use rekindle_augment::DecodeLimits;
-use rekindle_data::{Dataset, ImageFolder, SourceOptions, open_unlabelled};
+use rekindle_data::{BadImages, Dataset, ImageFolder, SourceOptions, open_unlabelled};
 use rekindle_data::{OutputKind, TaskKind};
 use rekindle_model::{Predictor, device_from_name};
 
 use super::data_settings::data_settings;
-use super::images::{usable, with_others};
+use super::images::with_others;
 use super::model::model_path;
 use super::sorted::Sorted;
 use crate::Ending;
-use crate::args::{InferenceArgs, at_least_one, probability};
+use crate::args::{BadImagesArg, InferenceArgs, at_least_one, probability};
 use crate::print::{
     self,
     predictions::{self, Prediction},
@@ -34,10 +34,10 @@ pub struct Args {
     /// Show the N most likely classes of each image [default: 3]
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     pub top: Option<usize>,
-    /// Minimum probability of a label, for models of several labels [default: 0.5]
+    /// Minimum probability of a label, for models with several labels per image [default: 0.5]
     #[arg(long, value_name = "P", value_parser = probability)]
     pub threshold: Option<f32>,
-    /// Copy each image to DIR/CLASS, by its likeliest class; DIR must be new or empty
+    /// Copy each image into DIR/CLASS by its most likely class; DIR must be new or empty
     #[arg(long, value_name = "DIR")]
     pub sort: Option<PathBuf>,
     /// How manifests are read: a setting that begins with `data.`, such as data.root=DIR; may be repeated
@@ -72,42 +72,49 @@ pub fn run(args: &Args) -> Result<Ending> {
     };
     // Each image is needed once.
     let dataset = Dataset::new(folder, limits, 0);
-    let all = (0..dataset.len()).collect();
-    let checked_headers = settings.checked_headers;
-    let (samples, skipped) = usable(&dataset, args.inference.bad_images, checked_headers, all)?;
+    let samples: Vec<usize> = (0..dataset.len()).collect();
+    let skips = matches!(args.inference.bad_images, BadImagesArg::Skip);
+    if !skips {
+        // Before the first row is printed; an image that is damaged further on is found when it is needed.
+        dataset.verify_some_headers(BadImages::Fail, settings.checked_headers)?;
+    }
     check_options(args, predictor.info().task)?;
     let mut sorted = args.sort.as_deref().map(Sorted::new).transpose()?;
     let dataset = Arc::new(dataset);
     let mut rows = Rows::new(&predictor, args);
     let bar = ImageBar::new(samples.len());
     let batch_size = args.inference.batch_size;
-    let done = predictor.predict_each(
-        &dataset,
-        &samples,
-        batch_size,
-        |batch, found| -> Result<()> {
-            if let Some(sorted) = &mut sorted {
-                sorted.add(&dataset, batch, &found, &predictor.info().classes)?;
-            }
-            let paths = batch.iter().map(|&sample| {
-                let sample = &dataset.folder().samples[sample];
-                sample.path.clone()
-            });
-            let text = rows.text(paths.zip(found).collect())?;
-            bar.above(|| {
-                let mut out = io::stdout().lock();
-                out.write_all(text.as_bytes()).and_then(|()| out.flush())
-            })?;
-            bar.add(batch.len());
-            Ok(())
-        },
-    );
+    let mut write = |batch: &[usize], found: Vec<Vec<f32>>, bad: usize| -> Result<()> {
+        if let Some(sorted) = &mut sorted {
+            sorted.add(&dataset, batch, &found, &predictor.info().classes)?;
+        }
+        let paths = batch.iter().map(|&sample| {
+            let sample = &dataset.folder().samples[sample];
+            sample.path.clone()
+        });
+        let text = rows.text(paths.zip(found).collect())?;
+        bar.above(|| {
+            let mut out = io::stdout().lock();
+            out.write_all(text.as_bytes()).and_then(|()| out.flush())
+        })?;
+        bar.add(batch.len() + bad);
+        Ok(())
+    };
+    let done = match skips {
+        true => predictor.predict_usable(&dataset, &samples, batch_size, &mut write),
+        false => predictor
+            .predict_each(&dataset, &samples, batch_size, |batch, found| {
+                write(batch, found, 0)
+            })
+            .map(|()| Vec::new()),
+    };
     drop(bar);
-    done.map_err(|error| with_others(error, &dataset))?;
+    let left_out = done.map_err(|error| with_others(error, &dataset))?;
     io::stdout().lock().write_all(rows.end()?.as_bytes())?;
-    if skipped > 0 {
-        let images = samples.len() + skipped;
-        print::warning(&format!("{skipped} of {images} images were left out"));
+    if !left_out.is_empty() {
+        print::bad_images(&left_out);
+        let (bad, images) = (left_out.len(), samples.len());
+        print::warning(&format!("{bad} of {images} images were left out"));
     }
     Ok(Ending::Done)
 }

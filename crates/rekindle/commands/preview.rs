@@ -13,10 +13,10 @@ use crate::Ending;
 use crate::args::{up_to_100, views};
 use crate::print::{self, words};
 
-/// Draw what training sees of some images: the evaluation view and augmented ones
+/// Draw sample images as training sees them: the evaluation view and augmented ones
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The folder of images
+    /// The images, as for `train`
     pub data: PathBuf,
     /// A recipe: a TOML file with settings that override the defaults
     #[arg(long, value_name = "FILE.toml")]

@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::Ending;
 use crate::print::{self, words::wrapped};
 
-/// List the settings of a recipe, or those with a word in them
+/// List the settings of a recipe, or those that match a word
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Only settings with this word in their name, their section or what is said of them

@@ -65,7 +65,7 @@ impl Signals {
                 "\nfinishing the step and writing a checkpoint; Ctrl-C again stops at once, without one"
             }
             _ => {
-                "told to stop: finishing the step and writing a checkpoint; a second signal stops at once, without one"
+                "stopping: finishing this step and writing a checkpoint; a second signal stops at once, without one"
             }
         });
     }

@@ -13,12 +13,12 @@ use crate::print::summary::{Summary, json, table};
 /// Show the stages of a backbone: sizes, parameters, multiply-adds, memory
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The backbone, with or without the tag of its weights; none are needed
+    /// The backbone, with or without its weights tag; no weights are needed
     pub backbone: String,
-    /// Side of the images in pixels, where it is not that of the backbone's weights
+    /// Side of the images in pixels, if not the one that belongs to the weights
     #[arg(long, value_name = "PX", value_parser = side)]
     pub size: Option<usize>,
-    /// Images of the training step whose memory is told
+    /// Batch size for the memory estimate
     #[arg(long, value_name = "N", default_value_t = 32, value_parser = at_least_one)]
     pub batch: usize,
     /// Print a JSON object

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use rekindle_data::is_inside;
-use rekindle_finetune::{Plan, Recipe, RunDirectory, RunOutcome, run_in};
+use rekindle_finetune::{Latest, Plan, Recipe, RunDirectory, RunOutcome, run_in};
 
 use rekindle_model::fetch_weights;
 
@@ -28,8 +28,13 @@ pub fn run(args: &Args) -> Result<Ending> {
     }
     let (recipe, data, place) = match &args.resume {
         Some(directory) => {
-            let (recipe, data) = read_plan(directory)?;
-            (recipe, data, Place::Taken(RunDirectory::resume(directory)?))
+            let directory = Latest::follow(directory);
+            let (recipe, data) = read_plan(&directory)?;
+            (
+                recipe,
+                data,
+                Place::Taken(RunDirectory::resume(&directory)?),
+            )
         }
         None => {
             let recipe = Recipe::load(args.recipe.as_deref(), &overrides(args)?)?;
@@ -47,6 +52,7 @@ pub fn run(args: &Args) -> Result<Ending> {
             outside_of_images(&data, args.out.as_deref().unwrap_or(&args.runs))?;
         }
         if let Place::Named(directory) = &place {
+            Latest::make_way(directory);
             // Known at once, while the plan reads every image's header.
             RunDirectory::check_free(directory)?;
         }
@@ -68,11 +74,19 @@ pub fn run(args: &Args) -> Result<Ending> {
     signals.training_begins();
     let taken = place.take()?;
     let directory = taken.path().to_path_buf();
+    // A place of the user's own gets nothing beside it.
+    let latest = match args.out {
+        None => Latest::point_at(&directory),
+        Some(_) => None,
+    };
     transcript::write_to(&directory.join("log.txt"));
     let mut progress = Progress::new(args.quiet, args.json);
     progress.run_directory(&directory, taken.is_resumed());
     let outcome = run_in(taken, &plan, started, signals.stop(), &mut progress);
     progress.finish();
+    if let (Err(_), Some(latest), false) = (&outcome, latest, directory.exists()) {
+        latest.take_back(&directory);
+    }
     match outcome? {
         RunOutcome::Finished(report) => {
             closing::print(&plan, &report, &directory, args.json)?;
@@ -85,7 +99,7 @@ pub fn run(args: &Args) -> Result<Ending> {
         }
         RunOutcome::Interrupted => {
             let text = format!(
-                "interrupted; the checkpoint is {}\ngo on with: rekindle train --resume {}",
+                "interrupted; the checkpoint is in {}\nresume with: rekindle train --resume {}",
                 directory.join("checkpoint").display(),
                 shell_word(&directory)
             );

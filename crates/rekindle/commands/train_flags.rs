@@ -26,13 +26,13 @@ Every setting of a recipe can be given with --set, and flags stand for some: `re
   --set data.folds=5 --set data.fold=2             second fold of five for validation
   --set data.label_column=breed                    that column of a manifest
   --set data.number_columns=age                    that column's numbers
-  --set data.disk_cache_mb=0                       no decoded images kept on disk
+  --set data.disk_cache_mb=0                       nothing kept on disk for later runs
 
-Ctrl-C, SIGTERM and SIGHUP save the run, which `rekindle train --resume RUN` goes on with; a second one stops at once. A run that \
-was killed goes on from its last checkpoint, at most an epoch and 30 seconds back. RUN/model.safetensors holds the best weights so far \
-from the first epoch on.
+Ctrl-C, SIGTERM and SIGHUP save the run, and `rekindle train --resume RUN` continues it; a second signal stops at once. A run that was \
+killed continues from its last checkpoint, at most one epoch and 30 seconds earlier. From the first epoch on, RUN/model.safetensors \
+holds the best weights so far. `runs/latest` is the newest run.
 
-Exit codes: 0 done, 2 an error, and where a signal stopped the run 128 and its number: 130 Ctrl-C, 143 SIGTERM, 129 SIGHUP.";
+Exit codes: 0 done; 2 error; if a signal stopped the run, 128 plus its number: 130 Ctrl-C, 143 SIGTERM, 129 SIGHUP.";
 
 /// Train on images with classes, labels or numbers: a folder, a manifest or tar shards
 #[derive(Debug, clap::Args)]
@@ -50,7 +50,7 @@ pub struct Args {
     /// Random seed (seed)
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u64).range(..=i64::MAX as u64))]
     pub seed: Option<u64>,
-    /// Most epochs of each phase (PHASE.epochs, such as phase1.epochs)
+    /// Maximum number of epochs per phase (PHASE.epochs, such as phase1.epochs)
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     pub epochs: Option<usize>,
     /// Learning rate of the head in each phase (PHASE.lr)
@@ -71,10 +71,10 @@ pub struct Args {
     /// Name of the run [default: the folder's name and a number]
     #[arg(long)]
     pub name: Option<String>,
-    /// The folder in which runs are kept
+    /// Folder for runs
     #[arg(long, value_name = "DIR", default_value = "runs")]
     pub runs: PathBuf,
-    /// The directory of the run itself, in place of --runs and --name
+    /// Directory of this run, instead of --runs and --name
     #[arg(long, short, value_name = "DIR", conflicts_with_all = ["runs", "name"])]
     pub out: Option<PathBuf>,
     /// The backbone, see `rekindle backbones` (backbone.name)
@@ -83,13 +83,13 @@ pub struct Args {
     /// A .safetensors file with the backbone's weights, or `random` to start from scratch (backbone.weights)
     #[arg(long, value_name = "FILE")]
     pub weights: Option<PathBuf>,
-    /// Where to compute: cpu, or a backend such as wgpu:0 (device) [default: cpu]
+    /// Device to compute on: cpu, or a backend such as wgpu:0 (device) [default: cpu]
     #[arg(long)]
     pub device: Option<String>,
     /// What to do with images that cannot be decoded (data.bad_images) [default: fail]
     #[arg(long, value_name = "POLICY")]
     pub bad_images: Option<BadImagesArg>,
-    /// Use at most N images, the same share of each class, to try a run out (data.limit)
+    /// Use at most N images, the same share of each class, for a trial run (data.limit)
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     pub limit: Option<usize>,
     /// Write event files for TensorBoard into the run (log.tensorboard)

@@ -25,7 +25,7 @@ use rekindle_finetune::Plan;
 /// Most images whose contents are compared before training: to open so many takes a second or two.
 const MOST_COMPARED: usize = 20_000;
 /// Most lines of a list of warnings.
-const MOST_LISTED: usize = 10;
+const MOST_LISTED: usize = 3;
 
 /// Columns of the terminal behind standard output, or of `COLUMNS`; none where the output goes elsewhere and may be of any width.
 pub fn terminal_width() -> Option<usize> {

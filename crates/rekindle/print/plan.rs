@@ -9,6 +9,7 @@ use rekindle_augment::{MixAt, MixSpec};
 use rekindle_data::Sampling;
 use rekindle_data::TargetKind;
 use rekindle_data::metrics::short;
+use rekindle_finetune::memory::available_memory;
 use rekindle_finetune::{Facts, Plan};
 
 use super::words;
@@ -62,6 +63,7 @@ fn summary(plan: &Plan, directory: &Path) -> Result<String> {
             disk.budget_bytes() >> 20
         )?;
     }
+    writeln!(text, "# Memory    {}", memory(plan)?)?;
     let [height, width] = plan.preprocessing.input_size;
     writeln!(
         text,
@@ -92,6 +94,28 @@ fn summary(plan: &Plan, directory: &Path) -> Result<String> {
                 let most = words::count(epochs, "epoch", "epochs");
                 writeln!(text, "# {title:<9} {trained}, at most {most}")?;
             }
+        }
+    }
+    Ok(text)
+}
+
+/// About how much memory the run takes, for what, and how much there is.
+fn memory(plan: &Plan) -> Result<String> {
+    let estimate = plan.memory()?;
+    let mebibytes = |bytes: u64| bytes.div_ceil(1 << 20);
+    let mut text = format!(
+        "about {} MiB: program and weights {}, a training step {}, images {}, features {}, decoding {}",
+        mebibytes(estimate.total()),
+        mebibytes(estimate.program),
+        mebibytes(estimate.step),
+        mebibytes(estimate.images),
+        mebibytes(estimate.features),
+        mebibytes(estimate.loading),
+    );
+    if let Some(available) = available_memory() {
+        text.push_str(&format!("; {} MiB are available", available >> 20));
+        if estimate.total() > available {
+            text.push_str(&format!(", so lower {}", estimate.setting()));
         }
     }
     Ok(text)

@@ -3,14 +3,12 @@
 //! Owns: reading and writing entries, and the bound on their bytes. A cache is a help and no duty: what cannot be read is decoded
 //! again, and what cannot be written is told once and not tried again.
 
-use std::fs::{self, File};
+use std::fs::{self, File, Metadata};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
-
-use rekindle_augment::RgbImage;
 
 use super::entry::{Key, entry_bytes, head, read_entry};
 use super::folder::{PART, evict, on_disk, path_of};
@@ -41,6 +39,8 @@ pub struct DiskCache {
     parts: AtomicU64,
     hits: AtomicU64,
     written: AtomicU64,
+    pub(super) numbers_read: AtomicU64,
+    pub(super) numbers_written: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -69,6 +69,8 @@ impl DiskCache {
             parts: AtomicU64::new(0),
             hits: AtomicU64::new(0),
             written: AtomicU64::new(0),
+            numbers_read: AtomicU64::new(0),
+            numbers_written: AtomicU64::new(0),
         }
     }
 
@@ -92,6 +94,11 @@ impl DiskCache {
         [&self.hits, &self.written].map(|count| count.load(Ordering::Relaxed))
     }
 
+    /// How many entries of numbers were read from it, and how many were written to it.
+    pub fn number_counts(&self) -> [u64; 2] {
+        [&self.numbers_read, &self.numbers_written].map(|count| count.load(Ordering::Relaxed))
+    }
+
     /// Why pictures could not be kept, where a write failed; told once.
     pub fn take_failure(&self) -> Option<io::Error> {
         self.lock().failed.take()
@@ -107,11 +114,7 @@ impl DiskCache {
             let _ = fs::remove_file(&path);
             return None;
         };
-        // From now on it is one of this run's; once is enough.
-        if metadata.modified().is_ok_and(|used| used < self.started) {
-            let touched = File::options().write(true).open(&path);
-            let _ = touched.and_then(|file| file.set_modified(SystemTime::now()));
-        }
+        self.touch(&path, &metadata);
         self.hits.fetch_add(1, Ordering::Relaxed);
         Some(KeptImage {
             image: Arc::new(image),
@@ -119,10 +122,22 @@ impl DiskCache {
         })
     }
 
+    /// Makes an entry one of this run's; once is enough.
+    pub(super) fn touch(&self, path: &Path, metadata: &Metadata) {
+        if metadata.modified().is_ok_and(|used| used < self.started) {
+            let touched = File::options().write(true).open(path);
+            let _ = touched.and_then(|file| file.set_modified(SystemTime::now()));
+        }
+    }
+
     /// Whether a picture of so many pixels would be kept, as far as is known without looking.
     pub(crate) fn takes(&self, pixels: u64) -> bool {
+        self.takes_bytes(entry_bytes(pixels))
+    }
+
+    fn takes_bytes(&self, bytes: u64) -> bool {
         self.writes.load(Ordering::Relaxed)
-            && on_disk(entry_bytes(pixels)) <= self.budget_bytes
+            && on_disk(bytes) <= self.budget_bytes
             && !self.lock().full
     }
 
@@ -132,24 +147,51 @@ impl DiskCache {
         if !self.takes(pixels) {
             return;
         }
-        match self.try_put(Key::new(content, form), kept, entry_bytes(pixels)) {
-            Ok(true) => {
-                self.written.fetch_add(1, Ordering::Relaxed);
-            }
-            Ok(false) => {}
+        let key = Key::new(content, form);
+        let path = path_of(&self.directory, &key.name());
+        let written = self.keep_file(&path, entry_bytes(pixels), |file| {
+            file.write_all(&head(key, &kept.image, kept.orientation))?;
+            file.write_all(kept.image.as_raw())
+        });
+        if written {
+            self.written.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Writes an entry of so many bytes, if there is room for it or room can be made; tells whether it did. What cannot be written is told
+    /// once, and nothing is tried again.
+    pub(super) fn keep_file(
+        &self,
+        path: &Path,
+        bytes: u64,
+        write: impl FnOnce(&mut File) -> io::Result<()>,
+    ) -> bool {
+        if !self.takes_bytes(bytes) {
+            return false;
+        }
+        match self.try_put(path, bytes, write) {
+            Ok(written) => written,
             // Somebody has cleared the cache at this moment.
             Err(error)
                 if error.kind() == io::ErrorKind::NotFound
-                    && create_private(&self.directory).is_ok() => {}
+                    && create_private(&self.directory).is_ok() =>
+            {
+                false
+            }
             Err(error) => {
                 self.set_writes(false);
                 self.lock().failed.get_or_insert(error);
+                false
             }
         }
     }
 
-    fn try_put(&self, key: Key, kept: &KeptImage, bytes: u64) -> io::Result<bool> {
-        let path = path_of(&self.directory, &key.name());
+    fn try_put(
+        &self,
+        path: &Path,
+        bytes: u64,
+        write: impl FnOnce(&mut File) -> io::Result<()>,
+    ) -> io::Result<bool> {
         let folder = path.parent().unwrap_or(&self.directory);
         create_private(folder)?;
         if path.exists() || !self.make_room(on_disk(bytes))? {
@@ -160,15 +202,13 @@ impl DiskCache {
         let process = std::process::id();
         let moment = self.started.duration_since(SystemTime::UNIX_EPOCH);
         let moment = moment.unwrap_or_default().as_nanos();
-        let part = folder.join(format!("{}.{process}-{moment}-{number}{PART}", key.name()));
-        let write = |image: &RgbImage| {
-            let mut file = File::create_new(&part)?;
-            file.write_all(&head(key, image, kept.orientation))?;
-            file.write_all(image.as_raw())?;
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let part = folder.join(format!("{name}.{process}-{moment}-{number}{PART}"));
+        let written = File::create_new(&part).and_then(|mut file| {
+            write(&mut file)?;
             drop(file);
-            fs::rename(&part, &path)
-        };
-        let written = write(&kept.image);
+            fs::rename(&part, path)
+        });
         self.lock().pending -= on_disk(bytes);
         if written.is_err() {
             // What is left of a failed attempt would only take the space that is missing.
@@ -228,6 +268,8 @@ fn create_private(folder: &Path) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use rekindle_augment::RgbImage;
+
     use super::*;
     use crate::cache::folder::cache_contents;
 

@@ -1,6 +1,6 @@
 //! The folder of the cache on disk: where it is, what lies in it, and what is removed from it.
 //!
-//! Owns: the layout, `FOLDER/images/AB/ABCD..`, and eviction. It touches nothing in the folder but what has that layout, so that a folder
+//! Owns: the layout, `FOLDER/images/AB/ABCD..` and `FOLDER/features/AB/ABCD..`, and eviction. It touches nothing in the folder but what has that layout, so that a folder
 //! which holds other things as well loses none of them.
 
 use std::ffi::OsStr;
@@ -9,8 +9,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-/// The folder in the cache directory that holds the entries.
+/// The folder in the cache directory that holds pictures.
 const IMAGES: &str = "images";
+/// The one that holds numbers.
+pub(super) const NUMBERS: &str = "features";
 /// Taken while entries are removed, so that two runs do not remove them twice.
 const LOCK: &str = "lock";
 /// The end of the name of a file that is being written.
@@ -44,6 +46,8 @@ pub fn default_cache_directory() -> Option<PathBuf> {
 pub struct CacheContents {
     /// Pictures.
     pub entries: usize,
+    /// Blocks of features.
+    pub features: usize,
     /// Bytes on disk, in blocks of 4096.
     pub bytes: u64,
     /// When the entry that will be removed first was last used by a run.
@@ -56,6 +60,7 @@ struct Listed {
     path: PathBuf,
     bytes: u64,
     used: SystemTime,
+    is_picture: bool,
 }
 
 /// Counts what is in a cache directory; one that does not exist holds nothing.
@@ -66,7 +71,8 @@ struct Listed {
 pub fn cache_contents(directory: &Path) -> io::Result<CacheContents> {
     let entries = list(directory)?;
     Ok(CacheContents {
-        entries: entries.len(),
+        entries: entries.iter().filter(|entry| entry.is_picture).count(),
+        features: entries.iter().filter(|entry| !entry.is_picture).count(),
         bytes: entries.iter().map(|entry| entry.bytes).sum(),
         oldest: entries.iter().map(|entry| entry.used).min(),
     })
@@ -84,21 +90,27 @@ pub fn clear_cache(directory: &Path) -> io::Result<CacheContents> {
     for entry in list(directory)? {
         remove(&entry.path)?;
     }
-    let images = directory.join(IMAGES);
-    for folder in folders(&images)? {
-        sweep(&folder, Duration::ZERO)?;
-        // One that a run has just written to, or that holds a stranger's file, stays.
-        let _ = fs::remove_dir(folder);
+    for kind in [IMAGES, NUMBERS].map(|kind| directory.join(kind)) {
+        for folder in folders(&kind)? {
+            sweep(&folder, Duration::ZERO)?;
+            // One that a run has just written to, or that holds a stranger's file, stays.
+            let _ = fs::remove_dir(folder);
+        }
+        let _ = fs::remove_dir(kind);
     }
     let _ = fs::remove_file(directory.join(LOCK));
-    let _ = fs::remove_dir(images);
     let _ = fs::remove_dir(directory);
     Ok(before)
 }
 
-/// The file of an entry with this name.
+/// The file of a picture with this name.
 pub(super) fn path_of(directory: &Path, name: &str) -> PathBuf {
-    directory.join(IMAGES).join(&name[..2]).join(name)
+    path_in(directory, IMAGES, name)
+}
+
+/// The file of an entry of a kind, with this name.
+pub(super) fn path_in(directory: &Path, kind: &str, name: &str) -> PathBuf {
+    directory.join(kind).join(&name[..2]).join(name)
 }
 
 /// What a file of so many bytes takes.
@@ -121,8 +133,10 @@ pub(super) fn evict(
         // A file system without locks: to remove an entry twice does no harm.
         Err(TryLockError::Error(_)) => {}
     }
-    for folder in folders(&directory.join(IMAGES))? {
-        sweep(&folder, ABANDONED)?;
+    for kind in [IMAGES, NUMBERS] {
+        for folder in folders(&directory.join(kind))? {
+            sweep(&folder, ABANDONED)?;
+        }
     }
     let mut entries = list(directory)?;
     let mut left: u64 = entries.iter().map(|entry| entry.bytes).sum();
@@ -144,7 +158,14 @@ pub(super) fn evict(
 /// Every entry.
 fn list(directory: &Path) -> io::Result<Vec<Listed>> {
     let mut found = Vec::new();
-    for folder in folders(&directory.join(IMAGES))? {
+    for kind in [IMAGES, NUMBERS] {
+        list_kind(directory, kind, &mut found)?;
+    }
+    Ok(found)
+}
+
+fn list_kind(directory: &Path, kind: &str, found: &mut Vec<Listed>) -> io::Result<()> {
+    for folder in folders(&directory.join(kind))? {
         for file in missing_as(fs::read_dir(&folder).map(Some), None)?
             .into_iter()
             .flatten()
@@ -161,10 +182,11 @@ fn list(directory: &Path) -> io::Result<Vec<Listed>> {
                 path: file.path(),
                 bytes: on_disk(metadata.len()),
                 used: metadata.modified()?,
+                is_picture: kind == IMAGES,
             });
         }
     }
-    Ok(found)
+    Ok(())
 }
 
 /// The folders of the layout.

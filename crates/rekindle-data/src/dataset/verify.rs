@@ -3,9 +3,10 @@
 //! Owns: the looks at headers and pixels, and what is made of the images that cannot be used.
 
 use std::io::{self, Read};
+use std::sync::PoisonError;
 
 use rayon::prelude::*;
-use rekindle_augment::{DecodeLimits, read_header};
+use rekindle_augment::{DecodeLimits, Format, ImageHeader, JpegScaling, read_header};
 use serde::{Deserialize, Serialize};
 
 use super::Dataset;
@@ -24,6 +25,19 @@ pub enum BadImages {
     Fail,
     /// Leave them out and report them.
     Skip,
+}
+
+/// What headers say of images' sizes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ImageSizes {
+    /// How many images were looked at.
+    pub images: u64,
+    /// Their pixels in all.
+    pub pixels: u64,
+    /// Those that are kept of them: larger pictures are kept at a smaller size.
+    pub kept: u64,
+    /// The most pixels that are decoded at once.
+    pub largest: u64,
 }
 
 /// The outcome of a check of all images.
@@ -72,8 +86,29 @@ impl Dataset {
     ) -> Result<Verified, DataError> {
         let count = self.len().min(most.max(1));
         self.verify(policy, count, |index| {
-            check_header(&self.folder, &self.folder.samples[index], &self.limits)
+            let header = check_header(&self.folder, &self.folder.samples[index], &self.limits)?;
+            self.note_size(&header);
+            Ok(())
         })
+    }
+
+    fn note_size(&self, header: &ImageHeader) {
+        let pixels = u64::from(header.width) * u64::from(header.height);
+        let mut seen = self.sizes.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.images += 1;
+        seen.pixels += pixels;
+        seen.kept += pixels.min(JpegScaling::LARGE_PIXELS);
+        // Of a large JPEG file only what the crop needs is decoded, or a smaller picture.
+        let at_once = match header.format {
+            Format::Jpeg => pixels.min(JpegScaling::LARGE_PIXELS),
+            _ => pixels,
+        };
+        seen.largest = seen.largest.max(at_once);
+    }
+
+    /// What is known of the images' sizes from the headers that were checked.
+    pub fn sizes(&self) -> ImageSizes {
+        *self.sizes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Checks `count` samples, spread evenly.
@@ -136,18 +171,17 @@ fn check_header(
     folder: &ImageFolder,
     sample: &Sample,
     limits: &DecodeLimits,
-) -> Result<(), ImageProblem> {
+) -> Result<ImageHeader, ImageProblem> {
     let mut file = folder.open(sample).map_err(ImageProblem::Read)?;
     let mut bytes = Vec::with_capacity(HEADER_BYTES as usize);
     let read = file.by_ref().take(HEADER_BYTES).read_to_end(&mut bytes);
     let read = read.map_err(ImageProblem::Read)?;
-    if read_header(&bytes, limits).is_ok() {
-        return Ok(());
+    if let Ok(header) = read_header(&bytes, limits) {
+        return Ok(header);
     }
     // The header may lie further on (behind a large colour profile; at the end, in TIFF): the whole file has the last word.
     if read as u64 == HEADER_BYTES {
         file.read_to_end(&mut bytes).map_err(ImageProblem::Read)?;
     }
-    read_header(&bytes, limits)?;
-    Ok(())
+    Ok(read_header(&bytes, limits)?)
 }

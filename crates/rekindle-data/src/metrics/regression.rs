@@ -36,7 +36,14 @@ pub struct RegressionReport {
     pub r2: f64,
     /// Figures of every number, in their order.
     pub per_number: Vec<NumberMetrics>,
+    /// Prediction and target of samples for each number, to look at: of at most [`MOST_PAIRS`] samples, spread evenly over all. Reports of
+    /// earlier versions have none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pairs: Vec<Vec<[f64; 2]>>,
 }
+
+/// Most samples whose numbers a report holds.
+pub const MOST_PAIRS: usize = 500;
 
 /// The figures of one number.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -125,6 +132,7 @@ impl RegressionMetrics {
             mae: error(|number| number.mae),
             rmse: error(|number| number.rmse),
             r2: average(|number| number.r2),
+            pairs: self.pairs.iter().map(|pairs| spread(pairs)).collect(),
             per_number,
         })
     }
@@ -135,6 +143,14 @@ impl RegressionReport {
     pub fn in_deviations(&self) -> bool {
         self.per_number.len() > 1
     }
+}
+
+/// At most [`MOST_PAIRS`] of the pairs, spread evenly.
+fn spread(pairs: &[(f64, f64)]) -> Vec<[f64; 2]> {
+    let count = pairs.len().min(MOST_PAIRS);
+    let place = |number: usize| number * pairs.len() / count;
+    let pair = |number| <[f64; 2]>::from(pairs[place(number)]);
+    (0..count).map(pair).collect()
 }
 
 fn of_number(pairs: &[(f64, f64)]) -> NumberMetrics {

@@ -109,12 +109,17 @@ impl Listing {
         if self.classes.len() < 2 {
             let class = self.classes.names()[0].clone();
             let (deeper, inner) = first_with_choice(&self.root, &base.join(&class))?;
-            return Err(DataError::OneClass {
+            let error = DataError::OneClass {
                 path: self.root.join(base),
                 class,
                 deeper: self.root.join(deeper),
                 inner,
-            });
+            };
+            if !self.with_empty_classes {
+                return Err(error);
+            }
+            let reason = error.to_string();
+            self.warnings.push(ScanWarning::OnlyClass { reason });
         }
         let depth = base.iter().count() + 1;
         let inner = shared_subfolders(&self.samples, self.classes.len(), depth);

@@ -8,7 +8,7 @@ use super::report::{
     CheckReport, DuplicateGroup, Finding, FindingKind, Odd, OddKind, Severity, SplitOrigin,
 };
 use super::statistics::counts;
-use rekindle_data::{BadImages, ImageFolder, TargetKind};
+use rekindle_data::{BadImages, ImageFolder, ScanWarning, TargetKind};
 use rekindle_finetune::Recipe;
 
 /// Classes whose sizes differ by more than this factor are worth a word.
@@ -145,7 +145,11 @@ pub(super) fn findings(
         add(Warning, FindingKind::Odd, count, odd_words(kind, count));
     }
     for warning in &folder.warnings {
-        add(Warning, FindingKind::Folder, 1, warning.to_string());
+        let severity = match warning {
+            ScanWarning::OnlyClass { .. } => Serious,
+            _ => Warning,
+        };
+        add(severity, FindingKind::Folder, 1, warning.to_string());
     }
     found
 }
