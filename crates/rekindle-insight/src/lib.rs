@@ -2,12 +2,14 @@
 //!
 //! - [`check`](check::check): a data set before training, as a report and as a contact sheet.
 //! - [`preview`](preview()): the views that training makes of its images.
+//! - [`plots`]: a run in pictures.
 //! - [`bench`](bench()): images per second of a backbone, and the machine that they hold for.
 
 mod bench;
 pub mod check;
 mod error;
 mod machine;
+pub mod plots;
 mod preview;
 pub mod sheet;
 
