@@ -19,6 +19,7 @@ mod latest;
 mod lists;
 mod mix;
 mod output;
+mod plots;
 mod precision;
 mod predict;
 mod preview;

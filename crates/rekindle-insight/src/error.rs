@@ -47,6 +47,20 @@ pub enum InsightError {
         /// What is wrong with it.
         reason: String,
     },
+    /// A plot cannot be drawn.
+    #[error("cannot draw a plot: {reason}")]
+    Plot {
+        /// What speaks against it.
+        reason: String,
+    },
+    /// A directory's run.json cannot be read.
+    #[error("cannot read {}: {reason}; expected the file that a run writes", path.display())]
+    NoRecord {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// A sheet of pictures could not be written.
     #[error("cannot write {}: {source}; free some space or choose another place", path.display())]
     WriteSheet {

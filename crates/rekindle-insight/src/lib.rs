@@ -4,12 +4,14 @@
 //! - [`preview`](preview()): the views that training makes of its images.
 //! - [`write_report`]: a run as one HTML page, and its model card.
 //! - [`runs_in`], [`differences`]: runs side by side.
+//! - [`plots`]: a run in pictures.
 //! - [`bench`](bench()): images per second of a backbone, and the machine that they hold for.
 
 mod bench;
 pub mod check;
 mod error;
 mod machine;
+pub mod plots;
 mod preview;
 mod report;
 mod runs;

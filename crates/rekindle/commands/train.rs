@@ -8,6 +8,7 @@ use anyhow::{Context, Result, bail};
 use rekindle_data::is_inside;
 use rekindle_finetune::{Latest, Plan, Recipe, RunDirectory, RunOutcome, run_in};
 
+use rekindle_insight::plots::write_plots;
 use rekindle_model::fetch_weights;
 
 use super::naming::{free_name, stem};
@@ -89,6 +90,7 @@ pub fn run(args: &Args) -> Result<Ending> {
     }
     match outcome? {
         RunOutcome::Finished(report) => {
+            draw(&directory, true);
             closing::print(&plan, &report, &directory, args.json)?;
             if let Err(error) = rekindle_insight::write_report(&directory, &directory) {
                 // The result is there.
@@ -98,6 +100,7 @@ pub fn run(args: &Args) -> Result<Ending> {
             Ok(Ending::Done)
         }
         RunOutcome::Interrupted => {
+            draw(&directory, false);
             let text = format!(
                 "interrupted; the checkpoint is in {}\nresume with: rekindle train --resume {}",
                 directory.join("checkpoint").display(),
@@ -109,6 +112,17 @@ pub fn run(args: &Args) -> Result<Ending> {
             Ok(Ending::Interrupted(signals.exit_code()))
         }
     }
+}
+
+/// Puts pictures of a run beside its model. What cannot be drawn or written is told, and takes nothing from the run.
+fn draw(directory: &Path, finished: bool) {
+    let drawn = std::panic::catch_unwind(|| write_plots(directory, finished));
+    let why = match drawn {
+        Ok(Ok(_)) => return,
+        Ok(Err(error)) => error.to_string(),
+        Err(_) => "drawing them failed".to_owned(),
+    };
+    print::note(&format!("there are no pictures of this run: {why}"));
 }
 
 /// Where a run is to be.

@@ -1,0 +1,94 @@
+//! A run in pictures: how it went, and what its best epoch takes for what.
+//!
+//! Owns which plot a task has, and the files in the run's directory. A plot is a function of what run.json says, drawn as SVG by
+//! `plotters`; `picture.rs` makes a PNG of it. For a page, the SVG is there: [`curves_svg`], [`outcome_svg`].
+
+mod canvas;
+mod confusion;
+mod curves;
+mod labels;
+mod numbers;
+mod picture;
+mod record;
+
+use std::io::Cursor;
+use std::path::{Path, PathBuf};
+
+use rekindle_augment::RgbImage;
+use rekindle_data::TaskReport;
+use rekindle_model::{FileError, write_often};
+
+use crate::InsightError;
+pub use confusion::confusion_svg;
+pub use curves::curves_svg;
+pub use labels::labels_svg;
+pub use numbers::numbers_svg;
+pub use record::RunRecord;
+
+/// The name of the file of the curves in a run's directory.
+pub const CURVES: &str = "curves.png";
+/// The name of the file of what the best epoch takes for what.
+pub const OUTCOME: &str = "confusion.png";
+
+/// What the best epoch takes for what: a confusion matrix of classes, bars of labels, predicted against true numbers. None before
+/// anything was measured.
+///
+/// # Errors
+///
+/// [`InsightError::Plot`].
+pub fn outcome_svg(run: &RunRecord) -> Result<Option<String>, InsightError> {
+    match &run.validation {
+        Some(TaskReport::Classification(report)) => confusion_svg(report, &run.classes),
+        Some(TaskReport::Multilabel(report)) => labels_svg(report, &run.classes),
+        Some(TaskReport::Regression(report)) => numbers_svg(report, &run.classes),
+        None => Ok(None),
+    }
+}
+
+/// A plot in pixels. Letters other than Latin, Greek and Cyrillic ones are of the system's fonts.
+///
+/// # Errors
+///
+/// [`InsightError::Plot`].
+pub fn pixels(svg: &str) -> Result<RgbImage, InsightError> {
+    picture::pixels(svg)
+}
+
+/// Writes the pictures of a run into its directory, and gives the files: [`CURVES`], and [`OUTCOME`] where `finished`.
+///
+/// # Errors
+///
+/// The directory holds no run, a plot cannot be drawn, or a file not be written.
+pub fn write_plots(directory: &Path, finished: bool) -> Result<Vec<PathBuf>, InsightError> {
+    let run = RunRecord::load(directory)?;
+    let outcome = match finished {
+        true => outcome_svg(&run)?,
+        false => None,
+    };
+    let mut written = Vec::new();
+    for (name, svg) in [(CURVES, curves_svg(&run)?), (OUTCOME, outcome)] {
+        let Some(svg) = svg else { continue };
+        let path = directory.join(name);
+        write(&pixels(&svg)?, &path)?;
+        written.push(path);
+    }
+    Ok(written)
+}
+
+fn write(image: &RgbImage, path: &Path) -> Result<(), InsightError> {
+    let failed = |source| InsightError::WriteSheet {
+        path: path.into(),
+        source,
+    };
+    let mut bytes = Vec::new();
+    image
+        .write_to(&mut Cursor::new(&mut bytes), image::ImageFormat::Png)
+        .map_err(|error| failed(std::io::Error::other(error)))?;
+    write_often(path, &bytes).map_err(|error| match error {
+        FileError::Write { source, .. } => failed(source),
+        other => InsightError::Model(other.into()),
+    })
+}
+
+#[cfg(test)]
+mod tests;
