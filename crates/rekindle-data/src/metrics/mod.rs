@@ -91,7 +91,7 @@ pub struct Metrics {
     in_top_k: u64,
     samples: u64,
     confusion: Confusion,
-    scores: Option<Scores>,
+    scores: Option<Box<Scores>>,
 }
 
 impl Metrics {
@@ -111,7 +111,7 @@ impl Metrics {
     /// The same, with what the probabilities tell: [`MetricsReport::scores`]. Takes memory for all of them, 4 bytes each. Nothing may have
     /// been added yet.
     pub fn with_scores(self) -> Self {
-        let scores = Some(Scores::new(self.classes));
+        let scores = Some(Box::new(Scores::new(self.classes)));
         Self { scores, ..self }
     }
 
