@@ -1,6 +1,6 @@
 //! Messages in the form of Protocol Buffers: as much of writing them as event files need. Which fields they have is `message.rs`'s.
 //!
-//! Source: https://protobuf.dev/programming-guides/encoding
+//! Source: <https://protobuf.dev/programming-guides/encoding>
 
 /// A message that is being written, field by field.
 #[derive(Debug, Default)]
