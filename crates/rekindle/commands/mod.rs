@@ -8,6 +8,8 @@ mod check;
 mod completions;
 mod data_settings;
 mod evaluate;
+mod export;
+mod features;
 mod images;
 mod inspect;
 mod man;
@@ -39,6 +41,7 @@ Examples:
   rekindle train --resume runs/photos-1            resume after Ctrl-C
   rekindle evaluate runs/photos-1 test-photos      measure the result
   rekindle predict runs/photos-1 new/ --csv        class and probability of each image
+  rekindle export runs/photos-1 -o photos.onnx     for ONNX Runtime and others
   rekindle bench resnet18 resnet50                 how fast backbones are here";
 
 /// Fine-tune pretrained CNN backbones on labelled images.
@@ -55,7 +58,7 @@ pub struct CommandLine {
 macro_rules! commands {
     ($($module:ident: $name:ident),* $(,)?) => {
         /// A command with its arguments.
-        #[expect(clippy::large_enum_variant, reason = "one value per process")]
+        #[allow(clippy::large_enum_variant, reason = "one value per process")]
         #[derive(Debug, Subcommand)]
         pub enum Command {
             $(#[allow(missing_docs)] $name($module::Args)),*
@@ -82,6 +85,8 @@ commands! {
     train: Train,
     evaluate: Evaluate,
     predict: Predict,
+    export: Export,
+    features: Features,
     backbones: Backbones,
     summary: Summary,
     inspect: Inspect,
