@@ -5,7 +5,7 @@ use burn::tensor::Tensor;
 use rekindle_kernels::Precision;
 
 use crate::inference::Plans;
-use crate::layers::FeatureMap;
+use crate::layers::{FeatureMap, Part};
 use crate::stage::Stage;
 use crate::summary::{StageSummary, summary};
 use crate::{Named, StateVisitor};
@@ -160,6 +160,17 @@ impl Backbone {
                     x
                 });
         (features.into_images(), outputs)
+    }
+
+    /// The same with each part of every stage changed.
+    pub(crate) fn with_parts(self, each: &mut dyn FnMut(Part<'_>)) -> Self {
+        let stages = self.stages.into_iter();
+        Self {
+            stages: stages.map(|stage| stage.with_parts(&mut *each)).collect(),
+            // Others may share the plans, which are of the parts as they were.
+            plans: self.plans.map(|_| Plans::default()),
+            ..self
+        }
     }
 
     fn planned(

@@ -26,12 +26,14 @@
 //!   network, where a file has wrappers or another author's names.
 //! - [`Backbone::fold_norms`]: the copy for inference, with each batch norm folded into its convolution.
 //! - [`Backbone::with_precision`]: in which [`Precision`] convolutions multiply.
+//! - [`Backbone::with_input_channels`]: a pretrained network for images of one channel, or of four.
 //! - [`Backbone::summary`]: sizes, parameters and multiply-adds, stage by stage.
 //! - [`layers::Layer`]: a kind of layer, which describes itself once to every [`walk::Walker`].
 
 pub mod arch;
 mod backbone;
 mod card;
+mod channels;
 mod error;
 mod inference;
 pub mod layers;
@@ -45,6 +47,7 @@ pub mod walk;
 pub use arch::{Architecture, Family};
 pub use backbone::Backbone;
 pub use card::{Card, CardPreprocessing, WeightsSource};
+pub use channels::adapt_input_channels;
 pub use error::{BackboneError, Mismatch, UnmatchedWeights};
 pub use load::{StateDict, read_safetensors, read_safetensors_file};
 pub use names::NameFit;

@@ -2,9 +2,9 @@
 
 use burn::module::{Param, RunningState};
 use burn::tensor::Tensor;
-use rekindle_kernels::{Activation, PoolShape};
+use rekindle_kernels::Activation;
 
-use crate::layers::{BatchNorm, PoolConfig, PoolKind};
+use crate::layers::{BatchNorm, PoolConfig};
 use crate::stage::Stage;
 use crate::walk::{ConvStep, Custom, Step, Value, Walker};
 use crate::{Named, StateVisitor};
@@ -97,7 +97,8 @@ impl Walker for Counter {
 
     fn conv(&mut self, x: Value, step: ConvStep<'_>) -> Step {
         let [_, height, width] = self.shape(&x);
-        let weight = step.conv.weight.dims();
+        // A network that is only counted never draws its weights.
+        let weight = step.conv.weight.lazy_shape().dims();
         let dims = [1, height, width, weight[1] * step.conv.groups()];
         let shape = step.conv.options(dims, true).shape(dims, weight);
         let products = shape.output_len() * (shape.weight_len() / shape.channels_out);
@@ -119,13 +120,7 @@ impl Walker for Counter {
 
     fn pool(&mut self, x: Value, pool: &PoolConfig) -> Step {
         let [channels, height, width] = self.shape(&x);
-        let size = [height, width];
-        let shape = PoolShape::new(1, size, channels, pool.kernel, pool.stride, pool.padding);
-        let [height, width] = match pool.kind {
-            PoolKind::Max | PoolKind::Average => shape.out,
-            PoolKind::MaxCeil | PoolKind::AverageCeil => shape.with_ceil().out,
-            PoolKind::GlobalAverage => [1; 2],
-        };
+        let [height, width] = pool.out(height, width);
         self.give([channels, height, width])
     }
 

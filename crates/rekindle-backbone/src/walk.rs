@@ -4,10 +4,11 @@
 //! Each walker makes something else of the same calls. A walker that does not know an operation says so ([`Unknown`]), and whoever
 //! sent it falls back to something else or reports it; no layer has to know which walkers there are.
 
+use burn::module::Param;
 use burn::tensor::Tensor;
 use rekindle_kernels::Activation;
 
-use crate::layers::{BatchNorm, Conv2d, LayerNorm, PoolConfig};
+use crate::layers::{BatchNorm, Conv2d, Enlarge, Grn, LayerNorm, PoolConfig, Scale};
 
 /// A feature map on a walk: the input of a layer or the result of an operation, as the walker counts them.
 ///
@@ -105,6 +106,21 @@ pub trait Walker {
     /// A layer norm over the channels of each pixel.
     fn layer_norm(&mut self, x: Value, norm: &LayerNorm) -> Step {
         self.custom(vec![x], norm)
+    }
+
+    /// A global response norm.
+    fn response_norm(&mut self, x: Value, norm: &Grn) -> Step {
+        self.custom(vec![x], norm)
+    }
+
+    /// The product with one factor for each channel, `[channels]`.
+    fn scale(&mut self, x: Value, factors: &Param<Tensor<1>>) -> Step {
+        self.custom(vec![x], &Scale(factors))
+    }
+
+    /// A small map pooled to at least so many pixels.
+    fn enlarge(&mut self, x: Value, enlarge: &Enlarge) -> Step {
+        self.custom(vec![x], enlarge)
     }
 
     /// An elementwise function.

@@ -32,6 +32,7 @@ pub use rekindle_weights::{
 };
 pub use settings::{BackboneRecipe, InputRecipe};
 pub use weights::{
-    LoadedBackbone, architecture_from_name, card_from_name, cards, download_url, fetch_weights,
-    hub_file, load_backbone, origin, preprocessing, pretrained, resolve_card,
+    BackboneCost, ListedBackbone, LoadedBackbone, architecture_from_name, card_from_name, cards,
+    download_url, fetch_weights, hub_file, listed_backbones, load_backbone, origin, preprocessing,
+    pretrained, resolve_card,
 };

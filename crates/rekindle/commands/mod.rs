@@ -8,6 +8,8 @@ mod check;
 mod completions;
 mod data_settings;
 mod evaluate;
+mod export;
+mod features;
 mod images;
 mod inspect;
 mod man;
@@ -41,6 +43,7 @@ Examples:
   rekindle train --resume runs/photos-1            resume after Ctrl-C
   rekindle evaluate runs/photos-1 test-photos      measure the result
   rekindle predict runs/photos-1 new/ --csv        class and probability of each image
+  rekindle export runs/photos-1 -o photos.onnx     for ONNX Runtime and others
   rekindle bench resnet18 resnet50                 how fast backbones are here";
 
 /// Fine-tune pretrained CNN backbones on labelled images.
@@ -57,7 +60,7 @@ pub struct CommandLine {
 macro_rules! commands {
     ($($module:ident: $name:ident),* $(,)?) => {
         /// A command with its arguments.
-        #[expect(clippy::large_enum_variant, reason = "one value per process")]
+        #[allow(clippy::large_enum_variant, reason = "one value per process")]
         #[derive(Debug, Subcommand)]
         pub enum Command {
             $(#[allow(missing_docs)] $name($module::Args)),*
@@ -86,6 +89,8 @@ commands! {
     report: Report,
     runs: Runs,
     predict: Predict,
+    export: Export,
+    features: Features,
     backbones: Backbones,
     summary: Summary,
     inspect: Inspect,

@@ -204,13 +204,19 @@ impl Conv2d {
         self.precision = precision;
     }
 
+    /// Rows of zeros above and below, and columns to the left and right, of a map of this height and width.
+    pub fn pads(&self, height: usize, width: usize) -> [[usize; 2]; 2] {
+        self.options([1, height, width, 1], true).padding
+    }
+
     /// The geometry for a map of these dimensions.
     pub(crate) fn options(&self, dims: [usize; 4], channels_last: bool) -> ConvOptions {
         let (height, width) = match channels_last {
             true => (dims[1], dims[2]),
             false => (dims[2], dims[3]),
         };
-        let [_, _, kernel_height, kernel_width] = self.weight.dims();
+        // Weights that are still to be drawn need not be for this.
+        let [_, _, kernel_height, kernel_width] = self.weight.lazy_shape().dims();
         let padding = match self.padding {
             Padding::Fixed(pad) => [[pad; 2]; 2],
             Padding::Sides(pads) => pads.map(|pad| [pad; 2]),

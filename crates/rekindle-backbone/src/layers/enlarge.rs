@@ -20,6 +20,11 @@ impl Enlarge {
     pub fn new(side: usize) -> Self {
         Self { side }
     }
+
+    /// Pixels that a side has at least.
+    pub fn side(&self) -> usize {
+        self.side
+    }
 }
 
 impl Custom for Enlarge {
@@ -46,7 +51,7 @@ impl Layer for Enlarge {
     const KIND: &'static str = "Enlarge";
 
     fn walk(&self, walker: &mut dyn Walker, x: Value) -> Step {
-        walker.custom(vec![x], self)
+        walker.enlarge(x, self)
     }
 
     fn parts(&mut self, _: &mut dyn FnMut(Part<'_>)) {}

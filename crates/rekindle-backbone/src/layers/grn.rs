@@ -34,6 +34,11 @@ impl Grn {
             keys: ["weight", "bias"].map(|name| format!("{key}.{name}")),
         }
     }
+
+    /// What is added to the mean of the norms.
+    pub fn epsilon(&self) -> f64 {
+        EPSILON
+    }
 }
 
 impl Custom for Grn {
@@ -55,7 +60,7 @@ impl Layer for Grn {
     const KIND: &'static str = "Grn";
 
     fn walk(&self, walker: &mut dyn Walker, x: Value) -> Step {
-        walker.custom(vec![x], self)
+        walker.response_norm(x, self)
     }
 
     fn parts(&mut self, each: &mut dyn FnMut(Part<'_>)) {

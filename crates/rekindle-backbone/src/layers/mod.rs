@@ -44,5 +44,6 @@ pub use pool::Pool;
 pub use pool_config::{PoolConfig, PoolKind};
 pub use rekindle_kernels::Activation;
 pub use residual::Residual;
+pub(crate) use scaled_conv::Scale;
 pub use scaled_conv::ScaledConv;
 pub use squeeze_excite::{SqueezeExcite, SqueezeExciteConfig};

@@ -3,6 +3,7 @@
 use burn::tensor::Tensor;
 use burn::tensor::module::{avg_pool2d, max_pool2d};
 use burn::tensor::ops::{AvgPoolOptions, MaxPoolOptions};
+use rekindle_kernels::PoolShape;
 use rekindle_kernels::ops::{self, PoolOptions};
 
 use super::feature_map::FeatureMap;
@@ -52,6 +53,38 @@ impl PoolConfig {
             stride: 1,
             padding: 0,
         }
+    }
+
+    /// Height and width of the result for a map of this height and width.
+    ///
+    /// # Panics
+    ///
+    /// When the window is larger than the padded map.
+    pub fn out(&self, height: usize, width: usize) -> [usize; 2] {
+        let shape = || {
+            let size = [height, width];
+            PoolShape::new(1, size, 1, self.kernel, self.stride, self.padding)
+        };
+        match self.kind {
+            PoolKind::Max | PoolKind::Average => shape().out,
+            PoolKind::MaxCeil | PoolKind::AverageCeil => shape().with_ceil().out,
+            PoolKind::GlobalAverage => [1; 2],
+        }
+    }
+
+    /// Padding above and below, and to the left and right, of a map of this height and width, with which windows that stay inside give
+    /// the same: where windows may reach over the border, it is wider at the bottom and right.
+    ///
+    /// # Panics
+    ///
+    /// As [`out`](Self::out).
+    pub fn pads(&self, height: usize, width: usize) -> [[usize; 2]; 2] {
+        let out = self.out(height, width);
+        std::array::from_fn(|axis| {
+            let covered = (out[axis] - 1) * self.stride + self.kernel;
+            let behind = covered.saturating_sub([height, width][axis] + self.padding);
+            [self.padding, behind]
+        })
     }
 
     /// Pools a map.

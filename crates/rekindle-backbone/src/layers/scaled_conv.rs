@@ -73,7 +73,7 @@ impl ScaledConv {
             return walker.conv(x, step(residual, activation));
         };
         let x = walker.conv(x, step(None, Activation::Identity))?;
-        let x = walker.custom(vec![x], &Scale(scale))?;
+        let x = walker.scale(x, scale)?;
         match residual {
             Some(residual) => walker.add(x, residual, activation),
             None => Ok(x),
@@ -82,7 +82,7 @@ impl ScaledConv {
 }
 
 /// The product with one factor for each channel.
-struct Scale<'a>(&'a Param<Tensor<1>>);
+pub(crate) struct Scale<'a>(pub(crate) &'a Param<Tensor<1>>);
 
 impl Custom for Scale<'_> {
     fn name(&self) -> &str {

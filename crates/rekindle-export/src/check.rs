@@ -1,0 +1,140 @@
+//! How far an export is from its model: both compute the same images.
+
+use burn::tensor::{Device, Tensor, TensorData};
+use rekindle_augment::{Rescale, RgbBatch, rescale};
+use rekindle_model::{Features, ModelFile, Network};
+
+use crate::ExportError;
+use crate::onnx::{OnnxFile, OnnxOptions, White, for_inference};
+use crate::precision::WeightPrecision;
+
+/// Images that an export is checked with.
+const IMAGES: usize = 4;
+/// The largest difference of probabilities, or of logits beside the largest of them, that is rounding.
+const ROUNDING: f32 = 1e-4;
+
+/// How well an export and its model agree.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Agreement {
+    /// Images that both computed.
+    pub images: usize,
+    /// What was compared: `probabilities`, `numbers` or `logits`.
+    pub what: &'static str,
+    /// The largest difference of one of them.
+    pub difference: f32,
+    /// The largest of them, to measure the difference by.
+    pub largest: f32,
+}
+
+impl Agreement {
+    /// Of rows that should be the same.
+    pub(crate) fn of(what: &'static str, found: &[f32], expected: &[f32]) -> Self {
+        let differences = found.iter().zip(expected).map(|(a, b)| (a - b).abs());
+        Self {
+            images: IMAGES,
+            what,
+            // A number that is none is as far as can be.
+            difference: differences.fold(0.0, |most, one| match one.is_nan() {
+                true => f32::INFINITY,
+                false => most.max(one),
+            }),
+            largest: expected.iter().fold(0.0, |most, one| most.max(one.abs())),
+        }
+    }
+
+    /// Itself, or an error where the difference is more than rounding. Weights of 16 bits are others, and how far results are from the
+    /// model's then is the user's to judge.
+    ///
+    /// # Errors
+    ///
+    /// [`ExportError::Differs`].
+    pub(crate) fn or_error(self, precision: WeightPrecision) -> Result<Self, ExportError> {
+        match precision == WeightPrecision::F32
+            && self.difference > ROUNDING * self.largest.max(1.0)
+        {
+            true => Err(ExportError::Differs {
+                what: self.what,
+                difference: self.difference,
+            }),
+            false => Ok(self),
+        }
+    }
+}
+
+/// Computes what an ONNX file says of a few generated images, by operations of its own, and compares it with what the model says.
+///
+/// # Errors
+///
+/// The file cannot be computed, or says something else, by more than rounding.
+pub fn check_onnx(
+    file: &OnnxFile,
+    model: &ModelFile,
+    options: &OnnxOptions,
+    device: &Device,
+) -> Result<Agreement, ExportError> {
+    let pixels = pictures(model.info.preprocessing.input_size);
+    let scale = &model.info.preprocessing.rescale;
+    let input = match options.rescale {
+        Some(White::Byte) => &Rescale::None,
+        Some(White::One) => &Rescale::Unit,
+        None => scale,
+    };
+    let found = numbers(file.run(rescale(&pixels, input, device))?);
+    let network = for_inference(&model.network);
+    let logits = logits(&network, &pixels, scale, device);
+    let (what, expected) = match options.logits {
+        true => ("logits", logits),
+        false => {
+            let said = model.info.outputs().predictions(&logits);
+            let what = match model.info.number_scale {
+                Some(_) => "numbers",
+                None => "probabilities",
+            };
+            (what, said.concat())
+        }
+    };
+    Agreement::of(what, &found, &expected).or_error(options.precision)
+}
+
+/// What a network says of pictures, row by row.
+pub(crate) fn logits(
+    network: &Network,
+    pixels: &RgbBatch,
+    scale: &Rescale,
+    device: &Device,
+) -> Vec<f32> {
+    let maps = rescale(pixels, scale, device);
+    numbers(network.logits(Features::Maps { maps, taps: None }))
+}
+
+fn numbers(rows: Tensor<2>) -> Vec<f32> {
+    let data: TensorData = rows.into_data();
+    data.iter::<f32>().collect()
+}
+
+/// A few pictures of soft blobs and stripes with some noise, the same ones each time.
+pub(crate) fn pictures([height, width]: [usize; 2]) -> RgbBatch {
+    let mut state = 0x9E37_79B9_7F4A_7C15u64;
+    let mut noise = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state >> 40) as f32 / (1 << 24) as f32
+    };
+    let mut pixels = Vec::with_capacity(IMAGES * height * width * 3);
+    for image in 0..IMAGES {
+        let turn = image as f32 + 1.0;
+        for row in 0..height {
+            for column in 0..width {
+                let (y, x) = (row as f32 / height as f32, column as f32 / width as f32);
+                for channel in 0..3 {
+                    let wave = (turn * 7.0 * x + (channel as f32 + 1.0) * 5.0 * y * turn).sin();
+                    let blob = 1.0 - ((x - 0.5).powi(2) + (y - 0.4).powi(2)) * turn;
+                    let value = 0.3 + 0.25 * wave + 0.3 * blob + 0.3 * (noise() - 0.5);
+                    pixels.push((value.clamp(0.0, 1.0) * 255.0) as u8);
+                }
+            }
+        }
+    }
+    RgbBatch::new(pixels, IMAGES, height, width).expect("as many bytes as its pixels have")
+}
