@@ -257,6 +257,7 @@ impl FeatureCache {
                 let batch = batch?;
                 self.compute(network, (view, block), &batch.images);
                 self.keep_stored(cut, (view, block), place.as_ref());
+                self.keep_stored_beside(cut, (view, block));
                 if !progress(batch.indices.len()) {
                     return Ok(false);
                 }
@@ -309,6 +310,17 @@ impl FeatureCache {
         let rows = store.and_then(|store| store.get(&(view, block)));
         if let (Some(place), Some(rows), Some(disk)) = (place, rows, self.dataset.disk_cache()) {
             Stored::keep(&self.dataset, disk, place, &self.blocks[block], rows);
+        }
+    }
+
+    /// Keeps on disk what a block was computed to at the other cuts, for phases that begin there in a later run.
+    fn keep_stored_beside(&self, cut: Cut, (view, block): (usize, usize)) {
+        let Some(stored) = &self.stored else { return };
+        let samples = [&self.blocks[block][..]];
+        for other in self.kept.keys().filter(|other| **other != cut) {
+            let places = stored.places(&self.dataset, *other, view, &samples);
+            let place = places.into_iter().next().flatten();
+            self.keep_stored(*other, (view, block), place.as_ref());
         }
     }
 

@@ -43,8 +43,7 @@ Examples:
   rekindle train --resume runs/photos-1            resume after Ctrl-C
   rekindle evaluate runs/photos-1 test-photos      measure the result
   rekindle predict runs/photos-1 new/ --csv        class and probability of each image
-  rekindle export runs/photos-1 -o photos.onnx     for ONNX Runtime and others
-  rekindle bench resnet18 resnet50                 how fast backbones are here";
+  rekindle export runs/photos-1 -o photos.onnx     for ONNX Runtime and others";
 
 /// Fine-tune pretrained CNN backbones on labelled images.
 #[derive(Debug, Parser)]
@@ -92,6 +91,7 @@ commands! {
     export: Export,
     features: Features,
     backbones: Backbones,
+    weights: Weights,
     summary: Summary,
     inspect: Inspect,
     bench: Bench,
@@ -99,7 +99,6 @@ commands! {
     settings: Settings,
     completions: Completions,
     man: Man,
-    weights: Weights,
 }
 
 #[cfg(test)]

@@ -135,7 +135,7 @@ mod tests {
         let all = settings(PAGE);
         assert!(all.len() > 200, "{}", all.len());
         let of = |key: &str| all.iter().find(|setting| setting.key == key).unwrap();
-        assert_eq!(of("PHASE.epochs").default, "30; 6 in phase2");
+        assert_eq!(of("PHASE.epochs").default, "30; 8 in phase2");
         assert_eq!(of("data.label_separator").default, "|");
         assert_eq!(of("data.group_by").value, "none or prefix");
         assert!(of("seed").says.contains("random"));
