@@ -106,10 +106,13 @@ mod tests {
         let found = BootstrapIntervals::with(&table, 20_000);
         let own = [found.accuracy, found.balanced_accuracy, found.macro_f1];
         let bootstrap = rows(&fixture["bootstrap"]);
-        for (found, wanted) in own.iter().zip(bootstrap) {
-            // The ends of a percentile interval of 20,000 draws vary by some thousandths; an accuracy of 60 samples goes in steps of 1/60.
+        // The ends of a percentile interval of 20,000 draws vary by some thousandths. An accuracy of 60 samples goes in steps: of 60 draws
+        // with probability 31/60, 97.4 % have at most 38 hits, so chance decides between 38 and 39.
+        let apart = [1.0 / 60.0 + 1e-9, 0.01, 0.01];
+        for ((found, wanted), apart) in own.iter().zip(bootstrap).zip(apart) {
             for (found, wanted) in found.iter().zip(wanted) {
-                assert!((found - wanted).abs() < 0.01, "{found} against {wanted}");
+                let off = (found - wanted).abs();
+                assert!(off <= apart, "{found} against {wanted}");
             }
         }
     }

@@ -97,6 +97,10 @@ impl std::fmt::Debug for Muon {
 }
 
 /// What [`Muon`] keeps between the steps of one parameter.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one value per parameter, beside its tensors"
+)]
 #[derive(Clone)]
 pub enum MuonState<const D: usize> {
     /// Of a parameter that is a matrix.

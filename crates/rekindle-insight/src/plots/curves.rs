@@ -63,13 +63,10 @@ pub fn curves_svg(run: &RunRecord) -> Result<Option<String>, InsightError> {
             INK,
             HPos::Left,
         )?;
-        let best = run.best_place().and_then(|place| {
+        let best = run.best_place().map(|place| {
             let record = &run.history[place];
             let title = phase_title(&record.phase);
-            Some(format!(
-                "best: {title}, epoch {} (dashed line)",
-                record.epoch
-            ))
+            format!("best: {title}, epoch {} (dashed line)", record.epoch)
         });
         if let Some(best) = best {
             let right = WIDTH as i32 - RIGHT;

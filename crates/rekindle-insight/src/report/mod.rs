@@ -370,12 +370,17 @@ mod tests {
         metrics
             .add(&[2.0, 0.0, 1.0, 0.5, 0.0, 3.0], &[0, 1, 1])
             .unwrap();
+        let epoch = |epoch: usize| {
+            serde_json::json!({
+                "phase": "phase1", "epoch": epoch, "lr": 0.001, "train_loss": 0.5, "gradient_norm": 1.0, "validation_loss": 0.4,
+                "validation_accuracy": 0.5, "validation_balanced_accuracy": 0.5, "validation_macro_f1": 0.5, "best": true,
+            })
+        };
+        let history = [1, 2].map(epoch);
         let report = serde_json::json!({
             "status": "finished", "task": "classification", "classes": ["<b>&", "dog"], "best": ["phase1", 2],
             "validation": metrics.report().unwrap(), "epochs": 2, "seconds": 75.0, "waited_share": 0.1,
-            "history": [1, 2].map(|epoch| serde_json::json!({
-                "phase": "phase1", "epoch": epoch, "lr": 0.001, "train_loss": 0.5, "gradient_norm": 1.0, "validation_loss": 0.4,
-                "validation_accuracy": 0.5, "validation_balanced_accuracy": 0.5, "validation_macro_f1": 0.5, "best": true})),
+            "history": history,
             "timings": [],
         });
         fs::write(directory.join("run.json"), report.to_string()).unwrap();
