@@ -32,7 +32,7 @@ pub struct Args {
     /// Give logits in place of probabilities (ONNX)
     #[arg(long)]
     pub logits: bool,
-    /// Take pixels and rescale them in the graph (ONNX); WHITE is what white is in them, 255 or 1 [default: 255]
+    /// Take pixels and rescale them in the graph (ONNX); WHITE is what white is in them, 255 (if not said) or 1
     #[arg(long, value_name = "WHITE", num_args = 0..=1, require_equals = true, default_missing_value = "255")]
     pub include_rescale: Option<WhiteArg>,
     /// Replace what is there
