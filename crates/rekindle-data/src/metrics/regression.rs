@@ -36,7 +36,7 @@ pub struct RegressionReport {
     pub r2: f64,
     /// Figures of every number, in their order.
     pub per_number: Vec<NumberMetrics>,
-    /// Prediction and target of samples for each number, to look at: of at most [`MOST_PAIRS`] samples, spread evenly over all. Reports of
+    /// Prediction and target of samples for each number, to look at: of at most 500 samples, spread evenly over all. Reports of
     /// earlier versions have none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub pairs: Vec<Vec<[f64; 2]>>,
