@@ -90,8 +90,9 @@ pub fn runs_in(folder: &Path) -> Result<(Vec<RunSummary>, Vec<InsightError>), In
         reason: error.to_string(),
     })?;
     let directories = entries.filter_map(|entry| Some(entry.ok()?.path()));
+    // The link to the newest run is no further one.
     let mut directories: Vec<PathBuf> = directories
-        .filter(|path| path.join("plan.toml").is_file())
+        .filter(|path| !path.is_symlink() && path.join("plan.toml").is_file())
         .collect();
     directories.sort();
     let (mut runs, mut failed) = (Vec::new(), Vec::new());
@@ -226,6 +227,8 @@ mod tests {
         run(folder.path(), "a", 1, false);
         run(folder.path(), "b", 2, true);
         fs::create_dir(folder.path().join("no-run")).unwrap();
+        #[cfg(unix)]
+        std::os::unix::fs::symlink("b", folder.path().join("latest")).unwrap();
         let (runs, failed) = runs_in(folder.path()).unwrap();
         assert_eq!((runs.len(), failed.len()), (2, 0));
         for by in [None, Some("loss"), Some("validation_macro_f1")] {
