@@ -32,6 +32,7 @@ pub mod clip;
 mod error;
 mod events;
 pub mod features;
+pub mod lr_find;
 pub mod memory;
 mod observer;
 pub mod optim;
@@ -42,6 +43,7 @@ mod run;
 pub mod schedule;
 pub mod step;
 pub mod stopping;
+mod tail;
 
 pub use error::{Existing, FinetuneError};
 pub use observer::{EpochRecord, EpochTiming, Observer, Silent, StepProgress};
@@ -55,3 +57,4 @@ pub use run::{
     DiskCacheUse, Latest, RunDirectory, RunOptions, RunOutcome, RunReport, RunStatus, run, run_in,
     utc,
 };
+pub use tail::{ParameterGroup, ParameterState};

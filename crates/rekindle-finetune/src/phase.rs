@@ -2,6 +2,7 @@
 
 mod feed;
 mod state;
+mod try_rates;
 
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -25,7 +26,7 @@ use crate::checkpoint::{Checkpoint, Progress, restore_optimizer};
 use crate::observer::{EpochRecord, EpochTiming, Observer, StepProgress};
 use crate::run::predictions;
 use crate::run::records::Records;
-use crate::step::{Step, StepFailure};
+use crate::step::{Batch, Step, StepFailure};
 use crate::stopping::Decision;
 use crate::{FinetuneError, Plan};
 
@@ -64,13 +65,7 @@ impl Phase<'_> {
         records: &mut Records,
         observer: &mut dyn Observer,
     ) -> Result<PhaseEnd, FinetuneError> {
-        let recipe = &self.plan.recipe;
-        let step_of = Step {
-            loss: self.plan.loss.clone(),
-            clip: self.recipe.clip,
-            l1: self.recipe.l1,
-            rates: self.rates.clone(),
-        };
+        let step_of = self.step();
         let mut optimizer = self.recipe.optim.build_for(&tail, &self.plan.device);
         if let Some(bytes) = optimizer_state {
             optimizer = restore_optimizer(optimizer, bytes, self.directory)?;
@@ -89,35 +84,27 @@ impl Phase<'_> {
                     self.keep(error, &Trained(&tail, &optimizer, average.as_ref()), state)
                 })?;
             let mut images: usize = batches[..state.progress.step].iter().map(Vec::len).sum();
+            let plateau = self.plateau(&state.progress);
             let rate = |step: usize| {
                 let factor = self.recipe.schedule.factor(
                     epoch * steps + step,
                     steps,
                     steps * self.recipe.epochs,
                 );
-                self.recipe.lr * factor
+                self.recipe.lr * plateau * factor
             };
             for (step, batch) in batches.iter().enumerate().skip(state.progress.step) {
-                let mix = self.mix(&feed, epoch, step);
-                let features = self
-                    .features(&mut feed, epoch, batch, mix.as_ref(), observer)
+                let inputs = self
+                    .step_inputs(&mut feed, &outputs, epoch, step, batch, observer)
                     .map_err(|error| {
                         self.keep(error, &Trained(&tail, &optimizer, average.as_ref()), state)
                     })?;
-                let Some(features) = features else {
+                let Some(inputs) = inputs else {
                     self.save(&Trained(&tail, &optimizer, average.as_ref()), state)?;
                     return Ok(PhaseEnd::Interrupted);
                 };
-                let targets = self.target_rows(&outputs, batch);
-                let targets = match &mix {
-                    Some(mix) => mix.rows(targets),
-                    None => targets,
-                };
-                let mut dropout =
-                    SampleRng::new(recipe.seed ^ DROPOUT, self.epoch_id(epoch), step as u64);
-                tail.head.seed_dropout(dropout.next_u64());
                 let (next, output) = step_of
-                    .take(tail, &mut optimizer, features, targets, rate(step))
+                    .take(tail, &mut optimizer, inputs, rate(step))
                     .map_err(|failure| self.failed(failure, epoch, step))?;
                 tail = next;
                 if let Some(average) = &mut average {
@@ -199,6 +186,44 @@ impl Phase<'_> {
         Ok(PhaseEnd::Done)
     }
 
+    /// What the phase's steps have in common.
+    fn step(&self) -> Step {
+        Step {
+            loss: self.plan.loss.clone(),
+            clip: self.recipe.clip,
+            l1: self.recipe.l1,
+            rates: self.rates.clone(),
+            micro_batch: self.recipe.micro_batch,
+            sam: self.recipe.sam,
+        }
+    }
+
+    /// What a step is made on, mixed where the recipe says so; none when the user interrupted while features were computed.
+    fn step_inputs(
+        &self,
+        feed: &mut Feed,
+        outputs: &Outputs,
+        epoch: usize,
+        step: usize,
+        batch: &[Draw],
+        observer: &mut dyn Observer,
+    ) -> Result<Option<Batch>, FinetuneError> {
+        let mix = self.mix(feed, epoch, step);
+        let features = self.features(feed, epoch, batch, mix.as_ref(), observer)?;
+        let targets = self.target_rows(outputs, batch);
+        let targets = match &mix {
+            Some(mix) => mix.rows(targets),
+            None => targets,
+        };
+        let seed = self.plan.recipe.seed ^ DROPOUT;
+        let mut dropout = SampleRng::new(seed, self.epoch_id(epoch), step as u64);
+        Ok(features.map(|features| Batch {
+            features,
+            targets,
+            dropout_seed: dropout.next_u64(),
+        }))
+    }
+
     /// The average of the weights, where the phase wants one: that of a checkpoint, or a new one.
     fn average(
         &self,
@@ -217,6 +242,16 @@ impl Phase<'_> {
             }
             None => WeightAverage::new(tail, decay),
         }))
+    }
+
+    /// The factor on the rate of a schedule that looks at the validation figure; 1 of another.
+    fn plateau(&self, progress: &Progress) -> f64 {
+        let monitor = self.recipe.stopping.monitor.unwrap_or_default();
+        let own = progress.history.iter();
+        let own = own.filter(|record| record.phase == self.recipe.name);
+        let name = monitor.name();
+        let values = own.map(|record| *record.validation.get(&name).unwrap_or(&f64::NAN));
+        self.recipe.schedule.after(values, monitor.better())
     }
 
     /// Whether early stopping has ended the phase, where a run goes on that was stopped right behind its last epoch.

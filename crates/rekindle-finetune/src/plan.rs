@@ -152,7 +152,7 @@ impl Plan {
         let (folder, found) = settings.open(data, recipe.seed)?;
         let classes = folder.classes.names().to_vec();
         recipe.head.check().within("head")?;
-        let loss = check_task(&mut recipe, &folder)?;
+        let mut loss = check_task(&mut recipe, &folder)?;
         let settings = &recipe.data;
         let disk_cache = settings.disk_cache(&folder)?;
         let mut dataset = Dataset::new(
@@ -185,6 +185,17 @@ impl Plan {
             let path = folder.source.clone();
             return Err(DataError::NoValidation { path }.into());
         }
+        if let LossConfig::CrossEntropy(loss) = &mut loss
+            && loss.logit_adjustment > 0.0
+            && loss.priors.is_none()
+        {
+            // A class that only the validation images have counts as one image.
+            let counts = folder.class_counts(&split.train);
+            let counts: Vec<f32> = counts.iter().map(|count| (*count).max(1) as f32).collect();
+            let all: f32 = counts.iter().sum();
+            loss.priors = Some(counts.iter().map(|count| count / all).collect());
+        }
+        recipe.loss = LossRecipe::of(&loss)?;
         let number_scale = NumberScale::fit(folder, &split.train)?;
         if let Some(spec) = &recipe.input.rescale {
             preprocessing.rescale = fit_rescale(spec, &preprocessing, &dataset, &split.train)?;
@@ -214,7 +225,7 @@ impl Plan {
             first_unfrozen_stage,
             number_scale,
         };
-        Ok(Self {
+        let plan = Self {
             recipe,
             facts,
             card,
@@ -225,7 +236,9 @@ impl Plan {
             device,
             dataset: Arc::new(dataset),
             custom_transforms,
-        })
+        };
+        plan.check_patterns()?;
+        Ok(plan)
     }
 
     /// The pipeline of the training images.

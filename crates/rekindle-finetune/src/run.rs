@@ -19,17 +19,16 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 pub use self::clock::utc;
-use self::directory::{MODEL, PLAN, PREDICTIONS, SPLIT};
+use self::directory::{MODEL, PARAMETERS, PLAN, PREDICTIONS, SPLIT};
 pub use self::directory::{RunDirectory, RunStatus};
 pub use self::latest::Latest;
 use self::records::{Records, report_failure};
-use self::sources::Sources;
+pub(crate) use self::sources::Sources;
 pub(crate) use self::sources::kept_features;
 use burn::module::Module;
 use burn::tensor::Bytes;
 use rekindle_backbone::Backbone;
 use rekindle_data::{Fingerprints, Sampling, Split, TaskReport, epoch_order};
-use rekindle_head::Head;
 use rekindle_model::{FileError, Network, NetworkState, head_for, load_backbone, write_whole};
 use serde::Serialize;
 
@@ -40,6 +39,7 @@ use crate::observer::{EpochRecord, EpochTiming, Observer};
 use crate::phase::{Phase, PhaseEnd, RunState, balanced_draws};
 use crate::recipe::PhaseRecipe;
 use crate::stopping::EarlyStopping;
+use crate::tail::{groups_csv, rates_of, tail_of};
 use crate::{FinetuneError, Plan};
 
 /// How to run a plan.
@@ -248,7 +248,7 @@ fn train(
             network: &network,
             cut,
             samples: &samples,
-            rates: stage_rates(&tail, phase),
+            rates: rates_of(&tail, phase),
             directory,
             interrupt,
         };
@@ -310,6 +310,8 @@ fn open_directory(
     let save_split = || plan.split.save(plan.dataset.folder(), &split_file);
     if !resumed {
         write_whole(&plan_file, plan.to_toml()?.as_bytes())?;
+        let parameters = groups_csv(&plan.parameter_groups()?);
+        write_whole(&directory.join(PARAMETERS), parameters.as_bytes())?;
         save_split()?;
         return Ok(None);
     }
@@ -352,7 +354,7 @@ fn size_of_file(path: &Path) -> u64 {
 }
 
 /// The training samples in the order of the feature blocks, which is that of the first epoch.
-fn block_order(plan: &Plan) -> Vec<usize> {
+pub(crate) fn block_order(plan: &Plan) -> Vec<usize> {
     let train = &plan.split.train;
     match plan.recipe.data.sampling {
         Sampling::Shuffle => epoch_order(train.len(), plan.recipe.seed, 0)
@@ -447,31 +449,6 @@ fn start_of(state: &RunState, tail: &Network) -> Option<NetworkState> {
     let head = state.best.as_ref()?.head.clone();
     let backbone = tail.state().backbone;
     Some(NetworkState { backbone, head })
-}
-
-/// The stages that a phase trains, and the head.
-fn tail_of(
-    plan: &Plan,
-    backbone: &Backbone,
-    head: &Head,
-    place: usize,
-) -> Result<Network, FinetuneError> {
-    let (cut, stages) = (plan.cut(place)?, backbone.stages().len());
-    let track = plan.recipe.phase[place].track_statistics;
-    let unfrozen = (cut < stages).then(|| {
-        let part = backbone.part(cut, stages).train();
-        part.freeze_before(0, track)
-    });
-    let [_, joint] = plan.joint().split(cut);
-    Ok(Network::new(unfrozen, head.clone().train(), joint).with_place_ids())
-}
-
-fn stage_rates(tail: &Network, phase: &PhaseRecipe) -> Vec<(burn::module::ParamGroup, f64)> {
-    let factor = |distance: usize| phase.lr_ratio * phase.lr_decay.powi(distance as i32 - 1);
-    tail.groups()
-        .into_iter()
-        .map(|(group, distance)| (group, factor(distance)))
-        .collect()
 }
 
 /// Writes the model, the metrics of every epoch and run.json; removes the checkpoint, which is of no more use.

@@ -1,13 +1,17 @@
 //! The learning rate over a run. Owns the factors on the base rate; the base rate, and the rates of a backbone's
 //! stages, are the run's.
 //!
-//! A schedule is a pure function of the step, without state: a resumed run goes on with the factor of its step.
+//! A schedule is a pure function of the step, or of the figures of the epochs so far, without state: a resumed run goes on with the factor of its step.
+
+mod plateau;
 
 use std::f64::consts::PI;
 
+use rekindle_data::Better;
+
 use serde::{Deserialize, Serialize};
 
-use rekindle_settings::{SettingError, non_negative, positive, ratio};
+use rekindle_settings::{SettingError, below_one, non_negative, positive, ratio};
 
 /// How the learning rate changes over a run.
 ///
@@ -89,6 +93,24 @@ pub enum ScheduleSpec {
         #[serde(default)]
         min_ratio: f64,
     },
+    /// Times `factor` when the figure that early stopping watches has not got better for more than `patience` epochs (`ReduceLROnPlateau`).
+    Plateau {
+        /// The factor of a drop, below 1. Default 0.1.
+        #[serde(default = "default_drop")]
+        factor: f64,
+        /// Epochs without anything better that are borne. Default 2.
+        #[serde(default = "default_patience")]
+        patience: usize,
+        /// The share of the best value by which a better one must differ. Default 1e-4.
+        #[serde(default = "default_threshold")]
+        threshold: f64,
+        /// The smallest share of the base rate. Default 0.
+        #[serde(default)]
+        min_ratio: f64,
+        /// Length of the linear warm-up, in epochs. Default 0.
+        #[serde(default)]
+        warmup_epochs: f64,
+    },
     /// Half a cosine up to the base rate, then one down (`OneCycleLR`); its rise is its warm-up.
     /// [Smith and Topin 2017](https://arxiv.org/abs/1708.07120).
     OneCycle {
@@ -114,6 +136,14 @@ fn default_drop() -> f64 {
 
 fn default_decay() -> f64 {
     0.95
+}
+
+fn default_patience() -> usize {
+    2
+}
+
+fn default_threshold() -> f64 {
+    1e-4
 }
 
 fn default_power() -> f64 {
@@ -158,6 +188,7 @@ impl ScheduleSpec {
             | Self::MultiStep { warmup_epochs, .. }
             | Self::Exponential { warmup_epochs, .. }
             | Self::Cosine { warmup_epochs, .. }
+            | Self::Plateau { warmup_epochs, .. }
             | Self::Polynomial { warmup_epochs, .. } => warmup_epochs,
             Self::Restarts { .. } | Self::OneCycle { .. } => 0.0,
         }
@@ -196,6 +227,17 @@ impl ScheduleSpec {
             Self::Step { gamma, .. }
             | Self::MultiStep { gamma, .. }
             | Self::Exponential { gamma, .. } => positive("schedule.gamma", gamma),
+            Self::Plateau {
+                factor,
+                threshold,
+                min_ratio,
+                ..
+            } => {
+                positive("schedule.factor", factor)?;
+                below_one("schedule.factor", factor)?;
+                below_one("schedule.threshold", threshold)?;
+                ratio("schedule.min_ratio", min_ratio)
+            }
             Self::Polynomial { power, .. } => positive("schedule.power", power),
             Self::Restarts {
                 first_epochs: 0, ..
@@ -221,6 +263,21 @@ impl ScheduleSpec {
         }
     }
 
+    /// The factor on the base rate, beside that of the step, after epochs with these values of the figure that early stopping watches: 1
+    /// for all but [`Plateau`](Self::Plateau).
+    pub fn after(&self, values: impl IntoIterator<Item = f64>, better: Better) -> f64 {
+        match *self {
+            Self::Plateau {
+                factor,
+                patience,
+                threshold,
+                min_ratio,
+                ..
+            } => plateau::plateau_factor(values, better, factor, patience, threshold, min_ratio),
+            _ => 1.0,
+        }
+    }
+
     /// The factor on the base rate at step `step`, counted from 0, of a run of `total_steps`.
     ///
     /// Steps beyond the run have the factor of its end. `steps_per_epoch` of 0 counts as 1.
@@ -233,7 +290,7 @@ impl ScheduleSpec {
         };
         let epoch = (step / steps_per_epoch) as i32;
         warm * match *self {
-            Self::Constant { .. } => 1.0,
+            Self::Constant { .. } | Self::Plateau { .. } => 1.0,
             Self::Step {
                 every_epochs,
                 gamma,

@@ -32,6 +32,11 @@ impl Monitor {
         self.0.monitor()
     }
 
+    /// Which way is better.
+    pub fn better(self) -> Better {
+        self.0.better
+    }
+
     /// Its value in a report, which may be no number. Of epochs with the same figure, such as the share of right images, the one with the
     /// lower loss is better.
     pub fn value(self, report: &TaskReport) -> f64 {
@@ -229,7 +234,7 @@ impl EarlyStopping {
         if !value.is_finite() {
             return false;
         }
-        let better = self.spec.monitor.unwrap_or_default().0.better;
+        let better = self.spec.monitor.unwrap_or_default().better();
         self.best
             .is_none_or(|best| better.improves(best.value, value, self.spec.min_change))
     }

@@ -312,7 +312,7 @@ fn recipes_set_single_keys_and_unknown_keys_are_refused() {
         loss,
         LossConfig::CrossEntropy(CrossEntropy {
             label_smoothing: 0.1,
-            class_weights: None
+            ..Default::default()
         })
     );
     assert!(
@@ -350,7 +350,7 @@ proptest! {
         let device = Device::flex();
         let targets = one_hot(&targets, 4, &device).unwrap();
         let logits = Tensor::<2>::from_data(TensorData::new(logits, [2, 4]), &device);
-        let loss = CrossEntropy { label_smoothing: 0.1, class_weights: None };
+        let loss = CrossEntropy { label_smoothing: 0.1, ..Default::default() };
         let plain = loss.forward(logits.clone(), targets.clone()).into_scalar::<f32>();
         let shifted = loss.forward(logits.add_scalar(shift), targets).into_scalar::<f32>();
         prop_assert!(plain.is_finite() && plain >= 0.0);

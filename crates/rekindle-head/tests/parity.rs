@@ -58,10 +58,13 @@ fn cross_entropy_and_its_gradient_are_those_of_pytorch() {
         .map(|target| target.as_u64().unwrap() as usize)
         .collect();
     let cases = fixture["cross_entropy"].as_array().unwrap();
-    assert_eq!(cases.len(), 6);
+    assert_eq!(cases.len(), 8);
     for case in cases {
         let name = case["name"].as_str().unwrap();
+        let adjustment = name.strip_prefix("adjusted strength=");
         let config = CrossEntropy {
+            logit_adjustment: adjustment.map_or(0.0, |strength| strength.parse().unwrap()),
+            priors: Some(vec![0.5, 0.3, 0.15, 0.05]),
             label_smoothing: if name.contains("smoothing=0.1") {
                 0.1
             } else {
@@ -71,7 +74,7 @@ fn cross_entropy_and_its_gradient_are_those_of_pytorch() {
         };
         assert_eq!(config.check(4), Ok(()));
         let (loss, gradient) = with_gradient(&fixture, |logits, device| {
-            let targets = match name.starts_with("hard") {
+            let targets = match name.starts_with("hard") || adjustment.is_some() {
                 true => one_hot(&targets, 4, device).unwrap(),
                 false => Tensor::from_data(data(&fixture["soft"], [5, 4]), device),
             };

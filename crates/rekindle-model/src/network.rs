@@ -1,10 +1,10 @@
 //! A network: stages of a backbone, what the head sees of them, and the head. Owns the one forward pass; which part of it is trained is
 //! `rekindle-finetune`'s.
 
-use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamGroup, ParamId};
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::tensor::{Device, Tensor};
 use rekindle_augment::Mix;
-use rekindle_backbone::{Backbone, Named, StateDict, StateVisitor};
+use rekindle_backbone::{Backbone, StateDict};
 use rekindle_head::{Head, HeadConfig};
 
 use crate::ModelError;
@@ -33,6 +33,44 @@ impl Features {
                 maps: Tensor::from_inner(maps),
                 taps: taps.map(Tensor::from_inner),
             },
+        }
+    }
+
+    /// The features of `length` images from one on.
+    pub fn narrow(self, start: usize, length: usize) -> Self {
+        match self {
+            Self::Joined(features) => Self::Joined(features.narrow(0, start, length)),
+            Self::Maps { maps, taps } => Self::Maps {
+                maps: maps.narrow(0, start, length),
+                taps: taps.map(|taps| taps.narrow(0, start, length)),
+            },
+        }
+    }
+
+    /// The features of several lots of images, one behind the other; all of one kind.
+    ///
+    /// # Panics
+    ///
+    /// If there are none, or one has no maps where another has some.
+    pub fn cat(lots: Vec<Self>) -> Self {
+        let (mut joined, mut all_maps, mut all_taps) = (Vec::new(), Vec::new(), Vec::new());
+        for lot in lots {
+            match lot {
+                Self::Joined(features) => joined.push(features),
+                Self::Maps { maps, taps } => {
+                    all_maps.push(maps);
+                    all_taps.extend(taps);
+                }
+            }
+        }
+        match all_maps.is_empty() {
+            true => Self::Joined(Tensor::cat(joined, 0)),
+            false => {
+                assert!(joined.is_empty(), "features of two kinds");
+                let taps = (!all_taps.is_empty()).then(|| Tensor::cat(all_taps, 0));
+                let maps = Tensor::cat(all_maps, 0);
+                Self::Maps { maps, taps }
+            }
         }
     }
 
@@ -275,21 +313,6 @@ impl Network {
         self.visit(&mut count);
         count.0
     }
-
-    /// The parameters of each stage with its distance from the head (1 for the last stage), for discriminative learning rates.
-    /// The head's own have distance 0 and are not listed.
-    pub fn groups(&self) -> Vec<(ParamGroup, usize)> {
-        let Some(backbone) = &self.backbone else {
-            return Vec::new();
-        };
-        let last = backbone.stages().len();
-        let each = |(index, stage): (usize, &rekindle_backbone::Stage)| {
-            let mut ids = Ids(Vec::new());
-            stage.clone().visit_state(&mut ids);
-            (ParamGroup::from_ids(ids.0), last - index)
-        };
-        backbone.stages().iter().enumerate().map(each).collect()
-    }
 }
 
 /// The values of a [`Network`] on the host.
@@ -299,16 +322,6 @@ pub struct NetworkState {
     pub backbone: StateDict,
     /// The head's, by its own key.
     pub head: StateDict,
-}
-
-struct Ids(Vec<ParamId>);
-
-impl StateVisitor for Ids {
-    fn parameter<const D: usize>(&mut self, _: &str, parameter: &mut Param<Tensor<D>>) {
-        self.0.push(parameter.id);
-    }
-
-    fn buffer(&mut self, _: &str, _: &mut burn::module::RunningState<Tensor<1>>) {}
 }
 
 /// Replaces random identities by hashes of the module path.

@@ -12,6 +12,7 @@ mod export;
 mod features;
 mod images;
 mod inspect;
+mod lr_find;
 mod man;
 mod model;
 mod naming;
@@ -83,6 +84,7 @@ macro_rules! commands {
 commands! {
     check: Check,
     preview: Preview,
+    lr_find: LrFind,
     train: Train,
     evaluate: Evaluate,
     report: Report,

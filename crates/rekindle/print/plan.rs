@@ -10,7 +10,7 @@ use rekindle_data::Sampling;
 use rekindle_data::TargetKind;
 use rekindle_data::metrics::short;
 use rekindle_finetune::memory::available_memory;
-use rekindle_finetune::{Facts, Plan};
+use rekindle_finetune::{Facts, ParameterGroup, ParameterState, Plan};
 
 use super::words;
 
@@ -19,7 +19,9 @@ pub fn print(plan: &Plan, directory: &Path, json: bool) -> Result<()> {
     let mut out = io::stdout().lock();
     if json {
         let table: toml::Table = plan.to_toml()?.parse()?;
-        writeln!(out, "{}", serde_json::to_string_pretty(&table)?)?;
+        let mut value = serde_json::to_value(table)?;
+        value["parameters"] = serde_json::to_value(plan.parameter_groups()?)?;
+        writeln!(out, "{}", serde_json::to_string_pretty(&value)?)?;
     } else {
         write!(out, "{}\n{}", summary(plan, directory)?, plan.to_toml()?)?;
     }
@@ -94,6 +96,73 @@ fn summary(plan: &Plan, directory: &Path) -> Result<String> {
                 let most = words::count(epochs, "epoch", "epochs");
                 writeln!(text, "# {title:<9} {trained}, at most {most}")?;
             }
+        }
+    }
+    text.push_str(&parameters(plan)?);
+    Ok(text)
+}
+
+/// The groups of parameters, phase by phase; those that are frozen as one row.
+fn parameters(plan: &Plan) -> Result<String> {
+    let mut text = String::from("#\n");
+    let row = |cells: [&str; 7]| {
+        let [phase, part, tensors, numbers, rate, decay, state] = cells;
+        let row = format!(
+            "# {phase:<9} {part:<16} {tensors:>7} {numbers:>11} {rate:>9} {decay:>8}  {state}"
+        );
+        format!("{}\n", row.trim_end())
+    };
+    text.push_str(&row([
+        "Phase",
+        "part",
+        "tensors",
+        "parameters",
+        "rate",
+        "decay",
+        "",
+    ]));
+    let groups = plan.parameter_groups()?;
+    for phase in plan.recipe.phase.iter().filter(|phase| phase.epochs > 0) {
+        let own = groups.iter().filter(|group| group.phase == phase.name);
+        let (frozen, own): (Vec<_>, Vec<_>) =
+            own.partition(|group| group.state == ParameterState::Frozen);
+        let mut name = words::capitalised(&phase.title());
+        if let (Some(first), Some(last)) = (frozen.first(), frozen.last()) {
+            let count = |of: fn(&ParameterGroup) -> usize| {
+                frozen
+                    .iter()
+                    .map(|group| of(group))
+                    .sum::<usize>()
+                    .to_string()
+            };
+            let part = match first.part == last.part {
+                true => first.part.clone(),
+                false => format!("{} to {}", first.part, last.part),
+            };
+            let [tensors, numbers] = [
+                count(|group| group.tensors),
+                count(|group| group.parameters),
+            ];
+            text.push_str(&row([&name, &part, &tensors, &numbers, "", "", "frozen"]));
+            name.clear();
+        }
+        for group in own {
+            let trained = group.state == ParameterState::Trained;
+            let number = |value: f64| match trained {
+                true => format!("{value:e}"),
+                false => String::new(),
+            };
+            let state = if trained { "" } else { group.state.words() };
+            text.push_str(&row([
+                &name,
+                &group.part,
+                &group.tensors.to_string(),
+                &group.parameters.to_string(),
+                &number(group.lr),
+                &number(group.weight_decay),
+                state,
+            ]));
+            name.clear();
         }
     }
     Ok(text)

@@ -118,6 +118,13 @@ macro_rules! optimisers {
                 }
             }
 
+            /// The weight decay of what gets any.
+            pub fn weight_decay(&self) -> f64 {
+                match self {
+                    $(Self::$kind(spec) => spec.weight_decay(),)+
+                }
+            }
+
             /// Builds the optimiser; the parameters of `no_decay` get no weight decay. A state that it restores is made on `device`.
             pub fn build(&self, no_decay: ParamGroup, device: &Device) -> ModuleOptimizer {
                 match self {

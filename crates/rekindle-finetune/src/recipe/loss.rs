@@ -105,6 +105,7 @@ mod tests {
             Ok(LossConfig::CrossEntropy(CrossEntropy {
                 label_smoothing,
                 class_weights,
+                ..CrossEntropy::default()
             }))
         };
         let classes = TaskKind::Classification;

@@ -1,5 +1,7 @@
 //! The settings of one phase: what it trains, for how long and how.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use rekindle_settings::{SettingError, Within, below_one, non_negative, positive};
@@ -20,10 +22,18 @@ pub struct PhaseRecipe {
     pub name: String,
     /// What it trains: `head`, the head alone; a number of last stages, or the name of the first of them, or `all`, and the head.
     pub unfreeze: Unfreeze,
+    /// Parameters that stay frozen although their stage is trained, by name: `["*.bn?.*", "*.bias"]`, with `*` for any letters and `?` for
+    /// one. Names are timm's, and `head.weight`, `head.hidden.0.linear.weight` and so on; `--dry-run --json` lists them. Default none.
+    #[serde(default)]
+    pub freeze: Vec<String>,
     /// Most epochs; 0 leaves the phase out.
     pub epochs: usize,
     /// Images per step.
     pub batch_size: usize,
+    /// The most images of a step that go forward and backward at once, so that memory does not grow with `batch_size` (gradient
+    /// accumulation): gradients of the parts add up to that of the whole batch's mean. 0 for all at once. Default 0.
+    #[serde(default)]
+    pub micro_batch: usize,
     /// Whether each epoch augments the training images anew, in place of drawing from the `augment.views` whose features are kept. Default
     /// off for the head alone: no frozen stage computes twice then. On where stages are trained, which learn kept views by heart.
     pub fresh_views: bool,
@@ -33,6 +43,10 @@ pub struct PhaseRecipe {
     pub lr_ratio: f64,
     /// Factor on the learning rate for each stage further from the head. Default 1: all are trained alike.
     pub lr_decay: f64,
+    /// Factors on the learning rate of parameters by name, `{ "*.bias" = 2.0 }`, times that of their stage; patterns as in `freeze`. The
+    /// longest one that names a parameter counts. Default none.
+    #[serde(default)]
+    pub lr_of: BTreeMap<String, f64>,
     /// Whether unfrozen batch norms use and track batch statistics. Default off: small folders and batches give poor ones.
     pub track_statistics: bool,
     /// The optimiser.
@@ -44,6 +58,11 @@ pub struct PhaseRecipe {
     /// Decay of the moving average of the weights (EMA), which is measured and kept in place of the weights: each step takes `1 - ema` of it
     /// from the new weights. 0 for none. Default 0.99 where stages are trained, and 0 for the head alone.
     pub ema: f64,
+    /// Radius of sharpness-aware minimisation (SAM), which looks for weights whose surroundings are good too: each step takes the gradient
+    /// where the weights, moved this far along the gradient, are worst. Twice the time. Worth trying where training and validation differ
+    /// much: 0.05. Default 0, off.
+    #[serde(default)]
+    pub sam: f64,
     /// Strength of L1 regularisation of the weights (L2 is the optimiser's `weight_decay`). Default 0.
     pub l1: f64,
     /// Early stopping; its monitor also chooses the best epoch.
@@ -112,12 +131,15 @@ impl PhaseRecipe {
         Self {
             name: "phase1".into(),
             unfreeze: Unfreeze::From(Unfreeze::HEAD.into()),
+            freeze: Vec::new(),
             epochs: 30,
             batch_size: 16,
+            micro_batch: 0,
             fresh_views: false,
             lr: 7e-4,
             lr_ratio: 1.0,
             lr_decay: 1.0,
+            lr_of: BTreeMap::new(),
             track_statistics: false,
             optim: adamw(),
             schedule: ScheduleSpec::Cosine {
@@ -126,6 +148,7 @@ impl PhaseRecipe {
             },
             clip: ClipSpec::None,
             ema: 0.0,
+            sam: 0.0,
             l1: 0.0,
             stopping: StoppingSpec {
                 patience: 10,
@@ -180,6 +203,10 @@ impl PhaseRecipe {
         positive("lr_ratio", self.lr_ratio)?;
         positive("lr_decay", self.lr_decay)?;
         below_one("ema", self.ema)?;
+        for (glob, factor) in &self.lr_of {
+            positive(&format!("lr_of.\"{glob}\""), *factor)?;
+        }
+        non_negative("sam", self.sam)?;
         non_negative("l1", self.l1)?;
         self.optim.check()?;
         self.clip.check()?;

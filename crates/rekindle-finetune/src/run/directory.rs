@@ -21,6 +21,8 @@ pub(super) const PLAN: &str = "plan.toml";
 pub(super) const SPLIT: &str = "split.json";
 /// The best weights so far, and in the end the result.
 pub(super) const MODEL: &str = "model.safetensors";
+/// Each parameter of each phase: whether it is trained, its rate and its decay.
+pub(super) const PARAMETERS: &str = "parameters.csv";
 /// A line for each epoch.
 pub(super) const METRICS: &str = "metrics.csv";
 /// What the result says of each validation image.
@@ -151,7 +153,7 @@ impl RunDirectory {
             return false;
         }
         // The error of the run is the one to tell; a directory that holds anything else stays.
-        for file in [PLAN, SPLIT, METRICS, REPORT, LOG, LOCK] {
+        for file in [PLAN, PARAMETERS, SPLIT, METRICS, REPORT, LOG, LOCK] {
             let _ = fs::remove_file(self.path.join(file));
         }
         fs::remove_dir(&self.path).is_ok()

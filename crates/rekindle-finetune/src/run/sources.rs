@@ -12,7 +12,7 @@ use crate::phase::Inputs;
 use crate::{FinetuneError, Plan};
 
 /// Where each phase's inputs come from: the feature caches, where they fit, or else the images.
-pub(super) struct Sources {
+pub(crate) struct Sources {
     train: FeatureCache,
     validation: FeatureCache,
     training_pipeline: Arc<Pipeline>,
@@ -63,7 +63,7 @@ pub(crate) fn kept_features(
 }
 
 impl Sources {
-    pub(super) fn new(
+    pub(crate) fn new(
         plan: &Plan,
         backbone: &Backbone,
         head: &Head,
@@ -106,7 +106,7 @@ impl Sources {
     }
 
     /// Where the training and the validation features at a cut come from.
-    pub(super) fn inputs(&mut self, cut: Cut) -> (Inputs<'_>, Inputs<'_>) {
+    pub(crate) fn inputs(&mut self, cut: Cut) -> (Inputs<'_>, Inputs<'_>) {
         fn from<'a>(cut: Cut, cache: &'a mut FeatureCache, pipeline: &Arc<Pipeline>) -> Inputs<'a> {
             match cache.keeps(cut) {
                 true => Inputs::Cached(cache),

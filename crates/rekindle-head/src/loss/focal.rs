@@ -6,7 +6,7 @@ use rekindle_settings::SettingError;
 use serde::{Deserialize, Serialize};
 
 use super::rule::Loss;
-use super::shared::{batch_mean, check_gamma, check_weights};
+use super::shared::{batch_divisor, batch_mean, check_gamma, check_weights};
 use crate::targets::Targets;
 
 /// Smallest `1 - p`; keeps the gradient finite for exponents below 1.
@@ -42,6 +42,10 @@ impl Loss for Focal {
     fn check(&self, classes: usize) -> Result<(), SettingError> {
         check_gamma(self.gamma)?;
         check_weights("class_weights", self.class_weights.as_deref(), classes)
+    }
+
+    fn divisor(&self, targets: &Tensor<2>) -> f64 {
+        batch_divisor(targets, self.class_weights.as_deref())
     }
 
     fn forward(&self, logits: Tensor<2>, targets: Tensor<2>) -> Tensor<1> {

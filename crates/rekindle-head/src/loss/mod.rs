@@ -70,6 +70,14 @@ macro_rules! losses {
                 }
             }
 
+            /// By what the sum over a batch with these targets is divided to give its mean loss: the number of images, or the sum of the
+            /// weights of their classes. The mean of a batch is the mean of its parts' means, weighted by it.
+            pub fn divisor(&self, targets: &Tensor<2>) -> f64 {
+                match self {
+                    $(Self::$loss(loss) => loss.divisor(targets),)+
+                }
+            }
+
             /// The mean loss of a batch.
             ///
             /// # Shapes

@@ -18,6 +18,11 @@ pub trait Loss {
     /// [`SettingError`] names the first setting that is out of range, or a list whose length is not the number of outputs.
     fn check(&self, outputs: usize) -> Result<(), SettingError>;
 
+    /// By what the sum over a batch with these targets is divided to give its mean loss. By default the number of images.
+    fn divisor(&self, targets: &Tensor<2>) -> f64 {
+        targets.dims()[0] as f64
+    }
+
     /// The mean loss of a batch.
     ///
     /// # Shapes

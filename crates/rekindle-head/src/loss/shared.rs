@@ -51,6 +51,19 @@ pub(super) fn check_gamma(gamma: f64) -> Result<(), SettingError> {
     }
 }
 
+/// By what [`batch_mean`] divides: the number of images, or the weights of the targets.
+pub(super) fn batch_divisor(targets: &Tensor<2>, weights: Option<&[f32]>) -> f64 {
+    let [batch, classes] = targets.dims();
+    match weights {
+        None => batch as f64,
+        Some(weights) => {
+            let weights = TensorData::new(weights.to_vec(), [1, classes]);
+            let weights = Tensor::<2>::from_data(weights, &targets.device());
+            f64::from(targets.clone().mul(weights).sum().into_scalar::<f32>())
+        }
+    }
+}
+
 /// The mean over the batch of `sum_c weight_c * losses_c`: without weights divided by the batch size, with weights by
 /// the weights of the targets.
 pub(super) fn batch_mean(

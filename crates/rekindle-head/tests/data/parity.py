@@ -21,6 +21,7 @@ SOFT = torch.tensor(
     [[0.7, 0.3, 0.0, 0.0], [0.0, 0.0, 1.0, 0.0], [0.25, 0.25, 0.25, 0.25], [0.9, 0.0, 0.1, 0.0], [0.0, 0.6, 0.0, 0.4]]
 )
 WEIGHTS = torch.tensor([0.5, 2.0, 1.5, 0.75])
+PRIORS = torch.tensor([0.5, 0.3, 0.15, 0.05])
 LABELS = torch.tensor(
     [[1.0, 0.0, 1.0, 0.0], [0.0, 0.0, 0.0, 0.0], [1.0, 1.0, 1.0, 1.0], [0.7, 0.3, 0.0, 1.0], [0.0, 1.0, 0.0, 0.0]]
 )
@@ -58,6 +59,13 @@ def cross_entropy_cases():
             loss_case(
                 f"soft smoothing={smoothing} weights=False",
                 lambda logits: F.cross_entropy(logits, SOFT, label_smoothing=smoothing),
+            )
+        )
+    for strength in (1.0, 0.5):
+        cases.append(
+            loss_case(
+                f"adjusted strength={strength}",
+                lambda logits: F.cross_entropy(logits + strength * PRIORS.log(), TARGETS),
             )
         )
     return cases

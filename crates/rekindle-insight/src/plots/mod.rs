@@ -7,6 +7,7 @@ mod canvas;
 mod confusion;
 mod curves;
 mod labels;
+mod lr_find;
 mod numbers;
 mod picture;
 mod record;
@@ -22,6 +23,7 @@ use crate::InsightError;
 pub use confusion::confusion_svg;
 pub use curves::curves_svg;
 pub use labels::labels_svg;
+pub use lr_find::lr_find_svg;
 pub use numbers::numbers_svg;
 pub use record::RunRecord;
 
@@ -73,6 +75,27 @@ pub fn write_plots(directory: &Path, finished: bool) -> Result<Vec<PathBuf>, Ins
         written.push(path);
     }
     Ok(written)
+}
+
+/// Writes a plot as `NAME.svg` and `NAME.png` into a folder, which is made where it is missing, and gives the files.
+///
+/// # Errors
+///
+/// It cannot be drawn, or a file not be written.
+pub fn write_svg_and_png(
+    svg: &str,
+    folder: &Path,
+    name: &str,
+) -> Result<Vec<PathBuf>, InsightError> {
+    let [vectors, dots] = ["svg", "png"].map(|ending| folder.join(format!("{name}.{ending}")));
+    let failed = |source| InsightError::WriteSheet {
+        path: vectors.clone(),
+        source,
+    };
+    std::fs::create_dir_all(folder).map_err(failed)?;
+    std::fs::write(&vectors, svg).map_err(failed)?;
+    write(&pixels(svg)?, &dots)?;
+    Ok(vec![vectors, dots])
 }
 
 fn write(image: &RgbImage, path: &Path) -> Result<(), InsightError> {
