@@ -20,6 +20,7 @@ mod latest;
 mod lists;
 mod mix;
 mod output;
+mod parameters;
 mod plots;
 mod precision;
 mod predict;

@@ -241,6 +241,7 @@ impl Page<'_> {
             "Vec<String>" => "text, or a list of texts".into(),
             "Vec<T>" => "list of transforms".into(),
             "Map<String, Value>" => "table".into(),
+            "BTreeMap<String, f64>" => "table of numbers".into(),
             "Unfreeze" => "`head`, `all`, a stage, or a number of last stages".into(),
             "Monitor" => "name of a figure, such as `validation_accuracy`".into(),
             "[f32; 2]" => "two numbers".into(),

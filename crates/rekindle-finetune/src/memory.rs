@@ -123,15 +123,20 @@ impl Plan {
             }
             let cut = self.cut(place)?.min(stages.len());
             let batch = settings.batch_size.min(self.split.train.len()) as u64;
-            let images = batch.max(BLOCK);
+            // What goes through at once: trained stages take parts of a batch, frozen ones blocks.
+            let part = match settings.micro_batch as u64 {
+                0 => batch,
+                part => batch.min(part),
+            };
+            let images = BLOCK;
             let numbers = |stages: &[StageSummary]| -> f64 {
                 stages.iter().map(|stage| stage.activations as f64).sum()
             };
             let largest = stages[..cut].iter().map(|stage| stage.activations as f64);
             let frozen = KEPT_FROZEN * largest.fold(0.0, f64::max) * images as f64;
-            let way = KEPT * numbers(&stages[cut..]) * batch as f64;
+            let way = KEPT * numbers(&stages[cut..]) * part as f64;
             let bytes = match on_host {
-                true => (4.0 * (frozen + way)) as u64 + 4 * input * images,
+                true => (4.0 * (frozen + way)) as u64 + 4 * input * batch.max(BLOCK),
                 false => 0,
             };
             largest_batch = largest_batch.max(batch);

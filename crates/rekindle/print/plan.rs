@@ -149,7 +149,11 @@ fn parameters(plan: &Plan) -> Result<String> {
         for group in own {
             let trained = group.state == ParameterState::Trained;
             let number = |value: f64| match trained {
-                true => format!("{value:e}"),
+                // Three digits: a product such as 3e-4 times 10 is seldom what it is on paper.
+                true => match format!("{value:.2e}").parse::<f64>() {
+                    Ok(short) => format!("{short:e}"),
+                    Err(_) => format!("{value:e}"),
+                },
                 false => String::new(),
             };
             let state = if trained { "" } else { group.state.words() };

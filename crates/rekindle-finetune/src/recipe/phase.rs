@@ -31,7 +31,8 @@ pub struct PhaseRecipe {
     /// Images per step.
     pub batch_size: usize,
     /// The most images of a step that go forward and backward at once, so that memory does not grow with `batch_size` (gradient
-    /// accumulation): gradients of the parts add up to that of the whole batch's mean. 0 for all at once. Default 0.
+    /// accumulation): gradients of the parts add up to that of the whole batch's mean. 0 for all at once. Default 16 where
+    /// stages are trained, and 0 for the head alone.
     #[serde(default)]
     pub micro_batch: usize,
     /// Whether each epoch augments the training images anew, in place of drawing from the `augment.views` whose features are kept. Default
@@ -164,6 +165,7 @@ impl PhaseRecipe {
             unfreeze: Unfreeze::Last(4),
             epochs: 8,
             batch_size: 32,
+            micro_batch: 16,
             fresh_views: true,
             lr: 3e-4,
             // A slow rise: photographs like those of ImageNet are at their best while the rate is low, drawings once it was high, and the best

@@ -196,6 +196,7 @@ pub(super) fn as_it_was(written: &mut Table) {
             .all(|key| phase.contains_key(*key))
         {
             phase.entry("ema").or_insert(0.0.into());
+            phase.entry("micro_batch").or_insert(0.into());
             phase.entry("fresh_views").or_insert(false.into());
         }
     }
