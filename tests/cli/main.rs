@@ -9,6 +9,7 @@ mod bench;
 mod cache;
 mod check;
 mod determinism;
+mod explain;
 mod export;
 mod feature_cache;
 mod figures;

@@ -248,7 +248,7 @@ impl Place {
     pub fn command(&self, args: &[&str]) -> Command {
         let computes = matches!(
             args.first(),
-            Some(&("train" | "evaluate" | "predict" | "bench"))
+            Some(&("train" | "evaluate" | "predict" | "explain" | "bench"))
         );
         let says = |word: &&str| ["--device", "--resume", "--help"].contains(word);
         let mut command = Command::new(env!("CARGO_BIN_EXE_rekindle"));

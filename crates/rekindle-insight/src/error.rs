@@ -39,6 +39,20 @@ pub enum InsightError {
         /// What speaks against it, and what to do.
         reason: &'static str,
     },
+    /// An explanation of a model that it cannot have.
+    #[error("cannot explain: {reason}")]
+    Explain {
+        /// What speaks against it, and what there is instead.
+        reason: String,
+    },
+    /// Explanations cannot go to the folder that was asked for.
+    #[error("cannot write explanations to {}: {reason}", path.display())]
+    ExplainFolder {
+        /// The folder.
+        path: PathBuf,
+        /// What speaks against it, and what to do.
+        reason: String,
+    },
     /// A directory holds no run, or a file of it says something else than rekindle writes.
     #[error("{}: {reason}; a report needs the directory of a run, such as runs/photos-1", path.display())]
     NoRun {

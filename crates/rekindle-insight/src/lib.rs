@@ -3,6 +3,7 @@
 //! - [`check`](check::check): a data set before training, as a report and as a contact sheet.
 //! - [`preview`](preview()): the views that training makes of its images.
 //! - [`write_report`]: a run as one HTML page, and its model card.
+//! - [`explain`]: what in a picture decided what a model says of it.
 //! - [`runs_in`], [`differences`]: runs side by side.
 //! - [`plots`]: a run in pictures.
 //! - [`bench`](bench()): images per second of a backbone, and the machine that they hold for.
@@ -10,6 +11,7 @@
 mod bench;
 pub mod check;
 mod error;
+pub mod explain;
 mod machine;
 pub mod plots;
 mod preview;

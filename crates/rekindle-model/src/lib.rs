@@ -3,6 +3,7 @@
 //! - [`Network`]: stages of a backbone, what the head sees of them, and the head; the one forward pass.
 //! - [`ModelFile`]: `model.safetensors`, which holds weights, class names, preprocessing and configuration, and loads by itself.
 //! - [`Predictor`]: predictions of bytes, decoded images and data sets; it can be shared between threads.
+//! - [`Probe`]: a network cut behind a stage, and how its outputs depend on what is there.
 //! - [`load_backbone`] and [`card_from_name`]: pretrained weights; [`device_from_name`]: devices.
 //!
 //! How a network is trained is `rekindle-finetune`'s.
@@ -15,6 +16,7 @@ mod model_file;
 mod network;
 mod precision;
 mod predict;
+mod probe;
 mod settings;
 mod weights;
 
@@ -26,6 +28,7 @@ pub use model_file::{ModelFile, ModelInfo, load_info, save_model};
 pub use network::{Features, Joint, Network, NetworkState, Trunk, head_for};
 pub use precision::check_precision;
 pub use predict::Predictor;
+pub use probe::{Probe, Slope};
 pub use rekindle_backbone::Precision;
 pub use rekindle_weights::{
     CachedFile, Fetching, FileError as WeightsFileError, Hub, HubError, HubFile, Verdict,

@@ -97,7 +97,7 @@ pub struct Joint {
 
 impl Joint {
     /// The average over height and width of each map, joined: `[batch, sum of the channels]`; none where there are no maps.
-    fn pool_taps(&self, maps: Vec<Tensor<4>>) -> Option<Tensor<2>> {
+    pub(crate) fn pool_taps(&self, maps: Vec<Tensor<4>>) -> Option<Tensor<2>> {
         let pool = |maps: Tensor<4>| self.scale(maps.mean_dims(&[2, 3]).reshape([0, -1]));
         let pooled: Vec<Tensor<2>> = maps.into_iter().map(pool).collect();
         (!pooled.is_empty()).then(|| Tensor::cat(pooled, 1))
@@ -159,8 +159,8 @@ impl Joint {
     }
 }
 
-/// Some stages of a backbone, and which of them the head sees: the part of a forward pass before the head.
-#[derive(Debug, Clone)]
+/// Some stages of a backbone, and which of them the head sees: the part of a forward pass before the head. The default has no stages.
+#[derive(Debug, Clone, Default)]
 pub struct Trunk {
     /// None where there are no stages between the two places.
     stages: Option<Backbone>,

@@ -71,13 +71,27 @@ impl Predictor {
         &self.pipeline
     }
 
+    /// The device that it computes on.
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
+    /// The network's input of a batch of pixels that has been through [`Predictor::pipeline`].
+    ///
+    /// # Shapes
+    ///
+    /// `[batch, height, width, 3]` bytes to `[batch, 3, height, width]`.
+    pub fn input(&self, images: &RgbBatch) -> Tensor<4> {
+        rescale(images, &self.info.preprocessing.rescale, &self.device)
+    }
+
     /// Logits of a batch of pixels that has been through [`Predictor::pipeline`].
     ///
     /// # Shapes
     ///
     /// `[batch, height, width, 3]` bytes to `[batch, outputs]`.
     pub fn logits(&self, images: &RgbBatch) -> Tensor<2> {
-        let maps = rescale(images, &self.info.preprocessing.rescale, &self.device);
+        let maps = self.input(images);
         self.network.logits(Features::Maps { maps, taps: None })
     }
 

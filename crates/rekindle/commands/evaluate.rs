@@ -6,8 +6,11 @@ use std::sync::Arc;
 
 use anyhow::{Result, bail};
 use rekindle_augment::DecodeLimits;
-use rekindle_data::{ClassIndex, Dataset, ImageFolder, Split, SplitName, open_data_as};
+use rekindle_data::{
+    ClassIndex, Dataset, Figure, ImageFolder, Split, SplitName, TaskKind, open_data_as,
+};
 use rekindle_model::{Predictor, device_from_name, load_info};
+use rekindle_settings::nearest;
 
 use super::data_settings::data_settings;
 use super::images::{usable, with_others};
@@ -33,6 +36,9 @@ pub struct Args {
     /// How DATA is read: a setting that begins with `data.`, as for `train`; may be repeated
     #[arg(long, value_name = "KEY=VALUE")]
     pub set: Vec<String>,
+    /// Figure to tell first, such as macro_f1
+    #[arg(long, value_name = "FIGURE")]
+    pub metric: Option<String>,
     /// Print the metrics as JSON
     #[arg(long)]
     pub json: bool,
@@ -45,6 +51,10 @@ pub fn run(args: &Args) -> Result<Ending> {
     let device = device_from_name(&args.inference.device)?;
     let path = model_path(&args.model)?;
     let info = load_info(&path)?;
+    let metric = match &args.metric {
+        Some(name) => Some(figure(name, info.task)?),
+        None => None,
+    };
     let settings = data_settings(&args.set)?;
     let classes = ClassIndex::new(info.classes.clone())?;
     let folder = open_data_as(&args.data, &settings.source_options(), info.task, &classes)?;
@@ -103,6 +113,7 @@ pub fn run(args: &Args) -> Result<Ending> {
         skipped,
         trained_on,
         classes: &info.classes,
+        metric,
     };
     let mut out = io::stdout().lock();
     match args.json {
@@ -110,6 +121,21 @@ pub fn run(args: &Args) -> Result<Ending> {
         false => write!(out, "{}", figures::table(&context, &report, print::width()))?,
     }
     Ok(Ending::Done)
+}
+
+/// A task's figure by its name.
+fn figure(name: &str, task: TaskKind) -> Result<&'static Figure> {
+    if let Some(figure) = task.figure(name) {
+        return Ok(figure);
+    }
+    let names: Vec<&str> = task.figures().iter().map(|figure| figure.name).collect();
+    let close = nearest(name, names.iter().copied());
+    let close = close.map_or(String::new(), |close| format!(", did you mean `{close}`?"));
+    bail!(
+        "--metric: a model for {} has no figure `{name}`{close}; there are {}",
+        task.name(),
+        names.join(", ")
+    )
 }
 
 /// The folder with these samples alone, so that others are neither checked nor read.

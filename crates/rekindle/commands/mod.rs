@@ -8,6 +8,7 @@ mod check;
 mod completions;
 mod data_settings;
 mod evaluate;
+mod explain;
 mod export;
 mod features;
 mod images;
@@ -44,6 +45,7 @@ Examples:
   rekindle train --resume runs/photos-1            resume after Ctrl-C
   rekindle evaluate runs/photos-1 test-photos      measure the result
   rekindle predict runs/photos-1 new/ --csv        class and probability of each image
+  rekindle explain runs/photos-1 new/cat.jpg       what in a picture decided
   rekindle export runs/photos-1 -o photos.onnx     for ONNX Runtime and others";
 
 /// Fine-tune pretrained CNN backbones on labelled images.
@@ -90,6 +92,7 @@ commands! {
     report: Report,
     runs: Runs,
     predict: Predict,
+    explain: Explain,
     export: Export,
     features: Features,
     backbones: Backbones,

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
+use rekindle_data::Figure;
 use rekindle_finetune::Recipe;
 
 use crate::args::{BadImagesArg, at_least_one};
@@ -59,6 +60,9 @@ pub struct Args {
     /// Images per training step in each phase (PHASE.batch_size)
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     pub batch_size: Option<usize>,
+    /// Figure of the validation images that chooses the best epoch and when to stop, such as macro_f1 (PHASE.stopping.monitor)
+    #[arg(long, value_name = "FIGURE")]
+    pub metric: Option<String>,
     /// Keep the whole backbone frozen (PHASE.epochs=0 for each phase that trains more than the head)
     #[arg(long)]
     pub freeze: bool,
@@ -102,7 +106,7 @@ pub struct Args {
     #[arg(
         long,
         value_name = "RUN",
-        conflicts_with_all = ["data", "recipe", "set", "seed", "name", "runs", "backbone", "weights", "device", "bad_images", "limit", "tensorboard", "dry_run", "epochs", "lr", "batch_size", "freeze", "size", "val", "out"]
+        conflicts_with_all = ["data", "recipe", "set", "seed", "name", "runs", "backbone", "weights", "device", "bad_images", "limit", "tensorboard", "dry_run", "epochs", "lr", "batch_size", "metric", "freeze", "size", "val", "out"]
     )]
     pub resume: Option<PathBuf>,
     /// Print the result as JSON
@@ -170,9 +174,14 @@ pub fn overrides(args: &Args) -> Result<Vec<String>> {
 
 /// Adds the flags that are for each phase.
 fn of_phases(args: &Args, settings: &mut Vec<String>) -> Result<()> {
-    if args.epochs.is_none() && args.lr.is_none() && args.batch_size.is_none() && !args.freeze {
+    let none = args.epochs.is_none() && args.lr.is_none() && args.batch_size.is_none();
+    if none && args.metric.is_none() && !args.freeze {
         return Ok(());
     }
+    let monitor = args.metric.as_deref().map(|figure| {
+        let name = figure.strip_prefix(Figure::OF_VALIDATION).unwrap_or(figure);
+        toml::Value::from(format!("{}{name}", Figure::OF_VALIDATION))
+    });
     let recipe = Recipe::load(args.recipe.as_deref(), settings)?;
     if args.freeze && !recipe.phase.iter().any(|phase| phase.unfreeze.is_head()) {
         bail!(
@@ -191,6 +200,8 @@ fn of_phases(args: &Args, settings: &mut Vec<String>) -> Result<()> {
             args.batch_size
                 .map(|images| format!("{name}.batch_size={images}")),
         );
+        let chosen = monitor.as_ref();
+        settings.extend(chosen.map(|monitor| format!("{name}.stopping.monitor={monitor}")));
     }
     Ok(())
 }
@@ -254,6 +265,13 @@ mod tests {
         assert_eq!([0, 1].map(|at| frozen.phase[at].epochs), [4, 0]);
         assert_eq!(frozen.input.size, Some([96, 64]));
         assert_eq!(of(&["--imgsz", "160"]).input.size, Some([160, 160]));
+        for figure in ["macro_f1", "validation_macro_f1"] {
+            let recipe = of(&["--metric", figure]);
+            for phase in &recipe.phase {
+                let monitor = phase.stopping.monitor.map(|monitor| monitor.name());
+                assert_eq!(monitor.as_deref(), Some("validation_macro_f1"));
+            }
+        }
         assert_eq!(of(&["--model", "resnet18"]).backbone.name, "resnet18");
         assert_eq!(of(&["--val", "v"]).data.validation, Some("v".into()));
     }

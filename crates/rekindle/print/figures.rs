@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::Result;
-use rekindle_data::TaskReport;
+use rekindle_data::{Figure, TaskReport};
 use serde_json::{Value, json};
 
 use super::words;
@@ -23,6 +23,8 @@ pub struct Measured<'a> {
     pub trained_on: usize,
     /// The names of the classes, labels or numbers.
     pub classes: &'a [String],
+    /// A figure that is told before all.
+    pub metric: Option<&'static Figure>,
 }
 
 /// Everything as one JSON object; shares are between 0 and 1.
@@ -41,6 +43,10 @@ pub fn json(of: &Measured, report: &TaskReport) -> Result<String> {
         "images_trained_on": of.trained_on,
         "classes": of.classes,
     });
+    if let Some((figure, found)) = chosen(of, report) {
+        value["metric"] = figure.name.into();
+        value["value"] = found.into();
+    }
     add_intervals(&mut value, report)?;
     if let (Value::Object(all), Value::Object(figures)) =
         (&mut value, serde_json::to_value(report)?)
@@ -58,6 +64,11 @@ pub fn json(of: &Measured, report: &TaskReport) -> Result<String> {
         }
     }
     Ok(serde_json::to_string_pretty(&value)?)
+}
+
+/// The figure that is told before all, with its value.
+fn chosen(of: &Measured, report: &TaskReport) -> Option<(&'static Figure, f64)> {
+    Some((of.metric?, report.figure(of.metric?.name)?))
 }
 
 /// Adds where the true values of figures lie, as `accuracy_interval_95`, for those for which it is known.
@@ -81,6 +92,10 @@ pub fn table(of: &Measured, report: &TaskReport, width: usize) -> String {
         of.part,
         of.data.display()
     );
+    if let Some((figure, value)) = chosen(of, report) {
+        let label = figure.label_of(of.classes.len());
+        text.push_str(&format!("{label}: {}\n\n", figure.text(value)));
+    }
     text.push_str(&report.to_text(&names, width));
     text
 }
@@ -111,6 +126,7 @@ mod tests {
             skipped: 1,
             trained_on: 0,
             classes,
+            metric: None,
         }
     }
 
@@ -127,6 +143,22 @@ mod tests {
         assert!(
             text.lines().all(|line| line.chars().count() <= 80),
             "{text}"
+        );
+    }
+
+    #[test]
+    fn a_figure_that_is_asked_for_is_told_first() {
+        let (classes, report) = measured();
+        let context = Measured {
+            metric: report.task().figure("accuracy"),
+            ..context(&classes)
+        };
+        let text = table(&context, &report, 80);
+        assert_eq!(text.lines().nth(2), Some("accuracy: 66.7 %"), "{text}");
+        let value: Value = serde_json::from_str(&json(&context, &report).unwrap()).unwrap();
+        assert_eq!(
+            (&value["metric"], &value["value"]),
+            (&"accuracy".into(), &value["accuracy"])
         );
     }
 

@@ -9,15 +9,15 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 use crate::InsightError;
 
 /// A part of a sheet, in pixels from its own top left corner.
-pub(super) type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
+pub(crate) type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 /// What drawing gives.
-pub(super) type Drawn<T = ()> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
+pub(crate) type Drawn<T = ()> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
-pub(super) const INK: RGBColor = RGBColor(20, 20, 20);
-pub(super) const FAINT: RGBColor = RGBColor(85, 85, 85);
-pub(super) const MESH: RGBColor = RGBColor(228, 228, 228);
+pub(crate) const INK: RGBColor = RGBColor(20, 20, 20);
+pub(crate) const FAINT: RGBColor = RGBColor(85, 85, 85);
+pub(crate) const MESH: RGBColor = RGBColor(228, 228, 228);
 /// Okabe and Ito's colours, which people tell apart who see fewer of them.
-pub(super) const COLOURS: [RGBColor; 6] = [
+pub(crate) const COLOURS: [RGBColor; 6] = [
     RGBColor(0, 114, 178),
     RGBColor(213, 94, 0),
     RGBColor(0, 158, 115),
@@ -26,14 +26,14 @@ pub(super) const COLOURS: [RGBColor; 6] = [
     RGBColor(150, 110, 0),
 ];
 
-pub(super) const FONT: &str = "sans-serif";
+pub(crate) const FONT: &str = "sans-serif";
 /// Size of a heading, of text, and of what is beside a mark.
-pub(super) const HEADING: f64 = 18.0;
-pub(super) const TEXT: f64 = 14.0;
-pub(super) const SMALL: f64 = 12.0;
+pub(crate) const HEADING: f64 = 18.0;
+pub(crate) const TEXT: f64 = 14.0;
+pub(crate) const SMALL: f64 = 12.0;
 
 /// Draws a sheet of this size.
-pub(super) fn sheet(
+pub(crate) fn sheet(
     [width, height]: [u32; 2],
     paint: impl FnOnce(&Area) -> Drawn,
 ) -> Result<String, InsightError> {
@@ -54,7 +54,7 @@ pub(super) fn sheet(
 }
 
 /// Writes text at a place, aligned to it on the side that is named: the place of a left-aligned text is at its left end.
-pub(super) fn write(
+pub(crate) fn write(
     area: &Area,
     text: &str,
     place: (i32, i32),
@@ -66,7 +66,7 @@ pub(super) fn write(
 }
 
 /// As [`write`], turned.
-pub(super) fn write_turned(
+pub(crate) fn write_turned(
     area: &Area,
     text: &str,
     place: (i32, i32),
@@ -81,13 +81,13 @@ pub(super) fn write_turned(
 }
 
 /// About how wide a text is; East Asian letters and symbols are twice as wide as the others.
-pub(super) fn width(text: &str, size: f64) -> f64 {
+pub(crate) fn width(text: &str, size: f64) -> f64 {
     let letters: f64 = text.chars().map(letter_width).sum();
     letters * size
 }
 
 /// The beginning of a text that fits so many pixels.
-pub(super) fn cut(text: &str, size: f64, room: f64) -> String {
+pub(crate) fn cut(text: &str, size: f64, room: f64) -> String {
     if width(text, size) <= room {
         return text.to_owned();
     }
@@ -122,7 +122,7 @@ fn printable(text: &str) -> String {
 }
 
 /// White to dark blue, for shares from 0 to 1.
-pub(super) fn shade(share: f64) -> RGBColor {
+pub(crate) fn shade(share: f64) -> RGBColor {
     let from = [255.0, 255.0, 255.0];
     let to = [8.0, 48.0, 107.0];
     let middle = [107.0, 174.0, 214.0];

@@ -3,7 +3,7 @@
 //! Owns which plot a task has, and the files in the run's directory. A plot is a function of what run.json says, drawn as SVG by
 //! `plotters`; `picture.rs` makes a PNG of it. For a page, the SVG is there: [`curves_svg`], [`outcome_svg`].
 
-mod canvas;
+pub(crate) mod canvas;
 mod confusion;
 mod curves;
 mod labels;

@@ -2,11 +2,12 @@
 //! a model card.
 //!
 //! Owns the page and the order of its parts, each of which is a file: `progress` (curves), `outputs` (classes, confusion, calibration),
-//! `pictures`, `repeat` (the command). What is read is `crate::source`'s; `html.rs` escapes. The page does without its script but for sorting.
+//! `pictures` (`decided`: what decided in them), `repeat` (the command). What is read is `crate::source`'s; `html.rs` escapes. The page does without its script but for sorting.
 
 mod calibration;
 mod card;
 mod curves;
+mod decided;
 mod html;
 mod outputs;
 mod pictures;

@@ -8,6 +8,7 @@ use image::codecs::jpeg::JpegEncoder;
 use rekindle_augment::{DecodeLimits, Interpolation, RgbImage, resize};
 use rekindle_data::{Dataset, ImageFolder, read_image};
 
+use super::decided::Decided;
 use super::html::{Element, el};
 use crate::source::{Row, Source};
 
@@ -17,39 +18,54 @@ const MOST: usize = 12;
 const SIDE: u32 = 200;
 const QUALITY: u8 = 80;
 
+/// What is said of the second picture.
+const DECIDED: &str = " Below each, what the network sees of it, and over that what decided for the answer (Grad-CAM): red most, grey \
+nothing. That shows where it looked, not whether it was right to.";
+
 /// The pictures under their headings; what could not be shown is said.
 pub fn section(of: &Source, predictions: Option<&[Row]>) -> Vec<Element> {
     let Some(rows) = predictions else {
         let why = "This run has no predictions.csv: an earlier version trained it, or it is not finished.";
         return vec![el("p").text(why)];
     };
-    let mut finder = Finder::new(of);
+    let wrong = most_wrong(rows);
+    let decided = match wrong.is_empty() {
+        true => None,
+        false => Decided::of(of),
+    };
+    let mut finder = Finder::new(of, decided);
     let mut parts = Vec::new();
-    for (title, explained, chosen) in [
+    for (title, explained, chosen, is_wrong) in [
         (
             "Most wrong",
             "The validation pictures with the greatest loss.",
-            most_wrong(rows),
+            wrong,
+            true,
         ),
         (
             "Least sure",
             "The validation pictures whose predicted class has the lowest probability.",
             least_sure(rows),
+            false,
         ),
     ] {
         if chosen.is_empty() {
             continue;
         }
-        parts.push(el("h3").text(title));
-        parts.push(el("p").class("faint").text(explained));
-        let figures = chosen
+        let figures: Vec<Element> = chosen
             .into_iter()
-            .map(|row| el("li").with(figure(row, finder.thumbnail(&row.path))));
-        parts.push(
-            el("ul")
-                .class("pictures")
-                .with_all(figures.collect::<Vec<_>>()),
-        );
+            .map(|row| {
+                let (picture, decided) = finder.thumbnails(row, is_wrong);
+                el("li").with(figure(row, picture, decided))
+            })
+            .collect();
+        parts.push(el("h3").text(title));
+        let explained = el("p").class("faint").text(explained);
+        parts.push(match is_wrong && finder.decided_shown {
+            true => explained.text(DECIDED),
+            false => explained,
+        });
+        parts.push(el("ul").class("pictures").with_all(figures));
     }
     if parts.is_empty() {
         parts.push(el("p").text("All validation pictures are predicted as they are."));
@@ -86,7 +102,7 @@ fn least_sure(rows: &[Row]) -> Vec<&Row> {
     all.into_iter().take(MOST).map(|(row, _)| row).collect()
 }
 
-fn figure(row: &Row, picture: Option<String>) -> Element {
+fn figure(row: &Row, picture: Option<String>, decided: Option<Drawn>) -> Element {
     let said = |text: &str| {
         if text.is_empty() {
             "no labels".to_owned()
@@ -112,6 +128,15 @@ fn figure(row: &Row, picture: Option<String>) -> Element {
         ),
         None => figure.with(el("p").class("faint").text("not there")),
     };
+    let figure = match decided {
+        Some(drawn) => figure.with(
+            el("img")
+                .attr("src", drawn.picture)
+                .attr("alt", format!("What in it decided for {}", drawn.of))
+                .attr("loading", "lazy"),
+        ),
+        None => figure,
+    };
     figure.with(
         el("figcaption")
             .text(words)
@@ -119,9 +144,21 @@ fn figure(row: &Row, picture: Option<String>) -> Element {
     )
 }
 
+/// A picture with what decided.
+#[derive(Debug, Clone)]
+struct Drawn {
+    picture: String,
+    /// The class, label or number that it is about.
+    of: String,
+}
+
 /// Finds pictures by their names in split.json.
 struct Finder<'a> {
     of: &'a Source,
+    /// Draws what decided, where it can.
+    decided: Option<Decided>,
+    decided_shown: bool,
+    limits: DecodeLimits,
     /// The data opened as the run did, once a picture is not simply a file below it.
     opened: Option<Option<Dataset>>,
     /// What was looked for so far: a picture may be wrong and unsure.
@@ -130,34 +167,51 @@ struct Finder<'a> {
 }
 
 impl<'a> Finder<'a> {
-    fn new(of: &'a Source) -> Self {
+    fn new(of: &'a Source, decided: Option<Decided>) -> Self {
         Self {
             of,
+            limits: decided
+                .as_ref()
+                .map_or_else(DecodeLimits::default, Decided::limits),
+            decided,
+            decided_shown: false,
             opened: None,
             known: HashMap::new(),
             missing: 0,
         }
     }
 
-    fn thumbnail(&mut self, key: &str) -> Option<String> {
-        if let Some(known) = self.known.get(key) {
-            return known.clone();
+    /// A picture, and what decided for its answer where that is asked for and can be had.
+    fn thumbnails(&mut self, row: &Row, with_decided: bool) -> (Option<String>, Option<Drawn>) {
+        let key = &row.path;
+        if let Some(known) = self.known.get(key).filter(|_| !with_decided) {
+            return (known.clone(), None);
         }
-        let found = self.picture(key).and_then(|image| data_uri(&image));
+        let picture = self.picture(key);
+        let found = picture.as_ref().and_then(data_uri);
         self.missing += usize::from(found.is_none());
         self.known.insert(key.to_owned(), found.clone());
-        found
+        let decided = self.decided.as_ref().filter(|_| with_decided);
+        let drawn = decided
+            .zip(picture)
+            .and_then(|(decided, picture)| decided.draw(&picture, &row.predicted))
+            .and_then(|(picture, of)| {
+                let picture = data_uri(&picture)?;
+                Some(Drawn { picture, of })
+            });
+        self.decided_shown |= drawn.is_some();
+        (found, drawn)
     }
 
     fn picture(&mut self, key: &str) -> Option<RgbImage> {
         let path = self.of.facts.data.join(key);
         if path.is_file() {
-            return Some(read_image(&path, &DecodeLimits::default()).ok()?.image);
+            return Some(read_image(&path, &self.limits).ok()?.image);
         }
-        let of = self.of;
+        let (of, limits) = (self.of, self.limits.clone());
         let opened = self.opened.get_or_insert_with(|| {
             let (folder, _) = of.recipe.data.open(&of.facts.data, of.recipe.seed).ok()?;
-            Some(Dataset::new(folder, DecodeLimits::default(), 0))
+            Some(Dataset::new(folder, limits, 0))
         });
         let dataset = opened.as_ref()?;
         let place = place_of(dataset.folder(), key)?;
