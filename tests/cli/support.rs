@@ -248,7 +248,9 @@ impl Place {
     pub fn command(&self, args: &[&str]) -> Command {
         let computes = matches!(
             args.first(),
-            Some(&("train" | "evaluate" | "predict" | "bench"))
+            Some(
+                &("train" | "evaluate" | "predict" | "bench" | "ensemble" | "stack" | "calibrate")
+            )
         );
         let says = |word: &&str| ["--device", "--resume", "--help"].contains(word);
         let mut command = Command::new(env!("CARGO_BIN_EXE_rekindle"));

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use anyhow::{Result, bail};
 use rekindle_augment::DecodeLimits;
 use rekindle_data::{ClassIndex, Dataset, ImageFolder, Split, SplitName, open_data_as};
+use rekindle_model::ensemble::TestTime;
 use rekindle_model::{Predictor, device_from_name, load_info};
 
 use super::data_settings::data_settings;
@@ -33,6 +34,9 @@ pub struct Args {
     /// How DATA is read: a setting that begins with `data.`, as for `train`; may be repeated
     #[arg(long, value_name = "KEY=VALUE")]
     pub set: Vec<String>,
+    /// Average predictions over further views: `flip`, scales such as 1.15, or both, as flip,1.15
+    #[arg(long, value_name = "VIEWS")]
+    pub tta: Option<TestTime>,
     /// Print the metrics as JSON
     #[arg(long)]
     pub json: bool,
@@ -75,7 +79,10 @@ pub fn run(args: &Args) -> Result<Ending> {
             args.data.display()
         );
     }
-    let predictor = Predictor::load(&path, &device)?;
+    let mut predictor = Predictor::load(&path, &device)?;
+    if let Some(views) = &args.tta {
+        predictor = predictor.with_test_time(views);
+    }
     let limits = DecodeLimits {
         range: predictor.info().preprocessing.range,
         ..DecodeLimits::default()
@@ -113,7 +120,7 @@ pub fn run(args: &Args) -> Result<Ending> {
 }
 
 /// The folder with these samples alone, so that others are neither checked nor read.
-fn only(folder: ImageFolder, samples: &[usize]) -> ImageFolder {
+pub(super) fn only(folder: ImageFolder, samples: &[usize]) -> ImageFolder {
     let kept = samples
         .iter()
         .map(|&sample| folder.samples[sample].clone())

@@ -2,14 +2,18 @@
 //! its line in the list below.
 
 mod backbones;
+mod bag;
 mod bench;
 mod cache;
+mod calibrate;
 mod check;
 mod completions;
 mod data_settings;
+mod ensemble;
 mod evaluate;
 mod export;
 mod features;
+mod held_out;
 mod images;
 mod inspect;
 mod man;
@@ -22,6 +26,7 @@ mod runs;
 mod settings;
 mod signals;
 mod sorted;
+mod stack;
 mod summary;
 mod train;
 mod train_flags;
@@ -88,6 +93,9 @@ commands! {
     report: Report,
     runs: Runs,
     predict: Predict,
+    ensemble: Ensemble,
+    stack: Stack,
+    calibrate: Calibrate,
     export: Export,
     features: Features,
     backbones: Backbones,
