@@ -8,6 +8,7 @@ mod bad_settings;
 mod bench;
 mod cache;
 mod check;
+mod combine;
 mod determinism;
 mod explain;
 mod export;

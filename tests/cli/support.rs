@@ -248,7 +248,16 @@ impl Place {
     pub fn command(&self, args: &[&str]) -> Command {
         let computes = matches!(
             args.first(),
-            Some(&("train" | "evaluate" | "predict" | "explain" | "bench"))
+            Some(
+                &("train"
+                    | "evaluate"
+                    | "predict"
+                    | "explain"
+                    | "bench"
+                    | "ensemble"
+                    | "stack"
+                    | "calibrate")
+            )
         );
         let says = |word: &&str| ["--device", "--resume", "--help"].contains(word);
         let mut command = Command::new(env!("CARGO_BIN_EXE_rekindle"));

@@ -81,7 +81,11 @@ pub fn check_onnx(
     };
     let found = numbers(file.run(rescale(&pixels, input, device))?);
     let network = for_inference(&model.network);
-    let logits = logits(&network, &pixels, scale, device);
+    let mut logits = logits(&network, &pixels, scale, device);
+    let temperature = model.info.after.temperature();
+    logits
+        .iter_mut()
+        .for_each(|logit| *logit = (f64::from(*logit) / temperature) as f32);
     let (what, expected) = match options.logits {
         true => ("logits", logits),
         false => {

@@ -89,6 +89,7 @@ pub(crate) fn of_backbone(
         best_epoch: 1,
         validation: BTreeMap::new(),
         recipe: String::new(),
+        after: Default::default(),
     };
     ModelFile {
         info,

@@ -85,6 +85,16 @@ pub enum FinetuneError {
         /// The model file.
         model: PathBuf,
     },
+    /// A bag of models needs images that a list can name.
+    #[error(
+        "`{}` are tar shards, whose images no list can name, and a bag of models is trained from lists; unpack them, or train with different seeds \
+         and combine the runs with `rekindle ensemble`",
+        path.display()
+    )]
+    NoBag {
+        /// The tar shards.
+        path: PathBuf,
+    },
     /// There is nothing to resume.
     #[error("`{}` is not the directory of a run: it has no plan.toml; start one without `--resume`", path.display())]
     NothingToResume {

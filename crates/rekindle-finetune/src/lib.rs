@@ -27,6 +27,7 @@
 //! unfreezes the last stages. Where the frozen part of a phase ends its output is kept, so no phase repeats frozen work.
 
 pub mod average;
+mod bag;
 mod checkpoint;
 pub mod clip;
 mod error;
@@ -45,6 +46,7 @@ pub mod step;
 pub mod stopping;
 mod tail;
 
+pub use bag::{bag_list, bag_recipe, bag_sample};
 pub use error::{Existing, FinetuneError};
 pub use observer::{EpochRecord, EpochTiming, Observer, Silent, StepProgress};
 pub use phase::epoch_id;

@@ -4,6 +4,7 @@
 //! - [`preview`](preview()): the views that training makes of its images.
 //! - [`write_report`]: a run as one HTML page, and its model card.
 //! - [`explain`]: what in a picture decided what a model says of it.
+//! - [`write_combination`]: several models that answer together, as one HTML page.
 //! - [`runs_in`], [`differences`]: runs side by side.
 //! - [`plots`]: a run in pictures.
 //! - [`bench`](bench()): images per second of a backbone, and the machine that they hold for.
@@ -24,5 +25,5 @@ pub use bench::{BenchReport, BenchSettings, Speed, bench};
 pub use error::InsightError;
 pub use machine::Machine;
 pub use preview::{Preview, PreviewOptions, preview};
-pub use report::{CARD, REPORT, write_report};
+pub use report::{CARD, CombinationPage, REPORT, write_combination, write_report};
 pub use runs::{Difference, RunSummary, best_of, differences, runs_in, summary_of};

@@ -110,6 +110,35 @@ pub enum ModelError {
         /// What was found.
         reason: String,
     },
+    /// The file combines several networks, and one is needed.
+    #[error(
+        "{} combines several networks, and one is needed here; take a model that it was made of: {members}",
+        path.display()
+    )]
+    Combined {
+        /// The file.
+        path: PathBuf,
+        /// Where its members came from.
+        members: String,
+    },
+    /// Models that cannot be combined.
+    #[error("{first} and {other} cannot be combined: {reason}")]
+    DoNotCombine {
+        /// The first model.
+        first: String,
+        /// One that does not go with it.
+        other: String,
+        /// What differs, and what to do.
+        reason: String,
+    },
+    /// Something cannot be fitted to what models say of held-out images.
+    #[error("{what} cannot be fitted: {reason}")]
+    NotFitted {
+        /// What was to be fitted.
+        what: &'static str,
+        /// Why not, and what to do.
+        reason: String,
+    },
     /// An output of a model is infinite or not a number.
     #[error(
         "the model says {value} for `{output}` of image {image}, which is no result; its weights are damaged or have diverged, train again with a lower learning rate"

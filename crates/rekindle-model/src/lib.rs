@@ -4,12 +4,14 @@
 //! - [`ModelFile`]: `model.safetensors`, which holds weights, class names, preprocessing and configuration, and loads by itself.
 //! - [`Predictor`]: predictions of bytes, decoded images and data sets; it can be shared between threads.
 //! - [`Probe`]: a network cut behind a stage, and how its outputs depend on what is there.
+//! - [`ensemble`]: several models as one, temperatures, and what is fitted to held-out images.
 //! - [`load_backbone`] and [`card_from_name`]: pretrained weights; [`device_from_name`]: devices.
 //!
 //! How a network is trained is `rekindle-finetune`'s.
 
 mod checksum;
 mod device;
+pub mod ensemble;
 mod error;
 mod files;
 mod model_file;

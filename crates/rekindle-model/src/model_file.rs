@@ -17,11 +17,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::ModelError;
 use crate::checksum;
+use crate::ensemble::AfterTraining;
 use crate::files::{read, to_safetensors, write_whole};
 use crate::network::{Joint, Network, head_for};
 
-/// Versions of the layout of [`ModelInfo`]: 2 has a task, which programs that know 1 alone would not see.
-const FORMATS: [u32; 2] = [1, 2];
+/// Versions of the layout of [`ModelInfo`]: 2 has a task, which programs that know 1 alone would not see; 3 has what was added after
+/// training, without which the outputs would be others.
+const FORMATS: [u32; 3] = [1, 2, 3];
 
 /// What a model file says of itself.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -63,6 +65,9 @@ pub struct ModelInfo {
     pub validation: BTreeMap<String, f64>,
     /// The recipe, as TOML.
     pub recipe: String,
+    /// What was added once it was trained; nothing for the model of a run.
+    #[serde(default, skip_serializing_if = "AfterTraining::is_empty")]
+    pub after: AfterTraining,
 }
 
 impl ModelInfo {
@@ -71,6 +76,14 @@ impl ModelInfo {
         match task == TaskKind::default() {
             true => FORMATS[0],
             false => FORMATS[1],
+        }
+    }
+
+    /// The version of the layout that says all of this model.
+    pub(crate) fn own_format(&self) -> u32 {
+        match self.after.is_empty() {
+            true => Self::format_of(self.task),
+            false => FORMATS[2],
         }
     }
 
@@ -125,16 +138,25 @@ pub fn save_model(
         head.iter()
             .map(|(key, data)| (format!("{classifier}.{key}"), data.clone())),
     );
+    write_state(path, info, &state)
+}
+
+/// Writes what a model says of itself with tensors under the keys that they have in the file.
+pub(crate) fn write_state(
+    path: &Path,
+    info: &ModelInfo,
+    state: &StateDict,
+) -> Result<(), ModelError> {
     let json = serde_json::to_string(info).map_err(|error| ModelError::NotWritable {
         path: path.into(),
         reason: error.to_string(),
     })?;
     let metadata = BTreeMap::from([
-        (checksum::KEY.to_owned(), checksum::of_state(&state)),
+        (checksum::KEY.to_owned(), checksum::of_state(state)),
         ("format".to_owned(), "pt".to_owned()),
         ("rekindle".to_owned(), json),
     ]);
-    Ok(write_whole(path, &to_safetensors(&state, metadata))?)
+    Ok(write_whole(path, &to_safetensors(state, metadata))?)
 }
 
 /// Reads only what a model file says of itself.
@@ -147,7 +169,7 @@ pub fn load_info(path: &Path) -> Result<ModelInfo, ModelError> {
 }
 
 /// Takes a file apart; `path` is where errors say that it is.
-fn parse(bytes: &[u8], path: &Path) -> Result<(ModelInfo, StateDict), ModelError> {
+pub(crate) fn parse(bytes: &[u8], path: &Path) -> Result<(ModelInfo, StateDict), ModelError> {
     let not_a_model = |reason: String| ModelError::NotAModel {
         path: path.into(),
         reason,
@@ -165,9 +187,9 @@ fn parse(bytes: &[u8], path: &Path) -> Result<(ModelInfo, StateDict), ModelError
         |error: serde_json::Error| not_a_model(format!("its metadata cannot be read: {error}"));
     let version: Version = serde_json::from_str(json).map_err(unreadable)?;
     if !FORMATS.contains(&version.format) {
-        let [first, last] = FORMATS;
+        let [first, .., last] = FORMATS;
         return Err(not_a_model(format!(
-            "it has format {}, this program reads {first} and {last}",
+            "it has format {}, this program reads {first} to {last}",
             version.format
         )));
     }
@@ -185,7 +207,8 @@ impl ModelFile {
     ///
     /// # Errors
     ///
-    /// The file cannot be read, is not one that rekindle wrote, or its tensors do not fit what it says of itself.
+    /// The file cannot be read, is not one that rekindle wrote, or its tensors do not fit what it says of itself;
+    /// [`ModelError::Combined`] for several networks in one file, which [`Predictor`](crate::Predictor) takes.
     pub fn load(path: &Path, device: &Device) -> Result<Self, ModelError> {
         Self::of_bytes(&read(path)?, path, device)
     }
@@ -196,8 +219,24 @@ impl ModelFile {
     ///
     /// As [`load`](Self::load); `origin` is what the errors call the file.
     pub fn of_bytes(bytes: &[u8], origin: &Path, device: &Device) -> Result<Self, ModelError> {
-        let path = origin;
-        let (info, mut state) = parse(bytes, path)?;
+        let (info, state) = parse(bytes, origin)?;
+        Self::of_state(info, state, origin, device)
+    }
+
+    /// A network of its tensors, under the keys that they have in a file of its own.
+    pub(crate) fn of_state(
+        info: ModelInfo,
+        mut state: StateDict,
+        path: &Path,
+        device: &Device,
+    ) -> Result<Self, ModelError> {
+        if let Some(combination) = &info.after.combination {
+            return Err(ModelError::Combined {
+                path: path.into(),
+                members: combination.sources(),
+            });
+        }
+        info.after.check(path)?;
         let origin = path.display().to_string();
         let backbone = Architecture::from_name(&info.architecture)?.init(device);
         let prefix = format!("{}.", backbone.classifier());

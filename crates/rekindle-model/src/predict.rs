@@ -5,21 +5,20 @@ use std::sync::Arc;
 
 use burn::tensor::{Device, Tensor};
 use rekindle_augment::{DecodeLimits, Pipeline, RgbBatch, RgbImage, SampleRng, decode, rescale};
-use rekindle_data::metrics::{MetricsError, check_finite};
-use rekindle_data::{
-    BadImage, Batch, Dataset, LastBatch, Loader, LoaderOptions, Target, TaskReport, batches,
-};
+use rekindle_data::{BadImage, Batch, Dataset, Target, TaskReport};
 
 use crate::ModelError;
-use crate::model_file::{ModelFile, ModelInfo};
-use crate::network::{Features, Network};
+use crate::ensemble::{Lockstep, Model, ModelParts, TestTime, ViewList};
+use crate::files::read;
+use crate::model_file::{ModelFile, ModelInfo, parse};
+use crate::network::Network;
 
-/// A model for inference. It can be shared between threads.
+/// A model for inference: one network, or several that answer together. It can be shared between threads.
 #[derive(Debug)]
 pub struct Predictor {
-    info: ModelInfo,
-    network: Network,
-    pipeline: Arc<Pipeline>,
+    model: Model,
+    /// The views that its networks are run on.
+    views: ViewList,
     device: Device,
 }
 
@@ -28,47 +27,88 @@ impl Predictor {
     ///
     /// # Errors
     ///
-    /// As [`ModelFile::load`].
+    /// As [`ModelFile::load`], but for a file of several networks, which is taken.
     pub fn load(path: &Path, device: &Device) -> Result<Self, ModelError> {
-        Ok(Self::new(ModelFile::load(path, device)?, device))
+        Self::of_bytes(&read(path)?, path, device)
     }
 
     /// The same from the bytes of a file, such as one that is part of the program.
     ///
     /// # Errors
     ///
-    /// As [`ModelFile::of_bytes`].
+    /// As [`load`](Self::load).
     pub fn from_bytes(bytes: &[u8], device: &Device) -> Result<Self, ModelError> {
-        let origin = Path::new("the model in memory");
-        Ok(Self::new(
-            ModelFile::of_bytes(bytes, origin, device)?,
-            device,
-        ))
+        Self::of_bytes(bytes, Path::new("the model in memory"), device)
     }
 
-    /// A model that is on this device.
+    fn of_bytes(bytes: &[u8], origin: &Path, device: &Device) -> Result<Self, ModelError> {
+        let (info, state) = parse(bytes, origin)?;
+        let model = Model::of_state(info, state, origin, device)?;
+        Ok(Self::of_model(model, &TestTime::default(), device))
+    }
+
+    /// The same of a model that is not in a file yet. Where it names no views of its own, it is run on `inherited` ones, as a member of a
+    /// combination that names them is.
+    ///
+    /// # Errors
+    ///
+    /// Its tensors do not fit what it says of itself.
+    pub fn of_parts(
+        parts: &ModelParts,
+        inherited: &TestTime,
+        device: &Device,
+    ) -> Result<Self, ModelError> {
+        let (info, state) = (parts.info.clone(), parts.state.clone());
+        let model = Model::of_state(info, state, parts.source.as_ref(), device)?;
+        Ok(Self::of_model(model, inherited, device))
+    }
+
+    /// A network that is on this device.
     pub fn new(model: ModelFile, device: &Device) -> Self {
+        Self::of_model(Model::of_network(model), &TestTime::default(), device)
+    }
+
+    fn of_model(mut model: Model, inherited: &TestTime, device: &Device) -> Self {
+        let mut views = ViewList::default();
+        model.choose_views(inherited, &mut views);
         Self {
-            pipeline: Arc::new(Pipeline::evaluation(&model.info.preprocessing)),
-            network: model.network.for_inference(),
-            info: model.info,
+            model,
+            views,
             device: device.clone(),
         }
     }
 
+    /// The same on other views of each image, in place of those that the file names: predictions are the mean of those of all views.
+    pub fn with_test_time(mut self, test_time: &TestTime) -> Self {
+        self.model.set_test_time(test_time);
+        Self::of_model(self.model, &TestTime::default(), &self.device)
+    }
+
     /// What the file says of itself.
     pub fn info(&self) -> &ModelInfo {
-        &self.info
+        self.model.info()
     }
 
-    /// The network, its batch norms folded.
-    pub fn network(&self) -> &Network {
-        &self.network
+    /// The network, its batch norms folded; none where several answer together, which [`networks`](Self::networks) lists.
+    pub fn network(&self) -> Option<&Network> {
+        self.model.network()
     }
 
-    /// The evaluation view of an image.
+    /// Every network with what its own file says of it, members of members too, in their order. Its outputs may be in another order than
+    /// those of the whole: compare names.
+    pub fn networks(&self) -> Vec<(&ModelInfo, &Network)> {
+        fn add<'a>(model: &'a Model, all: &mut Vec<(&'a ModelInfo, &'a Network)>) {
+            all.extend(model.network().map(|network| (model.info(), network)));
+            model.members().iter().for_each(|member| add(member, all));
+        }
+        let mut all = Vec::new();
+        add(&self.model, &mut all);
+        all
+    }
+
+    /// The evaluation view of an image that the first network is run on first.
     pub fn pipeline(&self) -> &Pipeline {
-        &self.pipeline
+        &self.views.pipelines()[0]
     }
 
     /// The device that it computes on.
@@ -76,23 +116,14 @@ impl Predictor {
         &self.device
     }
 
-    /// The network's input of a batch of pixels that has been through [`Predictor::pipeline`].
+    /// The network's input of a batch of pixels that has been through [`Predictor::pipeline`]; of several networks, that of the first.
     ///
     /// # Shapes
     ///
     /// `[batch, height, width, 3]` bytes to `[batch, 3, height, width]`.
     pub fn input(&self, images: &RgbBatch) -> Tensor<4> {
-        rescale(images, &self.info.preprocessing.rescale, &self.device)
-    }
-
-    /// Logits of a batch of pixels that has been through [`Predictor::pipeline`].
-    ///
-    /// # Shapes
-    ///
-    /// `[batch, height, width, 3]` bytes to `[batch, outputs]`.
-    pub fn logits(&self, images: &RgbBatch) -> Tensor<2> {
-        let maps = self.input(images);
-        self.network.logits(Features::Maps { maps, taps: None })
+        let rescaling = &self.model.info().preprocessing.rescale;
+        rescale(images, rescaling, &self.device)
     }
 
     /// What the model says of the bytes of one image file: the probabilities of the classes or of each label, or numbers in their own
@@ -116,7 +147,7 @@ impl Predictor {
     /// The bytes cannot be decoded, or an output is not finite.
     pub fn predict_bytes(&self, bytes: &[u8]) -> Result<Vec<f32>, ModelError> {
         let limits = DecodeLimits {
-            range: self.info.preprocessing.range,
+            range: self.info().preprocessing.range,
             ..DecodeLimits::default()
         };
         let image = decode(bytes, &limits)?.image;
@@ -131,19 +162,25 @@ impl Predictor {
     ///
     /// An output is not finite.
     pub fn predict_images(&self, images: &[RgbImage]) -> Result<Vec<Vec<f32>>, ModelError> {
-        let view = |image: &RgbImage| self.pipeline.apply(image, &mut SampleRng::new(0, 0, 0));
-        let views: Vec<RgbImage> = images.iter().map(view).collect();
-        if views.is_empty() {
+        if images.is_empty() {
             return Ok(Vec::new());
         }
-        let (width, height) = views[0].dimensions();
-        let pixels: Vec<u8> = views
-            .iter()
-            .flat_map(|view| view.as_raw().iter().copied())
-            .collect();
-        let batch = RgbBatch::new(pixels, views.len(), height as usize, width as usize)?;
-        let outputs = self.finite_outputs(&batch)?;
-        self.finite_rows(self.info.outputs().predictions(&outputs), 0)
+        let of_view = |pipeline: &Arc<Pipeline>| {
+            let view = |image: &RgbImage| pipeline.apply(image, &mut SampleRng::new(0, 0, 0));
+            let views: Vec<RgbImage> = images.iter().map(view).collect();
+            let (width, height) = views[0].dimensions();
+            let pixels = views.iter().flat_map(|view| view.as_raw().iter().copied());
+            RgbBatch::new(
+                pixels.collect(),
+                views.len(),
+                height as usize,
+                width as usize,
+            )
+        };
+        let views = self.views.pipelines().iter().map(of_view);
+        let views: Vec<RgbBatch> = views.collect::<Result<_, _>>()?;
+        let outputs = self.model.outputs(&views, &self.device)?;
+        self.finite_rows(self.info().outputs().predictions(&outputs), 0)
     }
 
     /// The rows, whose numbers must all be finite; `first` is the number of the first image. Outputs that are may still be beyond what
@@ -153,19 +190,12 @@ impl Predictor {
             if let Some(output) = row.iter().position(|value| !value.is_finite()) {
                 return Err(ModelError::NotFinite {
                     image: first + place,
-                    output: self.info.classes[output].clone(),
+                    output: self.info().classes[output].clone(),
                     value: row[output],
                 });
             }
         }
         Ok(rows)
-    }
-
-    /// Outputs row by row, on the host.
-    fn finite_outputs(&self, images: &RgbBatch) -> Result<Vec<f32>, MetricsError> {
-        let outputs: Vec<f32> = self.logits(images).into_data().iter::<f32>().collect();
-        check_finite(&outputs, self.info.classes.len(), 0)?;
-        Ok(outputs)
     }
 
     /// Runs over samples of a data set in order; `each` gets every batch with its logits, row by row.
@@ -194,30 +224,22 @@ impl Predictor {
         mut left_out: Option<&mut Vec<BadImage>>,
         mut each: impl FnMut(&Batch, Vec<f32>, usize) -> Result<(), E>,
     ) -> Result<(), E> {
-        let batches = batches(samples, batch_size, LastBatch::Keep);
-        let loader = Loader::new(
-            dataset.clone(),
-            self.pipeline.clone(),
-            batches,
-            0,
-            0,
-            LoaderOptions::default(),
-        );
-        let mut loader = loader.map_err(ModelError::from)?;
-        if left_out.is_some() {
-            loader = loader.leaving_out();
-        }
+        let views = self.views.pipelines();
+        let leaves_out = left_out.is_some();
+        let batches = Lockstep::new(dataset, views, samples, batch_size, leaves_out);
+        let mut batches = batches.map_err(ModelError::from)?;
         loop {
-            let batch = loader.next();
-            let bad = loader.take_left_out();
+            let next = batches.next().map_err(ModelError::from);
+            let bad = batches.take_left_out();
             let count = bad.len();
             if let Some(left_out) = &mut left_out {
                 left_out.extend(bad);
             }
-            let Some(batch) = batch else { return Ok(()) };
-            let batch = batch.map_err(ModelError::from)?;
-            let logits = self.finite_outputs(&batch.images);
-            each(&batch, logits.map_err(ModelError::from)?, count)?;
+            let Some((batch, images)) = next? else {
+                return Ok(());
+            };
+            let outputs = self.model.outputs(&images, &self.device);
+            each(&batch, outputs.map_err(ModelError::from)?, count)?;
         }
     }
 
@@ -265,7 +287,7 @@ impl Predictor {
         left_out: Option<&mut Vec<BadImage>>,
         mut each: impl FnMut(&[usize], Vec<Vec<f32>>, usize) -> Result<(), E>,
     ) -> Result<(), E> {
-        let outputs = self.info.outputs();
+        let outputs = self.info().outputs();
         let mut first = 0;
         self.run_until(
             dataset,
@@ -313,7 +335,7 @@ impl Predictor {
         batch_size: usize,
         mut progress: impl FnMut(usize),
     ) -> Result<TaskReport, ModelError> {
-        let mut meter = self.info.outputs().meter().with_scores();
+        let mut meter = self.info().outputs().meter().with_scores();
         self.run(dataset, samples, batch_size, |batch, logits| {
             let targets: Vec<&Target> = batch.targets.iter().collect();
             meter.add(&logits, &targets)?;

@@ -9,6 +9,7 @@ use rekindle_augment::DecodeLimits;
 use rekindle_data::{
     ClassIndex, Dataset, Figure, ImageFolder, Split, SplitName, TaskKind, open_data_as,
 };
+use rekindle_model::ensemble::TestTime;
 use rekindle_model::{Predictor, device_from_name, load_info};
 use rekindle_settings::nearest;
 
@@ -39,6 +40,9 @@ pub struct Args {
     /// Figure to tell first, such as macro_f1
     #[arg(long, value_name = "FIGURE")]
     pub metric: Option<String>,
+    /// Average predictions over further views: `flip`, scales such as 1.15, or both, as flip,1.15
+    #[arg(long, value_name = "VIEWS")]
+    pub tta: Option<TestTime>,
     /// Print the metrics as JSON
     #[arg(long)]
     pub json: bool,
@@ -85,7 +89,10 @@ pub fn run(args: &Args) -> Result<Ending> {
             args.data.display()
         );
     }
-    let predictor = Predictor::load(&path, &device)?;
+    let mut predictor = Predictor::load(&path, &device)?;
+    if let Some(views) = &args.tta {
+        predictor = predictor.with_test_time(views);
+    }
     let limits = DecodeLimits {
         range: predictor.info().preprocessing.range,
         ..DecodeLimits::default()
@@ -139,7 +146,7 @@ fn figure(name: &str, task: TaskKind) -> Result<&'static Figure> {
 }
 
 /// The folder with these samples alone, so that others are neither checked nor read.
-fn only(folder: ImageFolder, samples: &[usize]) -> ImageFolder {
+pub(super) fn only(folder: ImageFolder, samples: &[usize]) -> ImageFolder {
     let kept = samples
         .iter()
         .map(|&sample| folder.samples[sample].clone())

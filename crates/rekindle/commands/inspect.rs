@@ -7,10 +7,12 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use rekindle_data::metrics::short;
 use rekindle_finetune::phase_title;
+use rekindle_model::ensemble::{AfterTraining, Combination, Rule};
 use rekindle_model::{ModelInfo, load_info};
 
 use super::model::model_path;
 use crate::Ending;
+use crate::print::combined::rule_words;
 use crate::print::words;
 
 /// Show a model's metadata
@@ -62,8 +64,14 @@ fn text(path: &Path, info: &ModelInfo) -> Result<String> {
         path.display(),
         info.rekindle
     )?;
-    writeln!(text, "Backbone    {} from {origin}", info.architecture)?;
-    writeln!(text, "SHA-256     {sha256}")?;
+    let combination = info.after.combination.as_ref();
+    match combination {
+        Some(combination) => text.push_str(&members(combination)?),
+        None => {
+            writeln!(text, "Backbone    {} from {origin}", info.architecture)?;
+            writeln!(text, "SHA-256     {sha256}")?;
+        }
+    }
     let names = words::capitalised(info.task.words().more);
     writeln!(text, "Task        {}", info.task.name())?;
     writeln!(text, "{names:<10}  {}: {classes}", info.classes.len())?;
@@ -72,15 +80,23 @@ fn text(path: &Path, info: &ModelInfo) -> Result<String> {
         let pairs = pairs.map(|(mean, std)| format!("{} +- {}", short(*mean), short(*std)));
         writeln!(text, "Scale       {}", words::list(pairs))?;
     }
-    writeln!(text, "Input       {height}x{width}")?;
-    writeln!(text, "Head        {head}")?;
-    writeln!(
-        text,
-        "Best        {}, epoch {}",
-        phase_title(&info.best_phase),
-        info.best_epoch
-    )?;
-    writeln!(text, "Validation  {}", validation(info))?;
+    if combination.is_none() {
+        writeln!(text, "Input       {height}x{width}")?;
+        writeln!(text, "Head        {head}")?;
+        writeln!(
+            text,
+            "Best        {}, epoch {}",
+            phase_title(&info.best_phase),
+            info.best_epoch
+        )?;
+    }
+    if !info.validation.is_empty() {
+        writeln!(text, "Validation  {}", validation(info))?;
+    }
+    text.push_str(&added(&info.after));
+    if combination.is_some() {
+        return Ok(text);
+    }
     let preprocessing = toml::Table::try_from(&info.preprocessing)?;
     writeln!(
         text,
@@ -89,6 +105,58 @@ fn text(path: &Path, info: &ModelInfo) -> Result<String> {
     )?;
     writeln!(text, "\nRecipe\n\n{}", info.recipe.trim_end())?;
     Ok(text)
+}
+
+/// The models of a combination, each with its weight, and what becomes of what they say.
+fn members(combination: &Combination) -> Result<String> {
+    let mut text = String::new();
+    writeln!(text, "Rule        {}", rule_words(&combination.rule))?;
+    writeln!(text, "Networks    {}", combination.networks())?;
+    let weights: &[f64] = match &combination.rule {
+        Rule::Mean { weights, .. } => weights,
+        Rule::Stack { .. } => &[],
+    };
+    for (place, member) in combination.members.iter().enumerate() {
+        let [height, width] = member.info.preprocessing.input_size;
+        let weight = weights.get(place).map(|weight| format!("{weight:.3}  "));
+        writeln!(
+            text,
+            "  {}{}  {} {height}x{width}",
+            weight.unwrap_or_default(),
+            words::clean(&member.source),
+            member.info.architecture
+        )?;
+    }
+    Ok(text)
+}
+
+/// What was added after training, a line each.
+fn added(after: &AfterTraining) -> String {
+    let mut lines = Vec::new();
+    if !after.test_time.is_empty() {
+        let views = after.test_time.views();
+        lines.push(format!(
+            "Views       {} ({views} of each image)",
+            after.test_time
+        ));
+    }
+    if let Some(temperature) = &after.temperature {
+        let [before, with] = temperature.log_loss;
+        lines.push(format!(
+            "Temperature {:.4}, fitted to {} images: log loss {before:.4} before, {with:.4} with it",
+            temperature.value, temperature.images
+        ));
+    }
+    if let Some(threshold) = &after.threshold {
+        lines.push(format!(
+            "Unknown     below {:.4}: answered {} of {} images, {} of them right",
+            threshold.probability,
+            words::percent(threshold.answered),
+            threshold.images,
+            words::percent(threshold.precision)
+        ));
+    }
+    lines.iter().map(|line| format!("{line}\n")).collect()
 }
 
 /// The figures, the loss behind the others; a model of a later version may have others.

@@ -2,15 +2,19 @@
 //! its line in the list below.
 
 mod backbones;
+mod bag;
 mod bench;
 mod cache;
+mod calibrate;
 mod check;
 mod completions;
 mod data_settings;
+mod ensemble;
 mod evaluate;
 mod explain;
 mod export;
 mod features;
+mod held_out;
 mod images;
 mod inspect;
 mod lr_find;
@@ -24,6 +28,7 @@ mod runs;
 mod settings;
 mod signals;
 mod sorted;
+mod stack;
 mod summary;
 mod train;
 mod train_flags;
@@ -93,6 +98,9 @@ commands! {
     runs: Runs,
     predict: Predict,
     explain: Explain,
+    ensemble: Ensemble,
+    stack: Stack,
+    calibrate: Calibrate,
     export: Export,
     features: Features,
     backbones: Backbones,

@@ -8,6 +8,7 @@ use anyhow::{Context, Result, bail};
 use rekindle_augment::DecodeLimits;
 use rekindle_data::{BadImages, Dataset, ImageFolder, SourceOptions, open_unlabelled};
 use rekindle_data::{OutputKind, TaskKind};
+use rekindle_model::ensemble::{AfterTraining, TestTime};
 use rekindle_model::{Predictor, device_from_name};
 
 use super::data_settings::data_settings;
@@ -40,6 +41,9 @@ pub struct Args {
     /// Copy each image into DIR/CLASS by its most likely class; DIR must be new or empty
     #[arg(long, value_name = "DIR")]
     pub sort: Option<PathBuf>,
+    /// Average predictions over further views: `flip`, scales such as 1.15, or both, as flip,1.15
+    #[arg(long, value_name = "VIEWS")]
+    pub tta: Option<TestTime>,
     /// How manifests are read: a setting that begins with `data.`, such as data.root=DIR; may be repeated
     #[arg(long, value_name = "KEY=VALUE")]
     pub set: Vec<String>,
@@ -65,7 +69,10 @@ pub fn run(args: &Args) -> Result<Ending> {
     for warning in &folder.warnings {
         print::note(&warning.to_string());
     }
-    let predictor = Predictor::load(&path, &device)?;
+    let mut predictor = Predictor::load(&path, &device)?;
+    if let Some(views) = &args.tta {
+        predictor = predictor.with_test_time(views);
+    }
     let limits = DecodeLimits {
         range: predictor.info().preprocessing.range,
         ..DecodeLimits::default()
@@ -86,7 +93,7 @@ pub fn run(args: &Args) -> Result<Ending> {
     let batch_size = args.inference.batch_size;
     let mut write = |batch: &[usize], found: Vec<Vec<f32>>, bad: usize| -> Result<()> {
         if let Some(sorted) = &mut sorted {
-            sorted.add(&dataset, batch, &found, &predictor.info().classes)?;
+            sorted.add(&dataset, batch, &found, predictor.info())?;
         }
         let paths = batch.iter().map(|&sample| {
             let sample = &dataset.folder().samples[sample];
@@ -144,6 +151,7 @@ fn check_options(args: &Args, task: TaskKind) -> Result<()> {
 struct Rows<'a> {
     names: &'a [String],
     outputs: OutputKind,
+    after: &'a AfterTraining,
     args: &'a Args,
     width: Option<usize>,
     /// Whether any were there before.
@@ -155,6 +163,7 @@ impl<'a> Rows<'a> {
         Self {
             names: &predictor.info().classes,
             outputs: predictor.info().task.outputs(),
+            after: &predictor.info().after,
             args,
             width: print::terminal_width(),
             begun: false,
@@ -178,11 +187,11 @@ impl<'a> Rows<'a> {
                 let top = self.args.top.unwrap_or(TOP);
                 let found: Vec<Prediction> = found
                     .into_iter()
-                    .map(|(path, row)| Prediction::new(path, &row, top))
+                    .map(|(path, row)| Prediction::new(path, &row, top, self.after))
                     .collect();
                 match format {
                     (true, _) => self.add_json(&mut out, &predictions::json(&found, names)?),
-                    (_, true) => predictions::csv(&mut out, &found, names, top)?,
+                    (_, true) => predictions::csv(&mut out, &found, names, top, self.after)?,
                     _ => predictions::table(&mut out, &found, names, width)?,
                 }
             }

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use rekindle_data::Dataset;
+use rekindle_model::ModelInfo;
+use rekindle_model::ensemble::AfterTraining;
 
 /// The folder that copies go to.
 #[derive(Debug)]
@@ -34,7 +36,7 @@ impl Sorted {
         })
     }
 
-    /// Copies the images of a batch to their likeliest classes.
+    /// Copies the images of a batch to their likeliest classes, or to `unknown`.
     ///
     /// # Errors
     ///
@@ -44,17 +46,18 @@ impl Sorted {
         dataset: &Dataset,
         batch: &[usize],
         rows: &[Vec<f32>],
-        classes: &[String],
+        info: &ModelInfo,
     ) -> Result<()> {
         let images = dataset.folder();
         for (&index, row) in batch.iter().zip(rows) {
             let best = (0..row.len())
                 .rev()
                 .max_by(|a, b| row[*a].total_cmp(&row[*b]));
-            let class = best.and_then(|best| classes.get(best));
-            let folder = self
-                .folder
-                .join(folder_name(class.map_or("", String::as_str)));
+            let class = match best {
+                Some(best) if info.after.is_unknown(row[best]) => Some(AfterTraining::UNKNOWN),
+                best => best.and_then(|best| info.classes.get(best).map(String::as_str)),
+            };
+            let folder = self.folder.join(folder_name(class.unwrap_or_default()));
             let sample = &images.samples[index];
             let name = sample.path.file_name().unwrap_or(sample.path.as_os_str());
             let copy = || -> io::Result<()> {

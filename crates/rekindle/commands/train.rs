@@ -11,6 +11,7 @@ use rekindle_finetune::{Latest, Plan, Recipe, RunDirectory, RunOutcome, run_in};
 use rekindle_insight::plots::write_plots;
 use rekindle_model::fetch_weights;
 
+use super::bag;
 use super::naming::{free_name, stem};
 use super::signals::Signals;
 pub use super::train_flags::Args;
@@ -22,6 +23,10 @@ use crate::print::{
 
 /// Trains, or prints the plan.
 pub fn run(args: &Args) -> Result<Ending> {
+    let begun = args.resume.as_deref().map(Latest::follow);
+    if args.bag.is_some() || begun.is_some_and(|directory| bag::is_bag(&directory)) {
+        return bag::run(args);
+    }
     let started = Instant::now();
     let signals = Signals::listen()?;
     if !args.dry_run {
@@ -115,7 +120,7 @@ pub fn run(args: &Args) -> Result<Ending> {
 }
 
 /// Puts pictures of a run beside its model. What cannot be drawn or written is told, and takes nothing from the run.
-fn draw(directory: &Path, finished: bool) {
+pub(super) fn draw(directory: &Path, finished: bool) {
     let drawn = std::panic::catch_unwind(|| write_plots(directory, finished));
     let why = match drawn {
         Ok(Ok(_)) => return,
@@ -147,7 +152,7 @@ impl Place {
 }
 
 /// Refuses a run directory in the folder of images, which is only read.
-fn outside_of_images(data: &Path, directory: &Path) -> Result<()> {
+pub(super) fn outside_of_images(data: &Path, directory: &Path) -> Result<()> {
     if !is_inside(data, directory) {
         return Ok(());
     }

@@ -96,6 +96,9 @@ pub struct Args {
     /// Use at most N images, the same share of each class, for a trial run (data.limit)
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     pub limit: Option<usize>,
+    /// Train K models, each on a sample of the training images, and combine them into one
+    #[arg(long, value_name = "K", value_parser = models)]
+    pub bag: Option<usize>,
     /// Write event files for TensorBoard into the run (log.tensorboard)
     #[arg(long)]
     pub tensorboard: bool,
@@ -106,7 +109,7 @@ pub struct Args {
     #[arg(
         long,
         value_name = "RUN",
-        conflicts_with_all = ["data", "recipe", "set", "seed", "name", "runs", "backbone", "weights", "device", "bad_images", "limit", "tensorboard", "dry_run", "epochs", "lr", "batch_size", "metric", "freeze", "size", "val", "out"]
+        conflicts_with_all = ["data", "recipe", "set", "seed", "name", "runs", "backbone", "weights", "device", "bad_images", "limit", "tensorboard", "dry_run", "epochs", "lr", "batch_size", "metric", "freeze", "size", "val", "out", "bag"]
     )]
     pub resume: Option<PathBuf>,
     /// Print the result as JSON
@@ -115,6 +118,14 @@ pub struct Args {
     /// Show no progress, only warnings and the result
     #[arg(long, short)]
     pub quiet: bool,
+}
+
+/// As many as are worth their time.
+fn models(text: &str) -> Result<usize, String> {
+    match text.parse::<usize>() {
+        Ok(models @ 2..=100) => Ok(models),
+        _ => Err("expected a whole number from 2 to 100".into()),
+    }
 }
 
 /// A learning rate.

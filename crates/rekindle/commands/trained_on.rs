@@ -1,6 +1,6 @@
 //! Which images the run of a model was trained on, so that figures on them are not taken for figures on new ones.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use rekindle_data::{Fingerprints, ImageFolder, Split};
@@ -9,9 +9,20 @@ use super::train::read_plan;
 use crate::args::SplitArg;
 use crate::print;
 
-/// Fingerprints of the training images of the run that the model file lies in; none where it lies in no run, or in one of which they
-/// cannot be known any more, which is said.
+/// The file beside a model that is of no run alone: which images it was trained on, or fitted to.
+pub fn beside(model: &Path) -> PathBuf {
+    model.with_extension(Fingerprints::FILE)
+}
+
+/// Fingerprints of the training images of the run that the model file lies in, or those that are written beside it; none where it lies in
+/// no run, or in one of which they cannot be known any more, which is said.
 pub fn trained_on(model: &Path) -> Result<Option<Fingerprints>> {
+    let own = beside(model);
+    if own.is_file() {
+        let read = Fingerprints::load(&own);
+        let read = read.with_context(|| format!("cannot read {}", own.display()))?;
+        return Ok(Some(read));
+    }
     let Some(run) = model.parent() else {
         return Ok(None);
     };

@@ -4,8 +4,10 @@
 //! characters, and `NO_COLOR` is respected.
 
 pub mod bench;
+pub mod calibrated;
 pub mod check;
 pub mod closing;
+pub mod combined;
 pub mod explanations;
 pub mod export;
 pub mod fetching;

@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 
 use anyhow::Result;
+use rekindle_model::ensemble::AfterTraining;
 use serde_json::{Map, Value, json};
 
 use super::table::Table;
@@ -15,15 +16,32 @@ pub struct Prediction {
     path: PathBuf,
     /// Class and probability, likeliest first.
     best: Vec<(usize, f32)>,
+    /// Whether the likeliest is not probable enough to be an answer.
+    unknown: bool,
 }
 
 impl Prediction {
     /// Keeps the `top` likeliest of all classes' probabilities; of equal ones the first class comes first.
-    pub fn new(path: PathBuf, probabilities: &[f32], top: usize) -> Self {
+    pub fn new(path: PathBuf, probabilities: &[f32], top: usize, after: &AfterTraining) -> Self {
         let mut best: Vec<(usize, f32)> = probabilities.iter().copied().enumerate().collect();
         best.sort_by(|a, b| b.1.total_cmp(&a.1));
         best.truncate(top.max(1));
-        Self { path, best }
+        let unknown = best
+            .first()
+            .is_some_and(|(_, share)| after.is_unknown(*share));
+        Self {
+            path,
+            best,
+            unknown,
+        }
+    }
+
+    /// The answer in words: the likeliest class, or `unknown`.
+    fn answer<'a>(&self, class: &'a str) -> &'a str {
+        match self.unknown {
+            true => AfterTraining::UNKNOWN,
+            false => class,
+        }
     }
 
     fn named<'a>(&'a self, classes: &'a [String]) -> impl Iterator<Item = (&'a str, f32)> {
@@ -52,16 +70,21 @@ pub fn table(
         .max()
         .unwrap_or(1);
     let headings = ["path", "class", "probability", "next best"];
-    let mut table = Table::new(if shown > 1 { &headings } else { &headings[..3] }).right(&[2]);
+    let others = shown > 1 || found.iter().any(|prediction| prediction.unknown);
+    let mut table = Table::new(if others { &headings } else { &headings[..3] }).right(&[2]);
     for prediction in found {
         let mut best = prediction.named(classes);
         let (class, probability) = best.next().unwrap_or_default();
-        let next: Vec<String> = best
+        // Of an answer that is none, the likeliest class is the first of the others.
+        let first = prediction.unknown.then_some((class, probability));
+        let next: Vec<String> = first
+            .into_iter()
+            .chain(best)
             .map(|(class, share)| format!("{class} {}", words::percent(share.into())))
             .collect();
         table.row([
             words::cut_front(&prediction.path.to_string_lossy(), path_room),
-            words::cut_back(class, class_room),
+            words::cut_back(prediction.answer(class), class_room),
             words::percent(probability.into()),
             next.join(", "),
         ]);
@@ -73,7 +96,8 @@ pub fn table(
     Ok(())
 }
 
-/// A header and a line per image: path, class, probability, then class and probability of the next best up to `top`.
+/// A header and a line per image: path, class, probability, then class and probability of the next best up to `top`. Of a model that may
+/// answer `unknown`, `class` can be that, and the column `likeliest` behind the others has the likeliest class all the same.
 ///
 /// # Errors
 ///
@@ -83,24 +107,38 @@ pub fn csv(
     found: &[Prediction],
     classes: &[String],
     top: usize,
+    after: &AfterTraining,
 ) -> io::Result<()> {
     let top = top.clamp(1, classes.len().max(1));
     let mut header = String::from("path,class,probability");
     for place in 2..=top {
         header.push_str(&format!(",class_{place},probability_{place}"));
     }
+    let with_likeliest = after.threshold.is_some();
+    if with_likeliest {
+        header.push_str(",likeliest");
+    }
     writeln!(out, "{header}")?;
     for prediction in found {
         write!(out, "{}", quoted(&prediction.path.to_string_lossy()))?;
-        for (class, probability) in prediction.named(classes) {
-            write!(out, ",{},{probability:.6}", quoted(class))?;
+        for (place, (class, probability)) in prediction.named(classes).enumerate() {
+            let said = if place == 0 {
+                prediction.answer(class)
+            } else {
+                class
+            };
+            write!(out, ",{},{probability:.6}", quoted(said))?;
+        }
+        if with_likeliest {
+            let likeliest = prediction.named(classes).next();
+            write!(out, ",{}", quoted(likeliest.map_or("", |(class, _)| class)))?;
         }
         writeln!(out)?;
     }
     Ok(())
 }
 
-/// An array with an object per image: path, class, probability, and the probabilities of the likeliest classes by name.
+/// An array with an object per image: path, class (or `unknown`), probability of the likeliest, and the probabilities of the likeliest classes by name.
 ///
 /// # Errors
 ///
@@ -115,7 +153,7 @@ pub fn json(found: &[Prediction], classes: &[String]) -> Result<String> {
             .collect();
         json!({
             "path": prediction.path.to_string_lossy(),
-            "class": class,
+            "class": prediction.answer(class),
             "probability": probability,
             "probabilities": all,
         })
@@ -142,9 +180,14 @@ mod tests {
 
     #[test]
     fn csv_quotes_what_would_break_a_line() {
-        let found = [Prediction::new("a \"b\".png".into(), &[0.1, 0.7, 0.2], 2)];
+        let found = [Prediction::new(
+            "a \"b\".png".into(),
+            &[0.1, 0.7, 0.2],
+            2,
+            &AfterTraining::default(),
+        )];
         let mut out = Vec::new();
-        csv(&mut out, &found, &classes(), 2).unwrap();
+        csv(&mut out, &found, &classes(), 2, &AfterTraining::default()).unwrap();
         let text = String::from_utf8(out).unwrap();
         assert_eq!(
             text,
@@ -155,7 +198,12 @@ mod tests {
     #[test]
     fn a_table_is_no_wider_than_the_terminal() {
         let long = "photos/".repeat(20);
-        let found = [Prediction::new(long.into(), &[0.1, 0.7, 0.2], 3)];
+        let found = [Prediction::new(
+            long.into(),
+            &[0.1, 0.7, 0.2],
+            3,
+            &AfterTraining::default(),
+        )];
         for width in [40, 80, 120] {
             let mut out = Vec::new();
             table(&mut out, &found, &classes(), Some(width)).unwrap();
@@ -170,7 +218,36 @@ mod tests {
 
     #[test]
     fn of_equal_probabilities_the_first_class_wins() {
-        let found = Prediction::new("a".into(), &[0.25, 0.375, 0.375], 2);
+        let found = Prediction::new(
+            "a".into(),
+            &[0.25, 0.375, 0.375],
+            2,
+            &AfterTraining::default(),
+        );
         assert_eq!(found.best, [(1, 0.375), (2, 0.375)]);
+    }
+
+    #[test]
+    fn a_class_below_the_threshold_is_unknown_and_still_named() {
+        let after: AfterTraining = serde_json::from_value(json!({
+            "threshold": {"probability": 0.5, "wished": 0.9, "precision": 0.9, "answered": 0.5, "images": 9}
+        }))
+        .unwrap();
+        let of = |row: &[f32]| Prediction::new("a.png".into(), row, 1, &after);
+        let found = [of(&[0.4, 0.35, 0.25]), of(&[0.5, 0.25, 0.25])];
+        let mut out = Vec::new();
+        csv(&mut out, &found, &classes(), 1, &after).unwrap();
+        assert_eq!(
+            String::from_utf8(out).unwrap(),
+            "path,class,probability,likeliest\na.png,unknown,0.400000,cat\na.png,cat,0.500000,cat\n"
+        );
+        let mut out = Vec::new();
+        table(&mut out, &found, &classes(), Some(80)).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        assert!(text.contains("unknown       40.0 %  cat 40.0 %"), "{text}");
+        let objects: Value = serde_json::from_str(&json(&found, &classes()).unwrap()).unwrap();
+        assert_eq!(objects[0]["class"], "unknown");
+        assert_eq!(objects[1]["class"], "cat");
+        assert!(objects[0]["probabilities"]["cat"].is_number());
     }
 }

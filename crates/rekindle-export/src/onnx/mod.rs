@@ -51,7 +51,7 @@ pub struct OnnxOptions {
 /// The input is `images`, `[batch, 3, height, width]` in f32 with any number of images, on the scale of the model's preprocessing or as
 /// pixels ([`OnnxOptions::rescale`]); the output `[batch, classes]`, called `probabilities`, `numbers` or `logits`. Batch norms behind
 /// convolutions are folded into them, and dropout is left out. Computation is in f32, also of a model that was trained with products in
-/// bf16.
+/// bf16. The model's temperature is part of the graph; its threshold, and further views of each image, are not.
 ///
 /// # Errors
 ///
@@ -81,7 +81,7 @@ pub fn to_onnx(model: &ModelFile, options: &OnnxOptions) -> Result<Vec<u8>, Expo
             taps.push(x.name.clone());
         }
     }
-    let logits = head::head(
+    let mut logits = head::head(
         &mut graph,
         &network.head,
         joint,
@@ -89,6 +89,11 @@ pub fn to_onnx(model: &ModelFile, options: &OnnxOptions) -> Result<Vec<u8>, Expo
         &x.name,
         &taps,
     )?;
+    let temperature = info.after.temperature();
+    if temperature != 1.0 {
+        let factor = graph.scalar((1.0 / temperature) as f32);
+        logits = graph.node("Mul", &[&logits, &factor], vec![], "temperature");
+    }
     match options.logits {
         true => graph.output("Identity", &[&logits], vec![], output),
         false => ends::said(

@@ -168,6 +168,7 @@ impl<'a> Records<'a> {
             .map(|(name, value)| (name.to_owned(), value))
             .collect(),
             recipe: plan.recipe.to_toml()?,
+            after: Default::default(),
         })
     }
 

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use burn::tensor::Tensor;
 use rekindle_augment::{RgbBatch, RgbImage};
 use rekindle_backbone::Stage;
-use rekindle_model::{Features, ModelError, Predictor, Probe};
+use rekindle_model::{Features, ModelError, Network, Predictor, Probe};
 use rekindle_settings::nearest;
 
 pub use cam::StageMaps;
@@ -94,6 +94,8 @@ pub struct MethodMap {
 #[derive(Debug)]
 pub struct Explainer {
     model: Arc<Predictor>,
+    /// The model's only network, its batch norms folded.
+    network: Network,
     options: ExplainOptions,
     /// The name and the cut of the stage, where a method is about one.
     stage: Option<(String, Probe)>,
@@ -125,9 +127,14 @@ impl Explainer {
         if options.methods.is_empty() {
             return Err(refused("no method is named".into()));
         }
+        let Some(network) = model.network().cloned() else {
+            return Err(refused(
+                "the model is several networks that answer together; explain the models that it was made of, one by one".into(),
+            ));
+        };
         let of_stage = options.methods.iter().any(|method| method.is_of_a_stage());
         let stage = match (of_stage, &options.stage) {
-            (true, wanted) => Some(stage_of(&model, wanted.as_deref())?),
+            (true, wanted) => Some(stage_of(&model, &network, wanted.as_deref())?),
             (false, Some(stage)) => {
                 return Err(refused(format!(
                     "stage `{stage}` is named, but only grad-cam and grad-cam++ are about one; leave it out"
@@ -142,9 +149,10 @@ impl Explainer {
             .map(|name| output_of(&model, name))
             .transpose()?;
         Ok(Self {
-            stage: stage.map(|(name, cut)| (name, Probe::new(model.network(), cut))),
-            images: whole.then(|| Probe::new(model.network(), 0)),
+            stage: stage.map(|(name, cut)| (name, Probe::new(&network, cut))),
+            images: whole.then(|| Probe::new(&network, 0)),
             model,
+            network,
             options,
             output,
         })
@@ -190,7 +198,9 @@ impl Explainer {
         let batch = RgbBatch::new(view.as_raw().clone(), 1, height, width)?;
         let image = self.model.input(&batch);
         let outputs: Vec<f32> = self.logits(image.clone()).into_data().iter().collect();
-        let said = info.outputs().predictions(&outputs);
+        let temperature = info.after.temperature() as f32;
+        let cooled: Vec<f32> = outputs.iter().map(|output| output / temperature).collect();
+        let said = info.outputs().predictions(&cooled);
         let said = said.into_iter().next().unwrap_or_default();
         for (place, value) in outputs.iter().chain(&said).enumerate() {
             if !value.is_finite() {
@@ -233,7 +243,7 @@ impl Explainer {
 
     fn logits(&self, maps: Tensor<4>) -> Tensor<2> {
         let features = Features::Maps { maps, taps: None };
-        self.model.network().logits(features)
+        self.network.logits(features)
     }
 
     fn maps(&self, image: &Tensor<4>, output: usize, unit: f64) -> Vec<MethodMap> {
@@ -323,8 +333,12 @@ impl Explainer {
 }
 
 /// The name of a stage, and how many stages there are up to it.
-fn stage_of(model: &Predictor, wanted: Option<&str>) -> Result<(String, usize), InsightError> {
-    let stages: &[Stage] = match &model.network().backbone {
+fn stage_of(
+    model: &Predictor,
+    network: &Network,
+    wanted: Option<&str>,
+) -> Result<(String, usize), InsightError> {
+    let stages: &[Stage] = match &network.backbone {
         Some(backbone) => backbone.stages(),
         None => &[],
     };

@@ -2,10 +2,11 @@
 //! a model card.
 //!
 //! Owns the page and the order of its parts, each of which is a file: `progress` (curves), `outputs` (classes, confusion, calibration),
-//! `pictures` (`decided`: what decided in them), `repeat` (the command). What is read is `crate::source`'s; `html.rs` escapes. The page does without its script but for sorting.
+//! `pictures` (`decided`: what decided in them), `repeat` (the command). The page of a combination of models is `combined.rs`'s. What is read is `crate::source`'s; `html.rs` escapes. The page does without its script but for sorting.
 
 mod calibration;
 mod card;
+mod combined;
 mod curves;
 mod decided;
 mod html;
@@ -20,6 +21,7 @@ use rekindle_data::TaskReport;
 use rekindle_finetune::phase_title;
 use rekindle_model::write_whole;
 
+pub use self::combined::{CombinationPage, write_combination};
 use self::html::{Element, el};
 use crate::InsightError;
 use crate::source::{Row, Source};

@@ -1,0 +1,38 @@
+//! Several models as one, and what is fitted behind networks that are trained.
+//!
+//! - [`AfterTraining`]: what a model file says of it: [`Combination`], [`Temperature`], [`Threshold`], [`TestTime`].
+//! - [`ModelParts`]: a file as it is, to be joined with others ([`join`]) or added to, and written again.
+//! - [`HeldOut`]: what models say of images that they were not trained on; weights, temperatures and meta-learners are fitted to it.
+//! - [`Spread`]: how far errors of models go together, and what a mean of them can do.
+//!
+//! Everything here but running the networks is arithmetic on the host in f64, without random numbers. The networks are run by
+//! [`Predictor`](crate::Predictor), which treats such a file like any other.
+
+mod after;
+mod calibrate;
+mod folds;
+mod held_out;
+mod lockstep;
+mod parts;
+mod rows;
+mod softmax_regression;
+mod spread;
+mod stack;
+mod test_time;
+mod tree;
+mod weights;
+
+pub use after::{AfterTraining, Combination, Member, Rule, Temperature, Threshold};
+pub use calibrate::{Answered, answered, fit_temperature, threshold_for};
+pub use folds::fold_of_each;
+pub use held_out::HeldOut;
+pub use parts::{ModelParts, join};
+pub use rows::{MeanOf, mean_of_rows};
+pub use softmax_regression::{SoftmaxRegression, fit_softmax_regression};
+pub use spread::Spread;
+pub use stack::{StackFit, fit_stack};
+pub use test_time::TestTime;
+pub use weights::fit_weights;
+
+pub(crate) use lockstep::Lockstep;
+pub(crate) use tree::{Model, ViewList};

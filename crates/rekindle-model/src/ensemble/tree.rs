@@ -1,0 +1,397 @@
+//! Models in memory: a network, or several models with what becomes of their outputs. Owns which views each network wants and how
+//! outputs go up the tree; the arithmetic is `rows.rs`'s and `stack.rs`'s.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use burn::tensor::Device;
+use rekindle_augment::{Pipeline, Preprocessing, Rescale, ResizePolicy, RgbBatch, rescale};
+use rekindle_backbone::StateDict;
+use rekindle_data::OutputKind;
+use rekindle_data::metrics::{MetricsError, check_finite};
+
+use super::after::Rule;
+use super::rows::{MeanOf, mean_of_rows};
+use super::softmax_regression::SoftmaxRegression;
+use super::stack::{STACK_BIAS, STACK_WEIGHT, features_of};
+use super::test_time::{TestTime, mirrored};
+use crate::ModelError;
+use crate::model_file::{ModelFile, ModelInfo};
+use crate::network::{Features, Network};
+
+/// The prefix of the tensors of a member.
+pub(super) fn prefix(member: usize) -> String {
+    format!("member.{member}.")
+}
+
+/// A model that can be run.
+#[derive(Debug)]
+pub(crate) struct Model {
+    info: ModelInfo,
+    body: Body,
+}
+
+#[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "a few values per process")]
+enum Body {
+    Network {
+        network: Network,
+        views: Vec<ViewOfNetwork>,
+    },
+    Mean {
+        members: Vec<Model>,
+        of: MeanOf,
+        weights: Vec<f64>,
+    },
+    Stack {
+        members: Vec<Model>,
+        regression: SoftmaxRegression,
+    },
+}
+
+/// A view that a network is run on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct ViewOfNetwork {
+    /// Its place in the list of views.
+    size: usize,
+    mirrored: bool,
+}
+
+/// The views of images that the networks of a model want, each once.
+#[derive(Debug, Default)]
+pub(crate) struct ViewList {
+    /// What makes them different: all but rescaling, which happens behind them.
+    known: Vec<Preprocessing>,
+    pipelines: Vec<Arc<Pipeline>>,
+}
+
+impl ViewList {
+    /// A pipeline for each.
+    pub fn pipelines(&self) -> &[Arc<Pipeline>] {
+        &self.pipelines
+    }
+
+    /// The place of a view.
+    fn place(&mut self, of: &Preprocessing) -> usize {
+        // A border has its colour in the picture; where nothing is padded, there is none.
+        let view = Preprocessing {
+            fill: (of.policy == ResizePolicy::Pad).then(|| of.fill()),
+            rescale: Rescale::None,
+            ..of.clone()
+        };
+        let known = self.known.iter().position(|known| *known == view);
+        known.unwrap_or_else(|| {
+            self.known.push(view);
+            self.pipelines.push(Arc::new(Pipeline::evaluation(of)));
+            self.known.len() - 1
+        })
+    }
+
+    /// The views of a network.
+    fn of_network(&mut self, own: &Preprocessing, test_time: &TestTime) -> Vec<ViewOfNetwork> {
+        let mut all = Vec::new();
+        for size in test_time.sizes(own) {
+            let size = self.place(&size);
+            let both = [false, true]
+                .into_iter()
+                .take(1 + usize::from(test_time.flip));
+            all.extend(both.map(|mirrored| ViewOfNetwork { size, mirrored }));
+        }
+        all
+    }
+}
+
+impl Model {
+    /// A model of what its file holds.
+    ///
+    /// # Errors
+    ///
+    /// The tensors do not fit what it says of itself.
+    pub fn of_state(
+        info: ModelInfo,
+        mut state: StateDict,
+        path: &Path,
+        device: &Device,
+    ) -> Result<Self, ModelError> {
+        let Some(combination) = &info.after.combination else {
+            return Ok(Self::of_network(ModelFile::of_state(
+                info, state, path, device,
+            )?));
+        };
+        info.after.check(path)?;
+        combination.check(&info, path)?;
+        let mut members = Vec::with_capacity(combination.members.len());
+        for (place, member) in combination.members.iter().enumerate() {
+            let prefix = prefix(place);
+            let own = state.iter().filter_map(|(key, data)| {
+                let key = key.strip_prefix(&prefix)?;
+                Some((key.to_owned(), data.clone()))
+            });
+            let own: StateDict = own.collect();
+            state.retain(|key, _| !key.starts_with(&prefix));
+            members.push(Self::of_state(member.info.clone(), own, path, device)?);
+        }
+        let body = match &combination.rule {
+            Rule::Mean { of, weights } => Body::Mean {
+                members,
+                of: *of,
+                weights: weights.clone(),
+            },
+            Rule::Stack { .. } => Body::Stack {
+                regression: regression(&mut state, &info, members.len(), path)?,
+                members,
+            },
+        };
+        if let Some(key) = state.keys().next() {
+            return Err(ModelError::NotAModel {
+                path: path.into(),
+                reason: format!("its tensor {key} is of no member"),
+            });
+        }
+        Ok(Self { info, body })
+    }
+
+    /// A network, its batch norms folded.
+    pub fn of_network(model: ModelFile) -> Self {
+        Self {
+            body: Body::Network {
+                network: model.network.for_inference(),
+                views: Vec::new(),
+            },
+            info: model.info,
+        }
+    }
+
+    /// What the file says of it.
+    pub fn info(&self) -> &ModelInfo {
+        &self.info
+    }
+
+    /// The network; none of several.
+    pub fn network(&self) -> Option<&Network> {
+        match &self.body {
+            Body::Network { network, .. } => Some(network),
+            _ => None,
+        }
+    }
+
+    /// The models that it consists of; none of a network.
+    pub fn members(&self) -> &[Self] {
+        match &self.body {
+            Body::Network { .. } => &[],
+            Body::Mean { members, .. } | Body::Stack { members, .. } => members,
+        }
+    }
+
+    /// Says on which views its networks run: its own where it has any, else the inherited ones.
+    pub fn choose_views(&mut self, inherited: &TestTime, list: &mut ViewList) {
+        let own = self.info.after.test_time.clone();
+        let chosen = match own.is_empty() {
+            true => inherited,
+            false => &own,
+        };
+        match &mut self.body {
+            Body::Network { views, .. } => {
+                *views = list.of_network(&self.info.preprocessing, chosen);
+            }
+            Body::Mean { members, .. } | Body::Stack { members, .. } => {
+                for member in members {
+                    member.choose_views(chosen, list);
+                }
+            }
+        }
+    }
+
+    /// Takes other views, in all of its networks.
+    pub fn set_test_time(&mut self, test_time: &TestTime) {
+        self.info.after.test_time = test_time.clone();
+        if let Body::Mean { members, .. } | Body::Stack { members, .. } = &mut self.body {
+            for member in members {
+                member.set_test_time(test_time);
+            }
+        }
+    }
+
+    /// Outputs row by row, `[batch * outputs]`, on the host; `images` in each of the views.
+    ///
+    /// # Errors
+    ///
+    /// An output of a network is not finite.
+    pub fn outputs(&self, images: &[RgbBatch], device: &Device) -> Result<Vec<f32>, MetricsError> {
+        let outputs = match &self.body {
+            Body::Network { network, views } => self.of_views(network, views, images, device)?,
+            Body::Mean {
+                members,
+                of,
+                weights,
+            } => {
+                let rows = self.of_members(members, images, device)?;
+                self.means(*of, weights, &rows)
+            }
+            Body::Stack {
+                members,
+                regression,
+            } => {
+                let rows = self.of_members(members, images, device)?;
+                let rows: Vec<&[f32]> = rows.iter().map(Vec::as_slice).collect();
+                let features = features_of(&rows, self.info.classes.len());
+                regression.logits(&features)
+            }
+        };
+        Ok(self.cooled(outputs))
+    }
+
+    /// Divided by the temperature.
+    fn cooled(&self, mut outputs: Vec<f32>) -> Vec<f32> {
+        let temperature = self.info.after.temperature();
+        if temperature != 1.0 && self.info.task.outputs() != OutputKind::Numbers {
+            for output in &mut outputs {
+                *output = (f64::from(*output) / temperature) as f32;
+            }
+        }
+        outputs
+    }
+
+    /// A network on its views.
+    fn of_views(
+        &self,
+        network: &Network,
+        views: &[ViewOfNetwork],
+        images: &[RgbBatch],
+        device: &Device,
+    ) -> Result<Vec<f32>, MetricsError> {
+        let one = |view: &ViewOfNetwork| {
+            let turned = view.mirrored.then(|| mirrored(&images[view.size]));
+            let pixels = turned.as_ref().unwrap_or(&images[view.size]);
+            let maps = rescale(pixels, &self.info.preprocessing.rescale, device);
+            let logits = network.logits(Features::Maps { maps, taps: None });
+            let outputs: Vec<f32> = logits.into_data().iter::<f32>().collect();
+            check_finite(&outputs, self.info.classes.len(), 0)?;
+            Ok(outputs)
+        };
+        let mut rows: Vec<Vec<f32>> = views.iter().map(one).collect::<Result<_, _>>()?;
+        if rows.len() == 1 {
+            return Ok(rows.pop().unwrap_or_default());
+        }
+        let weights = vec![1.0 / rows.len() as f64; rows.len()];
+        Ok(self.means(MeanOf::Probabilities, &weights, &rows))
+    }
+
+    /// What each member says, in the order and on the scale of the whole.
+    fn of_members(
+        &self,
+        members: &[Self],
+        images: &[RgbBatch],
+        device: &Device,
+    ) -> Result<Vec<Vec<f32>>, MetricsError> {
+        let combination = self.info.after.combination.as_ref();
+        let orders = combination.into_iter().flat_map(|all| &all.members);
+        let each = |(member, said): (&Self, &super::Member)| {
+            let outputs = member.outputs(images, device)?;
+            Ok(aligned(&outputs, &member.info, &said.order, &self.info))
+        };
+        members.iter().zip(orders).map(each).collect()
+    }
+
+    fn means(&self, of: MeanOf, weights: &[f64], rows: &[Vec<f32>]) -> Vec<f32> {
+        all_means(
+            self.info.task.outputs(),
+            of,
+            weights,
+            rows,
+            self.info.classes.len(),
+        )
+    }
+}
+
+/// The mean of rows of several models, image by image.
+pub(super) fn all_means(
+    kind: OutputKind,
+    of: MeanOf,
+    weights: &[f64],
+    rows: &[Vec<f32>],
+    width: usize,
+) -> Vec<f32> {
+    let images = rows.first().map_or(0, |row| row.len() / width.max(1));
+    let each = |image: usize| {
+        let range = image * width..(image + 1) * width;
+        let rows: Vec<&[f32]> = rows.iter().map(|row| &row[range.clone()]).collect();
+        mean_of_rows(kind, of, weights, &rows)
+    };
+    (0..images).flat_map(each).collect()
+}
+
+/// Outputs of a member in the order and, for numbers, on the scale of the whole.
+pub(super) fn aligned(
+    outputs: &[f32],
+    member: &ModelInfo,
+    order: &[usize],
+    whole: &ModelInfo,
+) -> Vec<f32> {
+    let mut all = Vec::with_capacity(outputs.len());
+    for row in outputs.chunks(order.len().max(1)) {
+        all.extend(order.iter().enumerate().map(|(place, &own)| {
+            match (&member.number_scale, &whole.number_scale) {
+                (Some(from), Some(to)) => {
+                    to.standardise(place, from.restore(own, f64::from(row[own]))) as f32
+                }
+                _ => row[own],
+            }
+        }));
+    }
+    all
+}
+
+/// The meta-learner among the tensors of a file.
+fn regression(
+    state: &mut StateDict,
+    info: &ModelInfo,
+    members: usize,
+    path: &Path,
+) -> Result<SoftmaxRegression, ModelError> {
+    let classes = info.classes.len();
+    let mut take = |key: &str, shape: &[usize]| {
+        let data = state.remove(key).filter(|data| data.shape()[..] == *shape);
+        let values = data.map(|data| data.iter::<f64>().collect::<Vec<f64>>());
+        let values = values.filter(|values| values.iter().all(|value| value.is_finite()));
+        values.ok_or_else(|| ModelError::NotAModel {
+            path: path.into(),
+            reason: format!("its tensor {key} is not there, or not of the shape {shape:?}"),
+        })
+    };
+    Ok(SoftmaxRegression {
+        classes,
+        weights: take(STACK_WEIGHT, &[classes, members * classes])?,
+        bias: take(STACK_BIAS, &[classes])?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn views_that_differ_in_rescaling_alone_are_one() {
+        let mut list = ViewList::default();
+        let own = Preprocessing::default();
+        let other = Preprocessing {
+            rescale: Rescale::Symmetric,
+            ..own.clone()
+        };
+        assert_eq!(list.place(&own), list.place(&other));
+        // Their borders have different colours.
+        let padded = [own.clone(), other].map(|of| Preprocessing {
+            policy: ResizePolicy::Pad,
+            ..of
+        });
+        assert_ne!(list.place(&padded[0]), list.place(&padded[1]));
+        let flips = TestTime {
+            flip: true,
+            scales: vec![0.5],
+        };
+        let views = list.of_network(&own, &flips);
+        assert_eq!(views.len(), 4);
+        assert_eq!((views[1].size, views[1].mirrored), (0, true));
+        assert_eq!(list.pipelines().len(), 4);
+    }
+}
