@@ -138,6 +138,8 @@ impl ModuleMapper for Recorded {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::{Mutex, PoisonError};
+
     use burn::tensor::{Distribution, Tolerance};
     use rekindle_backbone::Architecture;
     use rekindle_head::{HeadConfig, Pooling};
@@ -145,7 +147,11 @@ mod tests {
     use super::*;
     use crate::head_for;
 
+    /// The generator of random numbers is one for all threads of the process.
+    static DRAWS: Mutex<()> = Mutex::new(());
+
     fn network(architecture: &str, taps: Vec<usize>, config: &HeadConfig) -> Network {
+        let _alone = DRAWS.lock().unwrap_or_else(PoisonError::into_inner);
         let device = Device::flex();
         device.seed(7);
         let backbone = Architecture::from_name(architecture).unwrap().init(&device);
@@ -154,10 +160,14 @@ mod tests {
             taps,
             unit_rms: true,
         };
-        Network::new(Some(backbone), head.valid(), joint)
+        let network = Network::new(Some(backbone), head.valid(), joint);
+        // Parameters are drawn when they are first looked at.
+        network.state();
+        network
     }
 
     fn images() -> Tensor<4> {
+        let _alone = DRAWS.lock().unwrap_or_else(PoisonError::into_inner);
         let device = Device::flex();
         device.seed(3);
         Tensor::random([2, 3, 64, 64], Distribution::Normal(0.0, 1.0), &device)
@@ -209,7 +219,7 @@ mod tests {
             let here = run(maps.clone());
             // Along the gradient the output rises by the square of its length.
             let square: f32 = here.gradient.clone().powf_scalar(2.0).sum().into_scalar();
-            let step = 1e-2 / square.sqrt();
+            let step = 1e-3 / square.sqrt();
             let ahead = run(maps.clone() + here.gradient.clone().mul_scalar(step));
             let back = run(maps - here.gradient.mul_scalar(step));
             let rise: f32 = [1, 4]
