@@ -11,9 +11,9 @@ use super::html::{Element, el};
 use crate::InsightError;
 
 /// Width of a drawing in its own units.
-const WIDTH: f64 = 640.0;
+const WIDTH: f64 = 460.0;
 /// Where bars begin.
-const LEFT: f64 = 250.0;
+const LEFT: f64 = 170.0;
 /// Height of a bar with what is between it and the next.
 const ROW: f64 = 34.0;
 
@@ -147,7 +147,7 @@ fn drawing(bars: &[(String, f64)]) -> Element {
         .iter()
         .map(|bar| bar.1)
         .fold(f64::MIN_POSITIVE, f64::max);
-    let room = WIDTH - LEFT - 80.0;
+    let room = WIDTH - LEFT - 65.0;
     let said = bars
         .iter()
         .map(|(name, value)| format!("{name} {value:.5}"));

@@ -277,7 +277,7 @@ mod tests {
         let at = [0.4, -0.2, 0.1, 0.5, -0.6, 0.3, 0.2, -0.1, 0.05];
         let mut gradient = vec![0.0; 9];
         problem.value(&at, &mut gradient);
-        for place in 0..9 {
+        for (place, expected) in gradient.iter().enumerate() {
             let moved = |by: f64| {
                 let mut at = at;
                 at[place] += by;
@@ -285,9 +285,9 @@ mod tests {
             };
             let slope = (moved(1e-5) - moved(-1e-5)) / 2e-5;
             assert!(
-                (slope - gradient[place]).abs() < 1e-8,
+                (slope - expected).abs() < 1e-8,
                 "{place}: {slope} {}",
-                gradient[place]
+                expected
             );
         }
     }

@@ -32,7 +32,7 @@ pub(crate) struct Model {
 }
 
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "a few values per process")]
+#[allow(clippy::large_enum_variant, reason = "a few values per process")]
 enum Body {
     Network {
         network: Network,
