@@ -4,12 +4,16 @@
 //! - [`preview`](preview()): the views that training makes of its images.
 //! - [`write_report`]: a run as one HTML page, and its model card.
 //! - [`runs_in`], [`differences`]: runs side by side.
+//! - [`compare`]: recipes side by side over seeds or folds, and whether they differ by more than chance.
 //! - [`plots`]: a run in pictures.
 //! - [`bench`](bench()): images per second of a backbone, and the machine that they hold for.
 
 mod bench;
+mod chart;
 pub mod check;
+pub mod compare;
 mod error;
+mod html;
 mod machine;
 pub mod plots;
 mod preview;

@@ -5,6 +5,7 @@ mod backbones;
 mod bench;
 mod cache;
 mod check;
+mod compare;
 mod completions;
 mod data_settings;
 mod evaluate;
@@ -38,9 +39,8 @@ Examples:
   rekindle check photos                            what would spoil training on photos
   rekindle preview photos                          a picture of what training sees
   rekindle train photos                            fine-tune on photos/CLASS/IMAGE
-  rekindle train labels.csv                        with columns path and label
-  rekindle train photos --set phase1.epochs=20     with another setting
   rekindle train --resume runs/photos-1            resume after Ctrl-C
+  rekindle compare photos --vary head.pool=gem,max is one setting better than the other?
   rekindle evaluate runs/photos-1 test-photos      measure the result
   rekindle predict runs/photos-1 new/ --csv        class and probability of each image
   rekindle export runs/photos-1 -o photos.onnx     for ONNX Runtime and others";
@@ -84,6 +84,7 @@ commands! {
     check: Check,
     preview: Preview,
     train: Train,
+    compare: Compare,
     evaluate: Evaluate,
     report: Report,
     runs: Runs,

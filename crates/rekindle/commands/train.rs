@@ -147,7 +147,7 @@ impl Place {
 }
 
 /// Refuses a run directory in the folder of images, which is only read.
-fn outside_of_images(data: &Path, directory: &Path) -> Result<()> {
+pub(super) fn outside_of_images(data: &Path, directory: &Path) -> Result<()> {
     if !is_inside(data, directory) {
         return Ok(());
     }

@@ -6,6 +6,7 @@
 pub mod bench;
 pub mod check;
 pub mod closing;
+pub mod comparison;
 pub mod export;
 pub mod fetching;
 pub mod figures;

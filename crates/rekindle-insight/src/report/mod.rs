@@ -2,12 +2,11 @@
 //! a model card.
 //!
 //! Owns the page and the order of its parts, each of which is a file: `progress` (curves), `outputs` (classes, confusion, calibration),
-//! `pictures`, `repeat` (the command). What is read is `crate::source`'s; `html.rs` escapes. The page does without its script but for sorting.
+//! `pictures`, `repeat` (the command). What is read is `crate::source`'s; `crate::html` escapes. The page does without its script but for sorting.
 
 mod calibration;
 mod card;
 mod curves;
-mod html;
 mod outputs;
 mod pictures;
 mod progress;
@@ -19,8 +18,10 @@ use rekindle_data::TaskReport;
 use rekindle_finetune::phase_title;
 use rekindle_model::write_whole;
 
-use self::html::{Element, el};
+pub(crate) use self::card::plain;
+
 use crate::InsightError;
+use crate::html::{Element, el};
 use crate::source::{Row, Source};
 
 /// The report's file in a run.

@@ -8,7 +8,7 @@ use image::codecs::jpeg::JpegEncoder;
 use rekindle_augment::{DecodeLimits, Interpolation, RgbImage, resize};
 use rekindle_data::{Dataset, ImageFolder, read_image};
 
-use super::html::{Element, el};
+use crate::html::{Element, el};
 use crate::source::{Row, Source};
 
 /// Most pictures of each kind.
