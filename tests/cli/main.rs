@@ -17,6 +17,7 @@ mod flags;
 mod full_disk;
 mod interrupt;
 mod killed;
+mod labels;
 mod latest;
 mod lists;
 mod mix;

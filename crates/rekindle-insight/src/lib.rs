@@ -4,6 +4,7 @@
 //! - [`preview`](preview()): the views that training makes of its images.
 //! - [`write_report`]: a run as one HTML page, and its model card.
 //! - [`runs_in`], [`differences`]: runs side by side.
+//! - [`labels`]: labels that are likely wrong, by what models say of pictures that they have not seen.
 //! - [`compare`]: recipes side by side over seeds or folds, and whether they differ by more than chance.
 //! - [`plots`]: a run in pictures.
 //! - [`bench`](bench()): images per second of a backbone, and the machine that they hold for.
@@ -14,6 +15,7 @@ pub mod check;
 pub mod compare;
 mod error;
 mod html;
+pub mod labels;
 mod machine;
 pub mod plots;
 mod preview;
