@@ -154,14 +154,16 @@ impl Recipe {
             let found = phases::merge(&mut table, written).and_then(|()| parse(&table));
             found.map_err(|error| failed(error.to_string()))?;
         }
-        for pair in overrides {
-            let found = phases::set(&mut table, pair).and_then(|()| parse(&table));
-            found.map_err(|error| FinetuneError::Recipe {
-                origin: format!("--set {pair}"),
-                reason: error.to_string(),
-            })?;
-        }
-        Ok(parse(&table)?)
+        over(table, overrides)
+    }
+
+    /// This recipe with `key=value` overrides over it.
+    ///
+    /// # Errors
+    ///
+    /// As those of the overrides in [`load`](Self::load); a path in it is not UTF-8.
+    pub fn with(&self, overrides: &[String]) -> Result<Self, FinetuneError> {
+        over(write(self)?, overrides)
     }
 
     /// The recipe that a table says, such as that of a plan or of a model file, also one of a version that had two phases and no more.
@@ -189,6 +191,18 @@ impl Recipe {
     pub fn trains(&self) -> bool {
         self.phase.iter().any(|phase| phase.epochs > 0)
     }
+}
+
+/// What a table says with overrides over it, each of which is checked by itself so that an error names it.
+fn over(mut table: Table, overrides: &[String]) -> Result<Recipe, FinetuneError> {
+    for pair in overrides {
+        let found = phases::set(&mut table, pair).and_then(|()| parse(&table));
+        found.map_err(|error| FinetuneError::Recipe {
+            origin: format!("--set {pair}"),
+            reason: error.to_string(),
+        })?;
+    }
+    Ok(parse(&table)?)
 }
 
 fn parse(table: &Table) -> Result<Recipe, SettingError> {
@@ -220,6 +234,19 @@ mod tests {
         let file = folder.path().join("recipe.toml");
         std::fs::write(&file, recipe.to_toml().unwrap()).unwrap();
         assert_eq!(Recipe::load(Some(&file), &[]).unwrap(), recipe);
+    }
+
+    #[test]
+    fn overrides_over_a_recipe_are_those_over_its_file() {
+        let base = ["phase1.optim={name='sgd', momentum=0.5}", "phase2.epochs=0"];
+        let more = ["phase1.optim.momentum=0.25", "input.rescale=dataset"];
+        let recipe = with(&base).unwrap();
+        let further = more.map(str::to_owned);
+        let whole = with(&[base, more].concat()).unwrap();
+        assert_eq!(recipe.with(&further).unwrap(), whole);
+        assert_eq!(recipe.with(&[]).unwrap(), recipe);
+        let error = recipe.with(&["phase1.epoch=3".to_owned()]).unwrap_err();
+        assert!(error.to_string().contains("`phase1.epochs`"), "{error}");
     }
 
     #[test]

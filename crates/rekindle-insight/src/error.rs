@@ -61,18 +61,29 @@ pub enum InsightError {
         /// What is wrong with it.
         reason: String,
     },
+    /// What is to be varied cannot be read.
+    #[error("--vary {written}: {reason}")]
+    Vary {
+        /// As it was written.
+        written: String,
+        /// What is wrong, and what to write.
+        reason: String,
+    },
+    /// Recipes cannot be compared as asked.
+    #[error("{0}")]
+    Compare(String),
+    /// A directory holds no comparison.
+    #[error("{}: {reason}; expected the directory of a comparison, such as runs/compare-photos-1", path.display())]
+    NoComparison {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// A plot cannot be drawn.
     #[error("cannot draw a plot: {reason}")]
     Plot {
         /// What speaks against it.
-        reason: String,
-    },
-    /// A directory's run.json cannot be read.
-    #[error("cannot read {}: {reason}; expected the file that a run writes", path.display())]
-    NoRecord {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
         reason: String,
     },
     /// A sheet of pictures could not be written.

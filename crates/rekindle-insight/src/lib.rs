@@ -6,13 +6,19 @@
 //! - [`explain`]: what in a picture decided what a model says of it.
 //! - [`write_combination`]: several models that answer together, as one HTML page.
 //! - [`runs_in`], [`differences`]: runs side by side.
+//! - [`labels`]: labels that are likely wrong, by what models say of pictures that they have not seen.
+//! - [`compare`]: recipes side by side over seeds or folds, and whether they differ by more than chance.
 //! - [`plots`]: a run in pictures.
 //! - [`bench`](bench()): images per second of a backbone, and the machine that they hold for.
 
 mod bench;
+mod chart;
 pub mod check;
+pub mod compare;
 mod error;
 pub mod explain;
+mod html;
+pub mod labels;
 mod machine;
 pub mod plots;
 mod preview;

@@ -1,9 +1,9 @@
-//! The files of a run, read for its report and to compare runs. Owns what is looked for in them; a run of an earlier version, or one that goes on, has less.
+//! The files of a run, read for its report and its plots, and to compare runs. Owns what is looked for in them; a run of an earlier version, or one that goes on, has less.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use rekindle_data::{TaskKind, TaskReport};
+use rekindle_data::{Figure, TaskKind, TaskReport};
 use rekindle_finetune::{EpochRecord, EpochTiming, Recipe};
 use serde::Deserialize;
 use toml::Table;
@@ -16,7 +16,7 @@ pub struct Source {
     /// The directory of the run.
     pub directory: PathBuf,
     /// run.json.
-    pub run: RunFile,
+    pub run: RunRecord,
     /// `facts` of plan.toml.
     pub facts: FactsFile,
     /// `recipe` of plan.toml.
@@ -25,33 +25,113 @@ pub struct Source {
     pub plan: String,
 }
 
-/// run.json.
-#[derive(Debug, Deserialize)]
-pub struct RunFile {
+/// What a run has come to, as its run.json says.
+#[derive(Debug, Clone, Deserialize)]
+pub struct RunRecord {
+    /// Where it stands; none of the first versions, which wrote the file at the end.
     #[serde(default)]
     pub status: Option<String>,
+    /// Why it stopped, where that was an error.
     #[serde(default)]
     pub error: Option<String>,
+    /// What it learns.
     #[serde(default)]
     pub task: TaskKind,
+    /// Names of the classes, labels or numbers.
     #[serde(default)]
     pub classes: Vec<String>,
+    /// Phase and epoch of the best one.
     #[serde(default)]
     pub best: Option<(String, usize)>,
+    /// The best one's figures on the validation images.
     #[serde(default)]
     pub validation: Option<TaskReport>,
+    /// Seconds in all, of the last process.
     #[serde(default)]
     pub seconds: f64,
+    /// Seconds up to the end of the first step.
     #[serde(default)]
     pub seconds_to_first_step: Option<f64>,
+    /// Share of the time that was waited for images.
     #[serde(default)]
     pub waited_share: Option<f64>,
+    /// The most memory at once.
     #[serde(default)]
     pub peak_memory_bytes: Option<u64>,
+    /// Every epoch.
     #[serde(default)]
     pub history: Vec<EpochRecord>,
+    /// How long each took.
     #[serde(default)]
     pub timings: Vec<EpochTiming>,
+    /// The figures by which epochs are chosen, besides the loss, as plan.toml says; none where that cannot be read.
+    #[serde(skip)]
+    pub monitored: Vec<String>,
+}
+
+impl RunRecord {
+    /// Reads the run in a directory; it need not be finished.
+    ///
+    /// # Errors
+    ///
+    /// [`InsightError::NoRun`] where no run.json can be read.
+    pub fn load(directory: &Path) -> Result<Self, InsightError> {
+        let path = directory.join("run.json");
+        let failed = |reason: String| InsightError::NoRun {
+            path: path.clone(),
+            reason,
+        };
+        let bytes = fs::read(&path).map_err(|error| failed(error.to_string()))?;
+        let mut record: Self =
+            serde_json::from_slice(&bytes).map_err(|error| failed(error.to_string()))?;
+        record.monitored = monitored(directory, record.task);
+        Ok(record)
+    }
+
+    /// The place of the best epoch in the history.
+    pub(crate) fn best_place(&self) -> Option<usize> {
+        let (phase, epoch) = self.best.as_ref()?;
+        let is_best = |record: &EpochRecord| record.phase == *phase && record.epoch == *epoch;
+        self.history.iter().position(is_best)
+    }
+
+    /// The places in the history at which phases begin, and their names.
+    pub(crate) fn phases(&self) -> Vec<(usize, String)> {
+        let mut phases: Vec<(usize, String)> = Vec::new();
+        for (place, record) in self.history.iter().enumerate() {
+            if phases.last().is_none_or(|(_, name)| *name != record.phase) {
+                phases.push((place, record.phase.clone()));
+            }
+        }
+        phases
+    }
+
+    /// The figures that are watched: those that are monitored, but for the loss; and the task's own one.
+    pub(crate) fn watched(&self) -> Vec<&'static Figure> {
+        let named = self.monitored.iter();
+        let named = named.filter_map(|name| self.task.figure(name));
+        let mut figures: Vec<&Figure> = Vec::new();
+        for figure in named.chain([self.task.own_figure()]) {
+            if figure.name != "loss" && !figures.contains(&figure) {
+                figures.push(figure);
+            }
+        }
+        figures
+    }
+}
+
+/// The monitors of a run's phases; none where its plan cannot be read, since plots do without.
+fn monitored(directory: &Path, task: TaskKind) -> Vec<String> {
+    let text = fs::read_to_string(directory.join("plan.toml"));
+    let plan = text.ok().and_then(|text| text.parse::<Table>().ok());
+    let phases = plan
+        .as_ref()
+        .and_then(|plan| plan.get("recipe")?.get("phase")?.as_array());
+    let name = |phase: &toml::Value| {
+        let name = phase.get("stopping")?.get("monitor")?.as_str()?;
+        Some(task.figure(name)?.name.to_owned())
+    };
+    phases.into_iter().flatten().filter_map(name).collect()
 }
 
 /// The facts of plan.toml that a report tells.
@@ -118,8 +198,7 @@ impl Source {
             .map_err(|error: toml::de::Error| no_run("plan.toml", error.to_string()))?;
         let recipe =
             Recipe::of_table(recipe).map_err(|error| no_run("plan.toml", error.to_string()))?;
-        let run: RunFile = serde_json::from_str(&text("run.json")?)
-            .map_err(|error| no_run("run.json", error.to_string()))?;
+        let run = RunRecord::load(directory)?;
         Ok(Self {
             directory: directory.into(),
             run,

@@ -7,6 +7,7 @@ mod bench;
 mod cache;
 mod calibrate;
 mod check;
+mod compare;
 mod completions;
 mod data_settings;
 mod ensemble;
@@ -45,8 +46,8 @@ Examples:
   rekindle check photos                            what would spoil training on photos
   rekindle preview photos                          a picture of what training sees
   rekindle train photos                            fine-tune on photos/CLASS/IMAGE
-  rekindle train photos --set phase1.epochs=20     with another setting
   rekindle train --resume runs/photos-1            resume after Ctrl-C
+  rekindle compare photos --vary head.pool=gem,max is one setting better than the other?
   rekindle evaluate runs/photos-1 test-photos      measure the result
   rekindle predict runs/photos-1 new/ --csv        class and probability of each image
   rekindle explain runs/photos-1 new/cat.jpg       what in a picture decided
@@ -92,6 +93,7 @@ commands! {
     preview: Preview,
     lr_find: LrFind,
     train: Train,
+    compare: Compare,
     evaluate: Evaluate,
     report: Report,
     runs: Runs,

@@ -9,6 +9,8 @@ use rekindle_insight::check::{
     AspectBin, CheckReport, DuplicateGroup, Finding, Likeness, Severity, Sizes, SplitOrigin,
 };
 
+use rekindle_insight::labels::Doubt;
+
 use super::table::Table;
 use super::words::{self, clean, cut_back, cut_front};
 
@@ -52,6 +54,7 @@ pub fn text(report: &CheckReport, width: usize) -> String {
         .iter()
         .map(|image| (image.path.as_str(), image.reason.as_str()));
     text.named_list("Unusual", odd.collect());
+    labels(&mut text, report);
     classes(&mut text, report);
     figures(&mut text, report);
     if !report.suggestions.is_empty() {
@@ -62,6 +65,47 @@ pub fn text(report: &CheckReport, width: usize) -> String {
         }
     }
     text.text
+}
+
+/// What models say of the labels of images that they have not seen.
+fn labels(text: &mut Text, report: &CheckReport) {
+    let Some(labels) = &report.labels else {
+        return;
+    };
+    let says = |doubt: &Doubt| match doubt.label == doubt.likeliest {
+        true => format!("{} {}", doubt.label, words::percent(doubt.probability)),
+        false => format!(
+            "{} {}, rather {} {}",
+            doubt.label,
+            words::percent(doubt.probability),
+            doubt.likeliest,
+            words::percent(doubt.of_likeliest)
+        ),
+    };
+    let of = format!(
+        "of {} that {} had not seen",
+        words::count(labels.images, "image", "images"),
+        words::count(labels.runs.len(), "run", "runs")
+    );
+    for (one, more, doubts) in [
+        ("label may be wrong", "labels may be wrong", &labels.wrong),
+        (
+            "picture is like no class",
+            "pictures are like no class",
+            &labels.outliers,
+        ),
+    ] {
+        let said: Vec<String> = doubts.iter().map(says).collect();
+        let paths = doubts.iter().map(|doubt| doubt.path.as_str());
+        let heading = format!("{}, {of}", words::count(doubts.len(), one, more));
+        text.named_list(
+            &heading,
+            paths.zip(said.iter().map(String::as_str)).collect(),
+        );
+    }
+    if labels.wrong.is_empty() {
+        text.heading(&format!("No label is doubted, {of}"));
+    }
 }
 
 fn findings(text: &mut Text, report: &CheckReport) {

@@ -9,6 +9,7 @@ pub mod check;
 pub mod closing;
 pub mod combined;
 pub mod explanations;
+pub mod comparison;
 pub mod export;
 pub mod fetching;
 pub mod figures;

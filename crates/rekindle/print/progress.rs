@@ -93,6 +93,7 @@ pub struct Progress {
     features_since: Option<Instant>,
     task: TaskKind,
     outputs: usize,
+    prefix: String,
 }
 
 impl Progress {
@@ -107,7 +108,23 @@ impl Progress {
             features_since: None,
             task: TaskKind::default(),
             outputs: 0,
+            prefix: String::new(),
         }
+    }
+
+    /// A bar while something is done, and lines in the log alone; no bar either if `quiet`.
+    pub fn bar_only(quiet: bool) -> Self {
+        Self {
+            quiet: true,
+            live: !quiet && io::stderr().is_terminal(),
+            ..Self::new(true, false)
+        }
+    }
+
+    /// Puts a word before what the bar says.
+    pub fn about(mut self, prefix: &str) -> Self {
+        self.prefix = format!("{prefix} ");
+        self
     }
 
     /// Says where the run's files are.
@@ -146,14 +163,16 @@ impl Progress {
         if !self.live {
             return;
         }
+        let message = || format!("{}{}", self.prefix, message());
         match &self.bar {
             Some((shown, bar)) if *shown == stage => {
                 bar.set_message(message());
                 bar.set_position(done as u64);
             }
             _ => {
+                let said = message();
                 self.finish();
-                let bar = bar(images, message());
+                let bar = bar(images, said);
                 bar.set_position(done as u64);
                 bar.reset_eta();
                 self.bar = Some((stage, bar));

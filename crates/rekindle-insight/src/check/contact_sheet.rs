@@ -19,6 +19,9 @@ const MOST_CLASSES: usize = 40;
 const MOST_GROUPS: usize = 8;
 /// Most unusual images.
 const MOST_ODD: usize = 16;
+/// Most images whose label is in doubt, and most that are like no class.
+const MOST_DOUBTED: usize = 40;
+const MOST_OUTLIERS: usize = 16;
 /// Most names of images that cannot be decoded.
 const MOST_NAMES: usize = 8;
 
@@ -61,6 +64,7 @@ pub fn contact_sheet(report: &CheckReport, folder: &ImageFolder) -> RgbImage {
         });
         sheet.tiles(tiles(folder, captions));
     }
+    add_doubts(&mut sheet, report, folder);
     for (index, class) in report.classes.iter().enumerate().take(MOST_CLASSES) {
         sheet.heading(format!(
             "{}: {} train, {} validation, {} test",
@@ -96,6 +100,34 @@ pub fn contact_sheet(report: &CheckReport, folder: &ImageFolder) -> RgbImage {
         ));
     }
     sheet.draw()
+}
+
+/// Labels that models doubt, with what they say, and pictures like no class.
+fn add_doubts(sheet: &mut Sheet, report: &CheckReport, folder: &ImageFolder) {
+    let Some(labels) = &report.labels else {
+        return;
+    };
+    if !labels.wrong.is_empty() {
+        sheet.alarm(format!("labels that may be wrong: {}", labels.wrong.len()));
+        let shown = labels.wrong.iter().take(MOST_DOUBTED).map(|doubt| {
+            let lines = [
+                format!("{}?", doubt.label),
+                format!("rather {}", doubt.likeliest),
+            ];
+            (doubt.path.clone(), lines)
+        });
+        sheet.tiles(tiles(folder, shown));
+    }
+    if !labels.outliers.is_empty() {
+        sheet.alarm(format!("like no class: {}", labels.outliers.len()));
+        let shown = labels.outliers.iter().take(MOST_OUTLIERS).map(|doubt| {
+            (
+                doubt.path.clone(),
+                [doubt.label.clone(), name_of(&doubt.path)],
+            )
+        });
+        sheet.tiles(tiles(folder, shown));
+    }
 }
 
 fn add_duplicates(sheet: &mut Sheet, report: &CheckReport, folder: &ImageFolder) {

@@ -131,6 +131,7 @@ pub fn check(
             .count(),
         left_out: folder.skipped.clone(),
         suggestions: Vec::new(),
+        labels: None,
     };
     report.findings = findings::findings(&report, folder, recipe, &parts);
     report.suggestions = suggestions::suggestions(&report, recipe);

@@ -9,6 +9,8 @@ use serde::Serialize;
 
 use rekindle_data::{SkippedFiles, SplitName, TaskKind};
 
+use crate::labels::Doubts;
+
 /// Everything that is known of a folder of images before training.
 ///
 /// Paths are relative to the folder, with `/` between their parts; lists follow the order of the folder's samples.
@@ -60,6 +62,9 @@ pub struct CheckReport {
     pub left_out: SkippedFiles,
     /// Settings that suit this folder better.
     pub suggestions: Vec<Suggestion>,
+    /// What trained models say of the labels, where they were asked ([`doubts`](crate::labels::doubts)).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub labels: Option<Doubts>,
 }
 
 impl CheckReport {

@@ -112,7 +112,7 @@ fn letter_width(letter: char) -> f64 {
 }
 
 /// A text without what no picture shows and XML forbids.
-fn printable(text: &str) -> String {
+pub(super) fn printable(text: &str) -> String {
     let shown =
         |letter: char| match letter.is_control() || matches!(letter, '\u{fffe}' | '\u{ffff}') {
             true => '\u{fffd}',

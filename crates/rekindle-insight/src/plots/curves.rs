@@ -1,308 +1,230 @@
 //! How a run went: losses, the figures that are watched and the learning rate, epoch by epoch over all phases.
+//!
+//! Owns which lines the picture has, and what stands around them; the drawing is `crate::chart`'s, colours are `curves.css`'s.
 
-use plotters::element::DashedPathElement;
-use plotters::prelude::*;
-use plotters::style::text_anchor::HPos;
+use rekindle_data::Unit;
+use rekindle_finetune::{EpochRecord, phase_title};
 
-use rekindle_data::{Figure, Unit};
-use rekindle_finetune::phase_title;
-
-use super::canvas::{
-    Area, COLOURS, Drawn, FAINT, FONT, HEADING, INK, MESH, SMALL, TEXT, cut, sheet, width, write,
-};
-use super::record::RunRecord;
+use super::canvas::{HEADING, SMALL, TEXT, cut, printable, width};
 use crate::InsightError;
+use crate::chart::{Course, FAINT, Frame, Line, draw, line, words};
+use crate::html::{Element, el};
+use crate::source::RunRecord;
 
-const WIDTH: u32 = 900;
+const WIDTH: f64 = 900.0;
 /// Above the panels: the heading, and the names of the phases.
-const TOP: i32 = 40;
-const PHASES: i32 = 22;
-/// A panel, with its heading and its axes.
-const PANEL: i32 = 230;
-const PANEL_HEADING: i32 = 28;
+const TOP: f64 = 40.0;
+const PHASES: f64 = 22.0;
 /// From the left edge to the axis, and from the last epoch to the right edge.
-const LEFT: i32 = 70;
-const RIGHT: i32 = 24;
-/// Below an axis: the numbers of the epochs.
-const BELOW: i32 = 26;
-/// Marks are drawn at each value where there are no more epochs.
-const MOST_MARKED: usize = 40;
+const LEFT: f64 = 70.0;
+const RIGHT: f64 = 24.0;
+/// Middle of a panel's heading.
+const PANEL_HEADING: f64 = 14.0;
+/// Colours of lines beside that of no figure.
+const COLOURS: usize = 6;
+const CLASSES: [&str; COLOURS] = [
+    "line key s0",
+    "line key s1",
+    "line key s2",
+    "line key s3",
+    "line key s4",
+    "line key s5",
+];
+/// A panel.
+const FRAME: Frame = Frame {
+    size: [WIDTH, 230.0],
+    room: [LEFT, RIGHT, 28.0, 26.0],
+    in_the_middle: true,
+    ends_at_ticks: false,
+    axes: true,
+    names: false,
+    dots: (3.0, 40),
+};
 
-/// One line of a panel.
-struct Curve {
-    name: String,
-    values: Vec<f64>,
-    colour: RGBColor,
-}
-
-/// Values over the epochs.
+/// Lines with a common scale.
 struct Panel {
     title: &'static str,
-    curves: Vec<Curve>,
+    lines: Vec<Line>,
     logarithmic: bool,
-    text: fn(f64) -> String,
 }
 
 /// The curves of a run as SVG, 900 pixels wide; none before its first epoch.
 ///
 /// # Errors
 ///
-/// [`InsightError::Plot`].
+/// None so far; other plots can fail.
 pub fn curves_svg(run: &RunRecord) -> Result<Option<String>, InsightError> {
     if run.history.is_empty() {
         return Ok(None);
     }
     let panels = panels(run);
-    let height = TOP + PHASES + PANEL * panels.len() as i32 + 24;
-    sheet([WIDTH, height as u32], |area| {
-        write(
-            area,
-            "Training",
-            (LEFT, TOP / 2 + 4),
-            HEADING,
-            INK,
-            HPos::Left,
-        )?;
-        let best = run.best_place().map(|place| {
-            let record = &run.history[place];
-            let title = phase_title(&record.phase);
-            format!("best: {title}, epoch {} (dashed line)", record.epoch)
-        });
-        if let Some(best) = best {
-            let right = WIDTH as i32 - RIGHT;
-            write(area, &best, (right, TOP / 2 + 4), TEXT, FAINT, HPos::Right)?;
-        }
-        name_phases(run, area)?;
-        for (number, panel) in (0..).zip(&panels) {
-            let top = TOP + PHASES + number * PANEL;
-            let part = area.clone().shrink((0, top), (WIDTH, PANEL as u32));
-            draw_panel(run, panel, &part)?;
-        }
-        let middle = (WIDTH as i32 + LEFT - RIGHT) / 2;
-        write(
-            area,
-            "epoch",
-            (middle, height - 14),
-            SMALL,
-            FAINT,
-            HPos::Center,
+    let height = TOP + PHASES + FRAME.size[1] * panels.len() as f64 + 24.0;
+    let mut svg = el("svg")
+        .attr("xmlns", "http://www.w3.org/2000/svg")
+        .attr("width", WIDTH)
+        .attr("height", height)
+        .attr("viewBox", format!("0 0 {WIDTH} {height}"))
+        .with(el("style").own(include_str!("curves.css")))
+        .with(
+            el("rect")
+                .attr("width", WIDTH)
+                .attr("height", height)
+                .attr("fill", "#ffffff"),
         )
-    })
-    .map(Some)
+        .with(at_middle(
+            "heading",
+            [LEFT, TOP / 2.0 + 4.0],
+            HEADING,
+            "start",
+            "Training",
+        ));
+    let best = run.best_place();
+    if let Some(place) = best {
+        let record = &run.history[place];
+        let title = phase_title(&record.phase);
+        let text = format!("best: {title}, epoch {} (dashed line)", record.epoch);
+        let at = [WIDTH - RIGHT, TOP / 2.0 + 4.0];
+        svg = svg.with(at_middle("best-epoch", at, TEXT, "end", &text));
+    }
+    let phases = run.phases().into_iter();
+    let phases: Vec<(usize, String)> = phases.map(|(place, name)| (place + 1, name)).collect();
+    svg = svg.with_all(names_of(&phases, run.history.len()));
+    let course = Course {
+        phases: &phases,
+        best: best.map(|place| place + 1),
+    };
+    for (number, panel) in panels.iter().enumerate() {
+        let down = TOP + PHASES + FRAME.size[1] * number as f64;
+        let part = el("g").attr("transform", format!("translate(0 {down})"));
+        svg = svg.with(part.with_all(drawn(panel, course)));
+    }
+    let middle = [(WIDTH + LEFT - RIGHT) / 2.0, height - 14.0];
+    svg = svg.with(at_middle("tick", middle, SMALL, "middle", "epoch"));
+    Ok(Some(svg.to_string()))
 }
 
 fn panels(run: &RunRecord) -> Vec<Panel> {
-    let column = |value: &dyn Fn(&rekindle_finetune::EpochRecord) -> f64| -> Vec<f64> {
-        run.history.iter().map(value).collect()
-    };
-    let curve = |name: &str, colour: usize, values| Curve {
+    let line = |name: &str, colour: usize, value: &dyn Fn(&EpochRecord) -> f64, text| Line {
         name: name.into(),
-        values,
-        colour: COLOURS[colour % COLOURS.len()],
+        values: run.history.iter().map(value).collect(),
+        text,
+        colour,
     };
     let mut panels = vec![Panel {
         title: "Loss",
-        curves: vec![
-            curve("training", 0, column(&|record| record.train_loss)),
-            curve("validation", 1, column(&|record| record.validation("loss"))),
+        lines: vec![
+            line("training", 0, &|record| record.train_loss, short_number),
+            line(
+                "validation",
+                1,
+                &|record| record.validation("loss"),
+                short_number,
+            ),
         ],
         logarithmic: false,
-        text: short_number,
     }];
     let outputs = run.classes.len();
     let mut shares = Vec::new();
-    let mut others: Vec<(&Figure, Curve)> = Vec::new();
-    for (number, figure) in run.figures().into_iter().enumerate() {
-        let values = column(&|record| record.validation(figure.name));
-        let curve = curve(&figure.label_of(outputs), number + 2, values);
-        match figure.unit {
-            Unit::Share => shares.push(curve),
-            _ => others.push((figure, curve)),
+    let mut others = Vec::new();
+    for (number, figure) in run.watched().into_iter().enumerate() {
+        let is_share = matches!(figure.unit, Unit::Share);
+        let text: fn(f64) -> String = match is_share {
+            true => |value| format!("{} %", short_number(100.0 * value)),
+            false => short_number,
+        };
+        let value = |record: &EpochRecord| record.validation(figure.name);
+        let line = line(
+            &figure.label_of(outputs),
+            (number + 2) % COLOURS,
+            &value,
+            text,
+        );
+        match is_share {
+            true => shares.push(line),
+            // Scores and errors have no common axis.
+            false => others.push(vec![line]),
         }
     }
-    if !shares.is_empty() {
-        panels.push(Panel {
-            title: "Validation images",
-            curves: shares,
-            logarithmic: false,
-            text: |value| format!("{} %", short_number(100.0 * value)),
-        });
-    }
-    // Scores and errors have no common axis.
-    for (_, curve) in others {
-        panels.push(Panel {
-            title: "Validation images",
-            curves: vec![curve],
-            logarithmic: false,
-            text: short_number,
-        });
-    }
-    let rates = column(&|record| record.lr);
-    let largest = rates.iter().copied().fold(0.0, f64::max);
-    let smallest = rates.iter().copied().filter(|rate| *rate > 0.0);
+    let validation = [shares].into_iter().chain(others);
+    panels.extend(
+        validation
+            .filter(|lines| !lines.is_empty())
+            .map(|lines| Panel {
+                title: "Validation images",
+                lines,
+                logarithmic: false,
+            }),
+    );
+    let rates = line("", FAINT, &|record| record.lr, short_number);
+    let largest = rates.values.iter().copied().fold(0.0, f64::max);
+    let smallest = rates.values.iter().copied().filter(|rate| *rate > 0.0);
     let smallest = smallest.fold(f64::INFINITY, f64::min);
     panels.push(Panel {
         title: "Learning rate of the head",
         logarithmic: largest > 20.0 * smallest,
-        curves: vec![Curve {
-            name: String::new(),
-            values: rates,
-            colour: FAINT,
-        }],
-        text: short_number,
+        lines: vec![rates],
     });
     panels
 }
 
-/// The first and the last place of each phase.
-fn phases(run: &RunRecord) -> Vec<(&str, usize, usize)> {
-    let mut phases: Vec<(&str, usize, usize)> = Vec::new();
-    for (place, record) in run.history.iter().enumerate() {
-        match phases.last_mut() {
-            Some((name, _, last)) if *name == record.phase => *last = place,
-            _ => phases.push((&record.phase, place, place)),
-        }
-    }
-    phases
-}
-
-/// Where the middle of an epoch is, in pixels.
-fn place_of(epochs: usize, place: f64) -> i32 {
-    let room = f64::from(WIDTH as i32 - LEFT - RIGHT);
-    LEFT + (room * (place + 0.5) / epochs as f64).round() as i32
-}
-
-fn name_phases(run: &RunRecord, area: &Area) -> Drawn {
-    let epochs = run.history.len();
-    for (name, first, last) in phases(run) {
-        let [left, right] =
-            [first as f64 - 0.5, last as f64 + 0.5].map(|place| place_of(epochs, place));
-        let title = phase_title(name);
-        let room = f64::from(right - left - 8);
-        let title = cut(&title, SMALL, room);
-        if width(&title, SMALL) <= room && title.chars().count() > 1 {
-            let place = ((left + right) / 2, TOP + PHASES / 2);
-            write(area, &title, place, SMALL, FAINT, HPos::Center)?;
-        }
-    }
-    Ok(())
-}
-
-fn draw_panel(run: &RunRecord, panel: &Panel, area: &Area) -> Drawn {
-    write(
-        area,
-        panel.title,
-        (LEFT, PANEL_HEADING / 2),
+/// A panel with its heading and legend.
+fn drawn(panel: &Panel, course: Course<'_>) -> Vec<Element> {
+    let mut parts = vec![at_middle(
+        "title",
+        [LEFT, PANEL_HEADING],
         TEXT,
-        INK,
-        HPos::Left,
-    )?;
-    let mut right = WIDTH as i32 - RIGHT;
-    for curve in panel
-        .curves
-        .iter()
-        .rev()
-        .filter(|curve| !curve.name.is_empty())
-    {
-        write(
-            area,
-            &curve.name,
-            (right, PANEL_HEADING / 2),
+        "start",
+        panel.title,
+    )];
+    let mut right = WIDTH - RIGHT;
+    for one in panel.lines.iter().rev().filter(|one| !one.name.is_empty()) {
+        parts.push(at_middle(
+            "name",
+            [right, PANEL_HEADING],
             SMALL,
-            INK,
-            HPos::Right,
-        )?;
-        right -= width(&curve.name, SMALL) as i32 + 8;
-        let line = [(right - 18, PANEL_HEADING / 2), (right, PANEL_HEADING / 2)];
-        area.draw(&PathElement::new(line, curve.colour.stroke_width(3)))?;
-        right -= 34;
+            "end",
+            &one.name,
+        ));
+        right -= width(&one.name, SMALL) + 8.0;
+        let ends = [right - 18.0, PANEL_HEADING, right, PANEL_HEADING];
+        parts.push(line(CLASSES[one.colour % COLOURS], ends));
+        right -= 34.0;
     }
-    let [least, most] = range(panel);
-    let epochs = run.history.len() as f64;
-    let mut builder = ChartBuilder::on(area);
-    builder
-        .margin_top(PANEL_HEADING)
-        .margin_right(RIGHT)
-        .set_label_area_size(LabelAreaPosition::Left, LEFT)
-        .set_label_area_size(LabelAreaPosition::Bottom, BELOW);
-    // Epoch 1 is drawn in the middle of its width, so that a run of one epoch is in the middle too.
-    let across = 0.5..epochs + 0.5;
-    macro_rules! draw_on {
-        ($down:expr) => {{
-            let mut chart = builder.build_cartesian_2d(across, $down)?;
-            chart
-                .configure_mesh()
-                .light_line_style(WHITE)
-                .bold_line_style(MESH)
-                .axis_style(FAINT)
-                .label_style((FONT, SMALL).into_font().color(&FAINT))
-                .disable_x_mesh()
-                .x_labels((run.history.len() + 1).min(16))
-                .y_labels(6)
-                .x_label_formatter(&|epoch| match (epoch.round() - epoch).abs() < 1e-6 {
-                    true => format!("{epoch:.0}"),
-                    false => String::new(),
-                })
-                .y_label_formatter(&|value| (panel.text)(*value))
-                .draw()?;
-            for (_, first, _) in phases(run).into_iter().skip(1) {
-                let at = first as f64 + 0.5;
-                let line = [(at, least), (at, most)];
-                chart.draw_series([PathElement::new(line, FAINT.stroke_width(1))])?;
-            }
-            if let Some(best) = run.best_place() {
-                let at = best as f64 + 1.0;
-                let line = [(at, least), (at, most)];
-                let dashes = DashedPathElement::new(line, 5, 4, INK.stroke_width(1));
-                chart.draw_series([dashes])?;
-            }
-            for curve in &panel.curves {
-                let values = curve.values.iter().enumerate();
-                let points = values.map(|(place, value)| {
-                    let value = if *value < least { least } else { *value };
-                    (place as f64 + 1.0, value)
-                });
-                let points: Vec<(f64, f64)> = points.collect();
-                for run in points.split(|(_, value)| !value.is_finite()) {
-                    let line = LineSeries::new(run.iter().copied(), curve.colour.stroke_width(2));
-                    chart.draw_series(line)?;
-                }
-                if points.len() <= MOST_MARKED {
-                    let seen = points.iter().filter(|(_, value)| value.is_finite());
-                    let mark = |point: &(f64, f64)| Circle::new(*point, 3, curve.colour.filled());
-                    chart.draw_series(seen.map(mark))?;
-                }
-            }
-        }};
-    }
-    match panel.logarithmic {
-        true => draw_on!((least..most).log_scale()),
-        false => draw_on!(least..most),
-    }
-    Ok(())
+    let tick = panel.lines.first().map(|line| line.text);
+    parts.extend(draw(&panel.lines, course, &FRAME, panel.logarithmic, tick).unwrap_or_default());
+    parts
 }
 
-/// From below the least to above the largest value.
-fn range(panel: &Panel) -> [f64; 2] {
-    let values = panel.curves.iter().flat_map(|curve| &curve.values);
-    let values = values.copied().filter(|value| value.is_finite());
-    let most = values.clone().fold(f64::NEG_INFINITY, f64::max);
-    if panel.logarithmic {
-        let least = values
-            .filter(|value| *value > 0.0)
-            .fold(f64::INFINITY, f64::min);
-        // What a schedule ends at may be as good as 0.
-        return [least.max(most / 1e4) / 1.3, most * 1.3];
+/// The names of the phases that are wide enough for theirs.
+fn names_of(phases: &[(usize, String)], epochs: usize) -> Vec<Element> {
+    let at = |epoch: usize| LEFT + (WIDTH - LEFT - RIGHT) * (epoch as f64 - 1.0) / epochs as f64;
+    let ends = phases
+        .iter()
+        .skip(1)
+        .map(|(begin, _)| *begin)
+        .chain([epochs + 1]);
+    let mut names = Vec::new();
+    for ((begin, name), end) in phases.iter().zip(ends) {
+        let [left, right] = [*begin, end].map(at);
+        let room = right - left - 8.0;
+        let title = cut(&phase_title(name), SMALL, room);
+        if width(&title, SMALL) <= room && title.chars().count() > 1 {
+            let middle = [(left + right) / 2.0, TOP + PHASES / 2.0];
+            names.push(at_middle("tick", middle, SMALL, "middle", &title));
+        }
     }
-    let least = values.fold(f64::INFINITY, f64::min);
-    match (least.is_finite(), most > least) {
-        (true, true) => [least - 0.06 * (most - least), most + 0.06 * (most - least)],
-        (true, false) => [
-            least - 0.1 * least.abs().max(1e-6),
-            least + 0.1 * least.abs().max(1e-6),
-        ],
-        (false, _) => [0.0, 1.0],
-    }
+    names
+}
+
+/// Text with the middle of its letters at a place.
+fn at_middle(
+    class: &'static str,
+    [x, y]: [f64; 2],
+    size: f64,
+    anchor: &str,
+    text: &str,
+) -> Element {
+    words(class, [x, y + 0.35 * size], anchor, &printable(text))
 }
 
 /// A number of few digits.

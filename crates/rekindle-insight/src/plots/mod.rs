@@ -6,11 +6,11 @@
 pub(crate) mod canvas;
 mod confusion;
 mod curves;
+mod dots;
 mod labels;
 mod lr_find;
 mod numbers;
 mod picture;
-mod record;
 
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
@@ -20,12 +20,13 @@ use rekindle_data::TaskReport;
 use rekindle_model::{FileError, write_often};
 
 use crate::InsightError;
+pub use crate::source::RunRecord;
 pub use confusion::confusion_svg;
 pub use curves::curves_svg;
+pub use dots::{Dots, dots_svg};
 pub use labels::labels_svg;
 pub use lr_find::lr_find_svg;
 pub use numbers::numbers_svg;
-pub use record::RunRecord;
 
 /// The name of the file of the curves in a run's directory.
 pub const CURVES: &str = "curves.png";
@@ -103,14 +104,25 @@ fn write(image: &RgbImage, path: &Path) -> Result<(), InsightError> {
         path: path.into(),
         source,
     };
-    let mut bytes = Vec::new();
-    image
-        .write_to(&mut Cursor::new(&mut bytes), image::ImageFormat::Png)
-        .map_err(|error| failed(std::io::Error::other(error)))?;
+    let bytes = png(image)?;
     write_often(path, &bytes).map_err(|error| match error {
         FileError::Write { source, .. } => failed(source),
         other => InsightError::Model(other.into()),
     })
+}
+
+/// The bytes of a picture's PNG file.
+///
+/// # Errors
+///
+/// [`InsightError::Plot`] for a picture without pixels.
+pub fn png(image: &RgbImage) -> Result<Vec<u8>, InsightError> {
+    let mut bytes = Vec::new();
+    let written = image.write_to(&mut Cursor::new(&mut bytes), image::ImageFormat::Png);
+    written.map_err(|error| InsightError::Plot {
+        reason: error.to_string(),
+    })?;
+    Ok(bytes)
 }
 
 #[cfg(test)]

@@ -118,7 +118,7 @@ fn figures_that_are_no_numbers_leave_a_gap() {
     // What cannot be read is an error and no panic.
     assert!(matches!(
         write_plots(run.path(), true),
-        Err(InsightError::NoRecord { .. })
+        Err(InsightError::NoRun { .. })
     ));
     let mut run = RunRecord::load(
         run_of(record(

@@ -2,7 +2,7 @@
 
 use rekindle_data::metrics::Calibration;
 
-use super::html::{Element, el};
+use crate::html::{Element, el};
 
 const SIDE: f64 = 300.0;
 const LEFT: f64 = 46.0;

@@ -77,7 +77,7 @@ pub fn text(of: &Source) -> String {
 }
 
 /// A text that Markdown does not take for marks.
-fn plain(text: &str) -> String {
+pub(crate) fn plain(text: &str) -> String {
     let mut out = String::new();
     for letter in text.chars() {
         match letter {

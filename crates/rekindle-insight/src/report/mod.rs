@@ -2,14 +2,13 @@
 //! a model card.
 //!
 //! Owns the page and the order of its parts, each of which is a file: `progress` (curves), `outputs` (classes, confusion, calibration),
-//! `pictures` (`decided`: what decided in them), `repeat` (the command). The page of a combination of models is `combined.rs`'s. What is read is `crate::source`'s; `html.rs` escapes. The page does without its script but for sorting.
+//! `pictures` (`decided`: what decided in them), `repeat` (the command). The page of a combination of models is `combined.rs`'s. What is read is `crate::source`'s; `crate::html` escapes. The page does without its script but for sorting.
 
 mod calibration;
 mod card;
 mod combined;
 mod curves;
 mod decided;
-mod html;
 mod outputs;
 mod pictures;
 mod progress;
@@ -22,8 +21,10 @@ use rekindle_finetune::phase_title;
 use rekindle_model::write_whole;
 
 pub use self::combined::{CombinationPage, write_combination};
-use self::html::{Element, el};
+pub(crate) use self::card::plain;
+
 use crate::InsightError;
+use crate::html::{Element, el};
 use crate::source::{Row, Source};
 
 /// The report's file in a run.

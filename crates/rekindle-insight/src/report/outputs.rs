@@ -4,7 +4,7 @@ use rekindle_data::TaskReport;
 use rekindle_data::metrics::{MetricsReport, Ranking, short};
 
 use super::calibration;
-use super::html::{Element, el};
+use crate::html::{Element, el};
 use crate::source::Source;
 
 /// Most classes whose confusion matrix is drawn.

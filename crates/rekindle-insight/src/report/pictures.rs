@@ -9,7 +9,7 @@ use rekindle_augment::{DecodeLimits, Interpolation, RgbImage, resize};
 use rekindle_data::{Dataset, ImageFolder, read_image};
 
 use super::decided::Decided;
-use super::html::{Element, el};
+use crate::html::{Element, el};
 use crate::source::{Row, Source};
 
 /// Most pictures of each kind.

@@ -2,8 +2,9 @@
 
 use rekindle_data::{Unit, metrics::short};
 
-use super::curves::{Series, drawing};
-use super::html::{Element, el};
+use super::curves::{drawing, line};
+use crate::chart::{Course, Line};
+use crate::html::{Element, el};
 use crate::source::Source;
 
 fn fixed(value: f64) -> String {
@@ -20,43 +21,31 @@ pub fn section(of: &Source) -> Vec<Element> {
     if history.is_empty() {
         return vec![el("p").text("No epoch is done yet.")];
     }
-    let mut phases: Vec<(usize, String)> = Vec::new();
-    for (epoch, record) in (1..).zip(history) {
-        if phases.last().is_none_or(|(_, name)| *name != record.phase) {
-            phases.push((epoch, record.phase.clone()));
-        }
-    }
-    let best = of.run.best.as_ref().and_then(|(phase, epoch)| {
-        let place = history
-            .iter()
-            .position(|record| record.phase == *phase && record.epoch == *epoch);
-        Some(place? + 1)
-    });
-    let draw = |title: &str, series: Vec<Series>| drawing(title, &series, &phases, best);
-    let own = |name: &str, value: fn(&rekindle_finetune::EpochRecord) -> f64, text| Series {
-        name: name.into(),
-        values: history.iter().map(value).collect(),
-        text,
+    let phases = of.run.phases().into_iter();
+    let phases: Vec<(usize, String)> = phases.map(|(place, name)| (place + 1, name)).collect();
+    let course = Course {
+        phases: &phases,
+        best: of.run.best_place().map(|place| place + 1),
+    };
+    let draw = |title: &str, lines: Vec<Line>| drawing(title, lines, course);
+    let own = |name: &str, value: fn(&rekindle_finetune::EpochRecord) -> f64, text| {
+        line(name, history.iter().map(value).collect(), text)
     };
     let figures = of.run.task.figures();
-    let validation = |figure: &rekindle_data::Figure| Series {
-        name: figure.label.into(),
-        values: history
-            .iter()
-            .map(|record| record.validation(figure.name))
-            .collect(),
-        text: if matches!(figure.unit, Unit::Own) {
-            short
-        } else {
-            fixed
-        },
+    let validation = |figure: &rekindle_data::Figure| {
+        let values = history.iter().map(|record| record.validation(figure.name));
+        let text = match figure.unit {
+            Unit::Own => short,
+            _ => fixed,
+        };
+        line(figure.label, values.collect(), text)
     };
     let mut loss = vec![own("training loss", |record| record.train_loss, fixed)];
     loss.extend(
         figures
             .iter()
             .filter(|figure| figure.name == "loss")
-            .map(|figure| Series {
+            .map(|figure| Line {
                 name: "validation loss".into(),
                 ..validation(figure)
             }),
@@ -84,10 +73,8 @@ pub fn section(of: &Source) -> Vec<Element> {
         "Gradient norm, before clipping",
         vec![own("gradient norm", |record| record.gradient_norm, fixed)],
     ));
-    let seconds = |name: &str, value: fn(&rekindle_finetune::EpochTiming) -> f64| Series {
-        name: name.into(),
-        values: of.run.timings.iter().map(value).collect(),
-        text: fixed,
+    let seconds = |name: &str, value: fn(&rekindle_finetune::EpochTiming) -> f64| {
+        line(name, of.run.timings.iter().map(value).collect(), fixed)
     };
     if !of.run.timings.is_empty() {
         drawn.push(draw(
