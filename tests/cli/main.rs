@@ -28,6 +28,7 @@ mod records;
 mod report;
 mod rescale;
 mod scale;
+mod sequence;
 mod sources;
 mod support;
 mod targets;

@@ -19,6 +19,7 @@ mod predict;
 mod preview;
 mod report;
 mod runs;
+mod sequence;
 mod settings;
 mod signals;
 mod sorted;
@@ -90,6 +91,7 @@ commands! {
     predict: Predict,
     export: Export,
     features: Features,
+    sequence: Sequence,
     backbones: Backbones,
     weights: Weights,
     summary: Summary,
