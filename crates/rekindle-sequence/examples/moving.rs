@@ -8,7 +8,7 @@
 //! ```
 //!
 //! The clips are written to CLIPS, so that `rekindle sequence train CLIPS -o FILE --set data.group_by=prefix
-//! --set input.size=96 --set features.stage=blocks.4` does the same.
+//! --set input.size=96` does the same.
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -24,8 +24,6 @@ use rekindle_sequence::{Outcome, Plan, Recipe, Silent, train};
 /// Side of a frame, and frames of a clip.
 const SIDE: u32 = 96;
 const FRAMES: u32 = 8;
-/// A stage of the default backbone that still knows where things are, in 112 channels.
-const STAGE: &str = "blocks.4";
 /// Trainings of each cell.
 const SEEDS: u64 = 3;
 /// Pictures that are animated, evenly chosen.
@@ -50,7 +48,6 @@ fn main() -> Result<(), Box<dyn Error>> {
                 format!("seed={seed}"),
                 "data.group_by=prefix".to_owned(),
                 format!("input.size={SIDE}"),
-                format!("features.stage={STAGE}"),
             ];
             let plan = Plan::new(Recipe::load(None, &settings)?, &clips)?;
             if let Outcome::Finished(trained) = train(&plan, &AtomicBool::new(false), &mut Silent)?

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use burn::tensor::Device;
 use rekindle_augment::{DecodeLimits, Preprocessing};
-use rekindle_backbone::{Backbone, Card};
+use rekindle_backbone::{Backbone, Card, Stage};
 use rekindle_data::{BadImage, BadImages, Dataset, Outputs, Sequences, Split, TaskKind};
 use rekindle_model::{device_from_name, preprocessing, resolve_card};
 use rekindle_settings::Within;
@@ -100,7 +100,7 @@ impl Plan {
         let names = backbone.stage_names();
         let stage = self.recipe.features.stage.as_deref();
         let last = match stage {
-            None => Some(names.len() - 1),
+            None => Some(fine_stage(backbone)),
             Some(stage) => names.iter().position(|name| *name == stage).or_else(|| {
                 let number = stage.parse::<usize>().ok();
                 number.filter(|number| *number < names.len())
@@ -114,6 +114,17 @@ impl Plan {
         Ok(backbone.part(0, last + 1))
     }
 }
+
+/// The last stage whose map has a sixteenth of the picture's side, or more: behind it, where things are is lost (docs/sequences.md has
+/// the figures). The last one where there is none such.
+fn fine_stage(backbone: &Backbone) -> usize {
+    let stages = backbone.stages();
+    let fine = |stage: &Stage| !stage.is_pooled() && stage.reduction() <= FINEST;
+    stages.iter().rposition(fine).unwrap_or(stages.len() - 1)
+}
+
+/// See [`fine_stage`].
+const FINEST: usize = 16;
 
 /// Sequences without the frames that cannot be decoded, where these are to be left out; what is to read the others; and those left out.
 pub(crate) fn checked(

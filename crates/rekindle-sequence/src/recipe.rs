@@ -96,7 +96,8 @@ pub struct SequenceDataRecipe {
 pub struct FrameRecipe {
     /// Most frames of a sequence; longer ones are thinned evenly, first and last kept. Default 32.
     pub frames: usize,
-    /// The stage whose features they are, by its name or its number from 0. Default: the last one.
+    /// The stage whose features they are, by its name or its number from 0. Default: the last one whose map has a sixteenth of the
+    /// picture's side; later ones know better what is seen, and hardly where.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stage: Option<String>,
     /// Features are averages over `grid` by `grid` cells of the stage's map. Default 2: with 1, where something is is averaged away, and with

@@ -31,8 +31,8 @@ pub trait Observer {
     fn started(&mut self, _plan: &Plan, _notes: &[String]) {}
     /// So many frames of all have their features.
     fn features(&mut self, _done: usize, _of: usize) {}
-    /// The head is built: so many numbers of a frame, and so many weights.
-    fn head(&mut self, _features: usize, _weights: usize) {}
+    /// The head is built: so many numbers of a frame, from the stages of the backbone up to this one, and so many weights.
+    fn head(&mut self, _stage: &str, _features: usize, _weights: usize) {}
     /// An epoch is over.
     fn epoch(&mut self, _figures: &EpochFigures) {}
 }
@@ -101,7 +101,8 @@ pub fn train(
         let (mean, std) = scale(&features, &plan.split.train, width);
         head = head.with_scale(&mean, &std);
     }
-    observer.head(width, weights(&head));
+    let stage = stages.stage_names().pop().unwrap_or_default();
+    observer.head(stage, width, weights(&head));
     let training = Training {
         plan,
         features: &features,

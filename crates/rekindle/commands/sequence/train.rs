@@ -22,11 +22,11 @@ const TRAIN_NOTES: &str = "\
 The backbone stays as it is: its features of each frame are computed once and kept on disk, and a recurrent head is trained on them. \
 Settings that are reached for most, with their defaults:
   --set features.frames=32        most frames of a sequence, evenly chosen
-  --set features.grid=2           averages over 2 x 2 cells of each frame, so that what moves is seen
+  --set features.grid=2           averages over 2 x 2 cells of each frame
   --set head.layers=1             recurrent layers
   --set head.bidirectional=false  read from the end, too
   --set head.readout=last         or mean: of what is said after every frame
-  --set data.group_by=none        or prefix: p7_a and p7_b are never divided between training and validation
+  --set data.group_by=none        or prefix: p7_a and p7_b stay together
 `--dry-run` prints all of them.
 
 Ctrl-C ends the training, and FILE is the best epoch until then; a second one ends it at once. Features that were computed are kept.";
@@ -266,9 +266,9 @@ impl Observer for Progress<'_> {
         }
     }
 
-    fn head(&mut self, features: usize, weights: usize) {
+    fn head(&mut self, stage: &str, features: usize, weights: usize) {
         self.line(&format!(
-            "{features} features of each frame, {weights} weights in the head\n"
+            "{features} features of each frame, of the stage {stage}; {weights} weights in the head\n"
         ));
         self.line("epoch  train loss  val loss  accuracy  balanced        lr");
     }
