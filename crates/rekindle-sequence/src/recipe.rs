@@ -100,8 +100,7 @@ pub struct FrameRecipe {
     /// picture's side; later ones know better what is seen, and hardly where.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stage: Option<String>,
-    /// Features are averages over `grid` by `grid` cells of the stage's map. Default 2: with 1, where something is is averaged away, and with
-    /// it most of what moves.
+    /// Features are averages over `grid` by `grid` cells of the stage's map. Default 2: with 1, where something is is averaged away.
     pub grid: usize,
     /// Standardise each feature by its mean and deviation over the training frames; both are in the model file. Default on.
     pub standardise: bool,

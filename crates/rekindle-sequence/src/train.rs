@@ -55,7 +55,6 @@ pub struct Trained {
 }
 
 /// How a training ended.
-#[expect(clippy::large_enum_variant, reason = "one value per training")]
 #[derive(Debug)]
 pub enum Outcome {
     /// It is done.
