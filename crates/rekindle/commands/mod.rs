@@ -40,7 +40,6 @@ Examples:
   rekindle preview photos                          a picture of what training sees
   rekindle train photos                            fine-tune on photos/CLASS/IMAGE
   rekindle train labels.csv                        with columns path and label
-  rekindle train photos --set phase1.epochs=20     with another setting
   rekindle train --resume runs/photos-1            resume after Ctrl-C
   rekindle evaluate runs/photos-1 test-photos      measure the result
   rekindle predict runs/photos-1 new/ --csv        class and probability of each image
