@@ -34,6 +34,7 @@ mod report;
 mod rescale;
 mod runs;
 mod scale;
+mod sequence;
 mod sources;
 mod support;
 mod targets;

@@ -8,7 +8,7 @@ use crate::TaskKind;
 use rekindle_augment::AugmentError;
 
 use crate::extensions::supported;
-use crate::{ManifestError, ShardError, SplitName};
+use crate::{ManifestError, SequenceError, ShardError, SplitName};
 use rekindle_settings::{did_you_mean, first_ten};
 
 /// An error of the data side.
@@ -24,6 +24,9 @@ pub enum DataError {
     /// A tar shard.
     #[error(transparent)]
     Shard(#[from] ShardError),
+    /// Sequences of frames.
+    #[error(transparent)]
+    Sequence(#[from] SequenceError),
     /// A file of a kind that holds no labelled images.
     #[error(
         "`{}` is a file of no known kind: give a folder that holds one folder of images for each class, a manifest (.csv, .tsv, .jsonl; \

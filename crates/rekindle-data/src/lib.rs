@@ -58,6 +58,7 @@ mod output_kind;
 mod outputs;
 mod rows;
 mod scan;
+mod sequences;
 mod settings;
 mod shards;
 mod similar;
@@ -90,6 +91,7 @@ pub use order::{Draw, LastBatch, Sampling, balanced_epoch, batches, epoch_order}
 pub use output_kind::OutputKind;
 pub use outputs::Outputs;
 pub use scan::{list_images, scan_folder, scan_folder_as, scan_folder_to_check};
+pub use sequences::{SequenceError, Sequences, natural_order};
 pub use settings::DataRecipe;
 pub use shards::{ShardError, TarMember};
 pub use source::{open_data, open_data_as, open_data_to_check};

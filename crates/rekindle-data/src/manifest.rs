@@ -48,6 +48,8 @@ struct Fields<'a> {
     targets: Vec<Cow<'a, str>>,
     split: Cow<'a, str>,
     group: Cow<'a, str>,
+    /// The number of the frame; empty for none.
+    frame: Cow<'a, str>,
 }
 
 /// A list that was read, and its form.
@@ -97,14 +99,38 @@ pub(super) fn read_manifest(
     wanted: Wanted,
 ) -> Result<ImageFolder, DataError> {
     let path = list.file.path;
-    let own = path.parent().unwrap_or(Path::new(""));
-    let root = options.root.as_deref().unwrap_or(own);
+    let root = root_of(path, options);
     let part = PartOfData {
         list,
         base: PathBuf::new(),
         split: None,
     };
     read_manifests(path, root, &[part], options, wanted)
+}
+
+/// Where a manifest's relative paths start.
+fn root_of<'a>(path: &'a Path, options: &'a SourceOptions) -> &'a Path {
+    let own = path.parent().unwrap_or(Path::new(""));
+    options.root.as_deref().unwrap_or(own)
+}
+
+/// Reads the rows of a manifest as they are, in their order, with where their paths start and what is odd about them.
+///
+/// # Errors
+/// As [`read_manifest`], but for what the rows say together.
+pub(super) fn read_frames(
+    list: Manifest,
+    options: &SourceOptions,
+    wanted: Wanted,
+) -> Result<(Rows, PathBuf, Vec<ScanWarning>), DataError> {
+    let root = root_of(list.file.path, options).to_path_buf();
+    let part = PartOfData {
+        list,
+        base: PathBuf::new(),
+        split: None,
+    };
+    let (rows, warnings) = read_rows(&root, &[part], options, wanted)?;
+    Ok((rows, root, warnings))
 }
 
 /// Reads several lists as one data set whose paths are relative to `root`; `source` is what errors name.
@@ -115,6 +141,20 @@ pub(super) fn read_manifests(
     options: &SourceOptions,
     wanted: Wanted,
 ) -> Result<ImageFolder, DataError> {
+    let (rows, warnings) = read_rows(root, parts, options, wanted)?;
+    let mut folder = rows.into_folder(source, SourceKind::Manifest, wanted)?;
+    folder.root = root.to_path_buf();
+    folder.warnings.extend(warnings);
+    Ok(folder)
+}
+
+/// The rows of several lists, one after the other, and what is odd about them.
+fn read_rows(
+    root: &Path,
+    parts: &[PartOfData],
+    options: &SourceOptions,
+    wanted: Wanted,
+) -> Result<(Rows, Vec<ScanWarning>), DataError> {
     let mut rows = Rows::default();
     let (mut unused, mut notes) = (Vec::new(), Vec::new());
     let (mut left_out, mut cells) = (BTreeMap::new(), BTreeMap::new());
@@ -168,15 +208,14 @@ pub(super) fn read_manifests(
         rows = reader.rows;
     }
     let used = rows.rows.len();
-    let mut folder = rows.into_folder(source, SourceKind::Manifest, wanted)?;
-    folder.root = root.to_path_buf();
+    let mut warnings = Vec::new();
     if !unused.is_empty() && !matches!(wanted, Wanted::Images) {
         unused.dedup();
         let columns = unused.iter().map(|name| format!("`{name}`")).collect();
-        folder.warnings.push(ScanWarning::UnusedColumns { columns });
+        warnings.push(ScanWarning::UnusedColumns { columns });
     }
     if !left_out.is_empty() {
-        folder.warnings.push(ScanWarning::RowsLeftOut {
+        warnings.push(ScanWarning::RowsLeftOut {
             read: used + left_out.values().sum::<usize>(),
             used,
             counts: left_out.into_iter().collect(),
@@ -189,8 +228,8 @@ pub(super) fn read_manifests(
     }
     notes.dedup();
     let noted = notes.into_iter().map(|text| ScanWarning::ListNote { text });
-    folder.warnings.extend(noted);
-    Ok(folder)
+    warnings.extend(noted);
+    Ok((rows, warnings))
 }
 
 /// What is to be learned, and the columns that say it.
@@ -272,6 +311,17 @@ impl RowReader<'_> {
             "" => None,
             name => Some(self.rows.groups.number(name)),
         };
+        let frame = match &*fields.frame {
+            "" => None,
+            text => Some(
+                text.parse()
+                    .ok()
+                    .filter(|frame: &f64| frame.is_finite())
+                    .ok_or_else(|| {
+                        self.wrong(line, format!("the frame is `{text}`, expected a number"))
+                    })?,
+            ),
+        };
         let path = match self
             .prefix
             .and_then(|prefix| fields.path.strip_prefix(prefix))
@@ -287,6 +337,7 @@ impl RowReader<'_> {
             target: target.unwrap_or(Target::Class(0)),
             split,
             group,
+            frame,
             member: None,
             line: line as u32,
         };

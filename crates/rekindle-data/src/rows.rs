@@ -29,6 +29,8 @@ pub(super) struct Row {
     pub target: Target,
     pub split: Option<SplitName>,
     pub group: Option<u32>,
+    /// Its number among the frames of a sequence, where it has one.
+    pub frame: Option<f64>,
     pub member: Option<u32>,
     /// Line of the manifest, from 1; 0 where there are no lines.
     pub line: u32,
@@ -197,7 +199,7 @@ impl Rows {
     }
 
     /// The classes of the training rows.
-    fn classes(&self, source: &Path) -> Result<ClassIndex, DataError> {
+    pub fn classes(&self, source: &Path) -> Result<ClassIndex, DataError> {
         let path = source.to_path_buf();
         if self.rows.is_empty() {
             return Err(ManifestError::Empty { path }.into());
@@ -230,7 +232,7 @@ impl Rows {
     }
 
     /// The class of each label, by the label's number.
-    fn class_numbers(
+    pub fn class_numbers(
         &self,
         source: &Path,
         classes: &ClassIndex,
@@ -350,6 +352,7 @@ mod tests {
                 target: Target::Class(label),
                 split: *split,
                 group: None,
+                frame: None,
                 member: None,
                 line: line as u32 + 2,
             });

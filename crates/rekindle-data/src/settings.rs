@@ -154,6 +154,7 @@ impl DataRecipe {
                 numbers: self.number_columns.clone(),
                 split: self.split_column.clone(),
                 group: self.group_column.clone(),
+                ..ColumnNames::default()
             },
             label_separator: self.label_separator.clone(),
             grouping: (self.group_by == GroupBy::Prefix).then_some(grouping),

@@ -245,6 +245,7 @@ pub(super) fn read_shards(
                 target,
                 split: image.split,
                 group: image.group.map(|group| rows.groups.number(&group)),
+                frame: None,
                 // No list in memory has 2^32 images.
                 member: Some(members.len() as u32),
                 line: 0,

@@ -213,7 +213,7 @@ fn check_use(folder: &ImageFolder, options: &SourceOptions) -> Result<(), DataEr
     Ok(())
 }
 
-fn group_by_name(folder: &mut ImageFolder, grouping: &NameGrouping) {
+pub(crate) fn group_by_name(folder: &mut ImageFolder, grouping: &NameGrouping) {
     let mut names = Names::default();
     for sample in &mut folder.samples {
         sample.group = Some(names.number(group_of_name(sample, &grouping.separator)));

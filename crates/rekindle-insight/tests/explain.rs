@@ -67,7 +67,10 @@ fn integrated_gradients_are_complete() {
         }
     }
     for (architecture, steps, off, gap) in &gaps_found {
-        assert!(off < gap, "{architecture}, {steps} steps: {off}; all: {gaps_found:?}");
+        assert!(
+            off < gap,
+            "{architecture}, {steps} steps: {off}; all: {gaps_found:?}"
+        );
     }
 }
 
@@ -222,7 +225,7 @@ fn check(network: &Network, case: &Value, worst: &mut Vec<(String, f64)>) {
         let scaled: Vec<f32> = scaled.collect();
         worst.push((what("scaled"), share(&scaled, &expected["scaled"])));
     }
-    let one = |image: usize| images.clone().slice([image..image + 1]);
+    let one = |image: usize| images.clone().narrow(0, image, 1);
     if let Some(expected) = case.get("integrated") {
         let probe = Probe::new(network, 0);
         let steps = case["steps"].as_u64().unwrap() as usize;

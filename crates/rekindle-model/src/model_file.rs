@@ -176,9 +176,12 @@ pub(crate) fn parse(bytes: &[u8], path: &Path) -> Result<(ModelInfo, StateDict),
     };
     let (state, metadata) = read_safetensors(bytes, &path.display().to_string())
         .map_err(|error| not_a_model(error.to_string()))?;
-    let json = metadata
-        .get("rekindle")
-        .ok_or_else(|| not_a_model("a safetensors file without rekindle's metadata".into()))?;
+    let json = metadata.get("rekindle").ok_or_else(|| {
+        not_a_model(match metadata.contains_key("rekindle-sequence") {
+            true => "it is a model of sequences, for `rekindle sequence predict`".into(),
+            false => "a safetensors file without rekindle's metadata".into(),
+        })
+    })?;
     #[derive(Deserialize)]
     struct Version {
         format: u32,

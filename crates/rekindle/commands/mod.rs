@@ -26,6 +26,7 @@ mod predict;
 mod preview;
 mod report;
 mod runs;
+mod sequence;
 mod settings;
 mod signals;
 mod sorted;
@@ -104,6 +105,7 @@ commands! {
     calibrate: Calibrate,
     export: Export,
     features: Features,
+    sequence: Sequence,
     backbones: Backbones,
     weights: Weights,
     summary: Summary,

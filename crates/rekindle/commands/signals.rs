@@ -21,15 +21,27 @@ pub struct Signals {
     stop: Arc<AtomicBool>,
     number: Arc<AtomicU8>,
     trains: Arc<AtomicBool>,
+    /// What is said when the first one stops a training; of a run where there is none.
+    says: Option<&'static str>,
 }
 
 impl Signals {
     /// Listens from now on.
     pub fn listen() -> Result<Self> {
+        Self::listening(None)
+    }
+
+    /// The same for a training that is no run; `says` is what the first signal has the user read.
+    pub fn listen_for(says: &'static str) -> Result<Self> {
+        Self::listening(Some(says))
+    }
+
+    fn listening(says: Option<&'static str>) -> Result<Self> {
         let signals = Self {
             stop: Arc::default(),
             number: Arc::new(AtomicU8::new(INTERRUPT)),
             trains: Arc::default(),
+            says,
         };
         let heard = signals.clone();
         listen(move |number| heard.came(number)).context("cannot listen for signals")?;
@@ -60,11 +72,12 @@ impl Signals {
         if self.stop.swap(true, Ordering::SeqCst) {
             exit(self.exit_code().into());
         }
-        say(match number {
-            INTERRUPT => {
+        say(match (self.says, number) {
+            (Some(says), _) => says,
+            (None, INTERRUPT) => {
                 "\nfinishing the step and writing a checkpoint; Ctrl-C again stops at once, without one"
             }
-            _ => {
+            (None, _) => {
                 "stopping: finishing this step and writing a checkpoint; a second signal stops at once, without one"
             }
         });

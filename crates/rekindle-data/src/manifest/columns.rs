@@ -14,7 +14,7 @@ use crate::ClassIndex;
 use rekindle_settings::did_you_mean;
 
 pub(crate) use names::flag_of;
-use names::{GROUP, Kind, LABEL, LABELS, PATH, SPLIT, else_usual, flag_column};
+use names::{FRAME, GROUP, Kind, LABEL, LABELS, PATH, SPLIT, else_usual, flag_column};
 use targets::label_else;
 pub(crate) use targets::{TargetColumns, TargetForm};
 
@@ -41,6 +41,10 @@ pub struct ColumnNames {
     pub split: Option<String>,
     /// The column of the group.
     pub group: Option<String>,
+    /// The column of the frame's number, where rows are frames of sequences.
+    pub frame: Option<String>,
+    /// Whether rows are frames of sequences: their groups are these, and the column of the frame is looked for.
+    pub of_frames: bool,
 }
 
 /// What a source is opened for.
@@ -67,6 +71,8 @@ pub(crate) struct Columns {
     /// What True means in the column of the split, where it holds True and False.
     pub split_flag: Option<SplitName>,
     pub group: Option<usize>,
+    /// The number of the frame; none where rows are not frames, or come in their order.
+    pub frame: Option<usize>,
     /// The names of those that are not used.
     pub unused: Vec<String>,
     /// Which columns are taken although their names are not the usual ones.
@@ -116,15 +122,21 @@ impl Columns {
         if target.is_none() && !given {
             target = label_else(found, wanted);
         }
-        let (split, group) = match wanted {
-            Wanted::Images => (None, None),
-            _ => (
-                or_else(optional(&SPLIT, &names.split)?, &SPLIT, &names.split),
-                optional(&GROUP, &names.group)?,
-            ),
+        let split = match wanted {
+            Wanted::Images => None,
+            _ => or_else(optional(&SPLIT, &names.split)?, &SPLIT, &names.split),
+        };
+        let group = match wanted {
+            Wanted::Images if !names.of_frames => None,
+            _ => optional(&GROUP, &names.group)?,
+        };
+        let frame = match names.of_frames {
+            true if group.is_none() => return Err(no_column(&GROUP, ", which is the sequence")),
+            true => optional(&FRAME, &names.frame)?,
+            false => None,
         };
         if target.is_none() && !matches!(wanted, Wanted::Images) {
-            let taken = [Some(path), split, group];
+            let taken = [Some(path), split, group, frame];
             let others = (0..found.len()).filter(|place| !taken.contains(&Some(*place)));
             let places = indicators(&others.collect::<Vec<_>>())?;
             let task = match wanted {
@@ -178,7 +190,7 @@ impl Columns {
         let targets = target
             .iter()
             .flat_map(|target| target.places.iter().copied());
-        let used: Vec<usize> = [Some(path), split, group]
+        let used: Vec<usize> = [Some(path), split, group, frame]
             .into_iter()
             .flatten()
             .chain(targets)
@@ -191,6 +203,7 @@ impl Columns {
             split,
             split_flag,
             group,
+            frame,
             unused,
             notes,
         })
@@ -242,6 +255,8 @@ pub(crate) fn keys_of_object(
         },
         split: there(&names.split),
         group: there(&names.group),
+        frame: None,
+        of_frames: false,
     };
     let absent = (names.label.is_some() && here.label.is_none())
         || (names.labels.is_some() && here.labels.is_none())

@@ -91,7 +91,7 @@ pub(super) fn take_all(
             path: Cow::Borrowed(row.path.trim()),
             targets: row.labels.iter().map(|label| label.trim().into()).collect(),
             split: Cow::Borrowed(&row.split),
-            group: Cow::Borrowed(""),
+            ..Fields::default()
         })?;
     }
     Ok(())

@@ -235,6 +235,7 @@ mod tests {
                 target: Target::Class(0),
                 split: None,
                 group: None,
+                frame: None,
                 member: None,
                 line: 0,
             })

@@ -93,10 +93,8 @@ fn parted(text: &str) -> Result<Vec<String>, &'static str> {
             }
             (None, '[') => open.push(']'),
             (None, '{') => open.push('}'),
-            (None, ']' | '}') => {
-                if open.pop() != Some(letter) {
-                    return Err("a closing bracket has no opening one of its kind");
-                }
+            (None, ']' | '}') if open.pop() != Some(letter) => {
+                return Err("a closing bracket has no opening one of its kind");
             }
             (None, ',') if open.is_empty() => {
                 parts.push(String::new());

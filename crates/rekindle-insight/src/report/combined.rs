@@ -7,8 +7,8 @@ use std::path::Path;
 use rekindle_model::ensemble::Spread;
 use rekindle_model::{ModelError, write_whole};
 
-use super::html::{Element, el};
 use crate::InsightError;
+use crate::html::{Element, el};
 
 /// Width of a drawing in its own units.
 const WIDTH: f64 = 460.0;

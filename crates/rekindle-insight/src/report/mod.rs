@@ -20,8 +20,8 @@ use rekindle_data::TaskReport;
 use rekindle_finetune::phase_title;
 use rekindle_model::write_whole;
 
-pub use self::combined::{CombinationPage, write_combination};
 pub(crate) use self::card::plain;
+pub use self::combined::{CombinationPage, write_combination};
 
 use crate::InsightError;
 use crate::html::{Element, el};

@@ -90,6 +90,13 @@ pub(super) const GROUP: Kind = Kind {
     else_usual: &[],
 };
 
+pub(super) const FRAME: Kind = Kind {
+    what: "number of the frame",
+    key: "data.frame_column",
+    usual: &["frame", "frame_id", "frame_number", "frame_index"],
+    else_usual: &[],
+};
+
 /// The first of the less usual names that is there.
 pub(super) fn else_usual(found: &[String], kind: &Kind) -> Option<usize> {
     let plain: Vec<String> = found

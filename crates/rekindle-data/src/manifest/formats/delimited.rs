@@ -127,6 +127,7 @@ impl Reading<'_> {
             targets,
             split,
             group: at(columns.group),
+            frame: at(columns.frame),
         })
     }
 

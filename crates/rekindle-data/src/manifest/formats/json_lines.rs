@@ -116,6 +116,7 @@ impl Objects {
             targets,
             split,
             group: field(columns.group)?,
+            frame: field(columns.frame)?,
         };
         reader.take(&fields)
     }
