@@ -126,7 +126,7 @@ pub fn run(args: &Args) -> Result<Ending> {
     let mut out = io::stdout().lock();
     let task = model.info().task;
     let text = explanations::table(&rows, task, print::terminal_width());
-    write!(out, "{text}{}\n", args.output.join(INDEX).display())?;
+    writeln!(out, "{text}{}", args.output.join(INDEX).display())?;
     if left_out > 0 {
         let images = samples.len() + left_out;
         print::warning(&format!("{left_out} of {images} images were left out"));

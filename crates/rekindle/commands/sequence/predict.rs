@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use anyhow::{Result, bail};
 use rekindle_data::{BadImages, Sequences};
 use rekindle_model::device_from_name;
+use rekindle_model::ensemble::AfterTraining;
 use rekindle_sequence::{SequenceFeatures, SequencePredictor};
 
 use super::{reading, there, with_a_way_on};
@@ -70,19 +71,21 @@ pub fn run(args: &Args) -> Result<Ending> {
     let features: Vec<&SequenceFeatures> = measured.features.iter().collect();
     let rows = predictor.probabilities(&features)?;
     let top = args.top.unwrap_or(TOP);
+    // A model of sequences has neither a temperature nor a threshold.
+    let after = AfterTraining::default();
     let found: Vec<Prediction> = measured
         .sequences
         .list
         .samples
         .iter()
         .zip(rows)
-        .map(|(sequence, row)| Prediction::new(sequence.path.clone(), &row, top))
+        .map(|(sequence, row)| Prediction::new(sequence.path.clone(), &row, top, &after))
         .collect();
     let classes = &predictor.info().classes;
     let mut out = io::stdout().lock();
     match (args.json, args.csv) {
         (true, _) => writeln!(out, "{}", predictions::json(&found, classes)?)?,
-        (_, true) => predictions::csv(&mut out, &found, classes, top)?,
+        (_, true) => predictions::csv(&mut out, &found, classes, top, &after)?,
         _ => predictions::table(&mut out, &found, classes, print::terminal_width())?,
     }
     Ok(Ending::Done)
