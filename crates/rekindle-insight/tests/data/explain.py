@@ -162,10 +162,11 @@ for arch in ["convnext_atto", "resnet18"]:
     case = dict(arch=arch, weights="formula", input=[1, 3, 48, 48])
     model, x = network(case, torch.float64), images(case, torch.float64)
     with torch.no_grad():
-        difference = float((model(x) - model(0 * x))[0, 2])
+        ends = [float(model(image)[0, 2]) for image in (x, 0 * x)]
+    difference, greatest = ends[0] - ends[1], max(map(abs, ends))
     for steps in [8, 64, 96]:
         sum_of_all = float(IntegratedGradients(model).attribute(x, target=2, n_steps=steps, internal_batch_size=16).sum())
-        complete.append(dict(arch=arch, output=2, input=case["input"], steps=steps, difference=difference, gap=(sum_of_all - difference) / difference))
+        complete.append(dict(arch=arch, output=2, input=case["input"], steps=steps, difference=difference, greatest=greatest, gap=(sum_of_all - difference) / difference))
 
 nodes, weights = np.polynomial.legendre.leggauss(STEPS)
 versions = {name: importlib.metadata.version(name) for name in ["torch", "timm", "grad-cam", "captum", "numpy", "opencv-python-headless"]}
