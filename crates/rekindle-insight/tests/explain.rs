@@ -47,30 +47,30 @@ fn the_quadrature_is_numpys() {
     }
 }
 
-/// The parts add up to the whole, better with more steps: on a network of smooth functions and on one with kinks.
+/// The parts add up to the whole: on a smooth network with enough steps up to rounding, and elsewhere as nearly as captum's do.
 #[test]
 fn integrated_gradients_are_complete() {
-    let mut gaps_found = Vec::new();
-    for (architecture, gaps) in [("convnext_atto", [5e-2, 1e-3]), ("resnet18", [2e-1, 4e-2])] {
-        let backbone = filled(architecture);
-        let config = HeadConfig::default();
-        let network = joined(backbone, &config, vec![], false);
+    for expected in record()["complete"].as_array().unwrap() {
+        let backbone = filled(expected["arch"].as_str().unwrap());
+        let network = joined(backbone, &HeadConfig::default(), vec![], false);
+        let image = images(&sizes::<4>(&expected["input"]));
+        let [steps, output] =
+            ["steps", "output"].map(|key| expected[key].as_u64().unwrap() as usize);
         let probe = Probe::new(&network, 0);
-        let image = images(&[1, 3, 48, 48]);
-        let baseline = image.zeros_like();
-        for (steps, gap) in [8, 96].into_iter().zip(gaps) {
-            let found = integrated_gradients(&probe, &image, &baseline, 2, steps, 16);
-            let off = (found.sum - found.difference).abs() / found.difference.abs();
-            println!("{architecture} {steps} steps: {off:.2e}");
-            gaps_found.push((architecture, steps, off, gap));
-            assert!((found.map.sum() - found.sum).abs() < 1e-3 * found.sum.abs());
-        }
-    }
-    for (architecture, steps, off, gap) in &gaps_found {
-        assert!(
-            off < gap,
-            "{architecture}, {steps} steps: {off}; all: {gaps_found:?}"
-        );
+        let nothing = image.zeros_like();
+        let found = integrated_gradients(&probe, &image, &nothing, output, steps, 16);
+        let [difference, greatest, gap] =
+            ["difference", "greatest", "gap"].map(|key| expected[key].as_f64().unwrap());
+        let what = format!("{}, {steps} steps", expected["arch"]);
+        // Of two outputs.
+        let rounding = 2.0 * ROUNDINGS * LEAST * greatest / difference.abs();
+        let apart = (found.difference - difference).abs() / difference.abs();
+        assert!(apart < rounding, "{what}: {apart} of {rounding}");
+        let ours = (found.sum - found.difference) / found.difference;
+        println!("{what}: {ours:.2e}, captum {gap:.2e}");
+        // Beside a kink the derivative of another side may be taken: a thousandth of the whole.
+        assert!((ours - gap).abs() < 1e-3 + rounding, "{what}: {ours} {gap}");
+        assert!((found.map.sum() - found.sum).abs() < 1e-5 * difference.abs());
     }
 }
 

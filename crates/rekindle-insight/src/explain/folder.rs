@@ -149,8 +149,14 @@ impl ExplanationFolder {
     }
 
     fn write_index(&self) -> Result<PathBuf, InsightError> {
-        let whole = json!({ "made_with": self.about, "images": self.entries });
-        self.write(INDEX, format!("{whole:#}\n").as_bytes())
+        // A line for each image: indented, each value of a map would have its own.
+        let images: Vec<String> = self.entries.iter().map(Value::to_string).collect();
+        let whole = format!(
+            "{{\"made_with\":{},\n\"images\":[\n{}\n]}}\n",
+            self.about,
+            images.join(",\n")
+        );
+        self.write(INDEX, whole.as_bytes())
     }
 
     fn write(&self, name: &str, bytes: &[u8]) -> Result<PathBuf, InsightError> {

@@ -65,9 +65,11 @@ pub fn occlusion(
         let found = of(Tensor::from_data(data, &device));
         for (found, [top, bottom, left, right]) in found.iter().zip(chunk) {
             for row in *top..*bottom {
-                for at in row * width + left..row * width + right {
-                    falls[at] += f64::from(whole) - f64::from(*found);
-                    times[at] += 1;
+                let part = row * width + left..row * width + right;
+                let pixels = falls[part.clone()].iter_mut().zip(&mut times[part]);
+                for (fall, times) in pixels {
+                    *fall += f64::from(whole) - f64::from(*found);
+                    *times += 1;
                 }
             }
         }

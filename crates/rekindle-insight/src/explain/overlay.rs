@@ -1,6 +1,6 @@
 //! Maps drawn over the picture that they are of. Owns colours and layout.
 //!
-//! The picture is greyed, so that every colour is the map's. Maps without a sign go from nothing over yellow to dark red; signed ones are
+//! The picture is greyed, so that every colour is the map's. Maps without a sign go from nothing over pale to dark red; signed ones are
 //! orange for and blue against what is explained, which people tell apart who see fewer colours.
 
 use image::imageops::replace;
