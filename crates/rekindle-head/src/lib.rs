@@ -23,7 +23,7 @@
 //! use rekindle_head::HeadConfig;
 //!
 //! # fn main() -> Result<(), rekindle_head::HeadError> {
-//! let device = Device::default();
+//! let device = Device::flex();
 //! let config = HeadConfig { hidden: vec![64], ..HeadConfig::default() };
 //! config.check()?;
 //! let head = config.init(512, 10, 42, &device);
