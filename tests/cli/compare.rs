@@ -216,8 +216,6 @@ fn a_run_that_does_not_fit_the_time_is_left_out_and_one_that_fails_is_told() {
     let diverges = [
         "--vary",
         "phase1.lr=1e-3,1e30",
-        "--set",
-        "phase1.clip=false",
         "--seeds",
         "1",
         "--name",
