@@ -246,7 +246,7 @@ impl Scale {
             return Some(Self {
                 low: low - edge,
                 high: high + edge,
-                apart: Some(nice((high - low + 2.0 * edge) / 6.0)),
+                apart: Some(nice((high - low + 2.0 * edge) / 7.0)),
             });
         }
         let apart = nice(width / 4.0);

@@ -16,7 +16,7 @@ const CHECK_NOTES: &str = "\
 DATA is laid out as for `train`, and is only read. Two pictures are the same if their pixels are, or if \
 their perceptual hashes (pHash, 64 bits) differ by at most 6 bits and their colours, 8 by 8, by at most 6 of 255 levels on average.
 
---against names labels that may be wrong, and pictures like no class (docs/comparing.md): of the validation images of a run, or of all \
+--against names labels that may be wrong, and pictures that are least like any class (docs/comparing.md): of the validation images of a run, or of all \
 images where they were held out in turn by `rekindle compare DATA --vary .. --folds 5`.
 
 Exit codes: 0 nothing serious, 1 something that stops or spoils training (a picture in several classes or splits, images that cannot \

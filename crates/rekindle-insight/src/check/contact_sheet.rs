@@ -19,7 +19,7 @@ const MOST_CLASSES: usize = 40;
 const MOST_GROUPS: usize = 8;
 /// Most unusual images.
 const MOST_ODD: usize = 16;
-/// Most images whose label is in doubt, and most that are like no class.
+/// Most images whose label is in doubt, and most that are least like any class.
 const MOST_DOUBTED: usize = 40;
 const MOST_OUTLIERS: usize = 16;
 /// Most names of images that cannot be decoded.
@@ -102,24 +102,27 @@ pub fn contact_sheet(report: &CheckReport, folder: &ImageFolder) -> RgbImage {
     sheet.draw()
 }
 
-/// Labels that models doubt, with what they say, and pictures like no class.
+/// Labels that models doubt, with what they say, and pictures least like any class.
 fn add_doubts(sheet: &mut Sheet, report: &CheckReport, folder: &ImageFolder) {
     let Some(labels) = &report.labels else {
         return;
     };
     if !labels.wrong.is_empty() {
-        sheet.alarm(format!("labels that may be wrong: {}", labels.wrong.len()));
+        sheet.alarm(format!(
+            "labels that may be wrong, and the likeliest class: {}",
+            labels.wrong.len()
+        ));
         let shown = labels.wrong.iter().take(MOST_DOUBTED).map(|doubt| {
-            let lines = [
-                format!("{}?", doubt.label),
-                format!("rather {}", doubt.likeliest),
-            ];
+            let lines = [format!("{}?", doubt.label), doubt.likeliest.clone()];
             (doubt.path.clone(), lines)
         });
         sheet.tiles(tiles(folder, shown));
     }
     if !labels.outliers.is_empty() {
-        sheet.alarm(format!("like no class: {}", labels.outliers.len()));
+        sheet.heading(format!(
+            "least like any class, of {} whose classes are surer as a rule",
+            labels.outliers.len()
+        ));
         let shown = labels.outliers.iter().take(MOST_OUTLIERS).map(|doubt| {
             (
                 doubt.path.clone(),
