@@ -195,6 +195,7 @@ pub(super) fn read_shards(
     let count = listed.iter().map(|found| found.members).sum();
     let mut dotted = None;
     let mut joined = Vec::new();
+    let mut respelt = None;
     let mut skipped = SkippedFiles::default();
     let mut columns: Option<Vec<String>> = None;
     for (shard, found) in shards.iter().zip(listed) {
@@ -202,6 +203,7 @@ pub(super) fn read_shards(
         if found.archives > 1 {
             joined.push(format!("`{}`", shard.path.display()));
         }
+        respelt = respelt.or(found.respelt);
         skipped.add(found.skipped);
         for image in found.images {
             let wrong = |reason: String| ShardError::Member {
@@ -267,6 +269,12 @@ pub(super) fn read_shards(
         let text = format!(
             "tar files that hold several archives one after the other, all of which are read: {}",
             first_ten(joined)
+        );
+        folder.warnings.push(ScanWarning::ListNote { text });
+    }
+    if let Some(name) = respelt {
+        let text = format!(
+            "names of members that are not UTF-8 are written with a % and two digits for each odd byte, such as `{name}`"
         );
         folder.warnings.push(ScanWarning::ListNote { text });
     }
