@@ -160,6 +160,7 @@ impl DataRecipe {
             grouping: (self.group_by == GroupBy::Prefix).then_some(grouping),
             path_prefix: self.path_prefix.clone(),
             suffix: self.suffix.clone(),
+            cache_directory: self.cache_directory.clone(),
         }
     }
 

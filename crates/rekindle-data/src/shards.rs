@@ -26,10 +26,10 @@ use super::{
 use index::index;
 use rekindle_settings::first_ten;
 
-/// Where an image lies in a tar file.
+/// Where an image lies in a tar file, or in the file that a Parquet file's images were unpacked to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TarMember {
-    /// The tar file.
+    /// That file.
     pub shard: Arc<Path>,
     /// First byte of the image in it.
     pub offset: u64,
