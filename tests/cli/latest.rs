@@ -41,8 +41,10 @@ fn a_run_that_comes_to_nothing_leaves_no_name_behind() {
     let place = Place::with_photos();
     let args = [&["train", "photos"], QUICK].concat();
     place.rekindle(&args).success();
-    let bad = ["--set", "phase1.lr=1e30", "--set", "phase1.clip=false"];
-    let _ = place.rekindle(&[&["train", "photos"], QUICK, &bad].concat());
+    let bad = ["--set", "phase1.lr=1e30"];
+    place
+        .rekindle(&[&["train", "photos"], QUICK, &bad].concat())
+        .error(&["not finite"]);
     let shown = place.rekindle(&["inspect", "runs/latest"]).success();
     assert!(shown.stdout.contains("photos-"), "{shown:?}");
 }

@@ -8,12 +8,15 @@ mod ending;
 mod guard;
 mod jpeg;
 mod limits;
+mod npy;
 mod orientation;
 mod pixels;
 mod planes;
 mod raster;
 mod region;
+mod rows;
 mod signature;
+mod significant;
 #[cfg(test)]
 mod testing;
 mod tiff;
@@ -27,5 +30,6 @@ pub use self::region::{
     DecodedRegion, JpegScaling, ReducedPicture, RegionRequest, UprightSize, decode_region,
     reducible_size,
 };
+pub(crate) use self::rows::RowFile;
 pub use self::upright::SourceMode;
-pub use self::whole::{Decoded, ImageHeader, decode, read_header};
+pub use self::whole::{Decoded, ImageHeader, decode, read_header, verify_pixels};

@@ -192,9 +192,6 @@ fn converter(format: &str) -> &'static str {
         "NIfTI" => {
             ", a slice an image and one range for the whole set, such as with nibabel and Pillow"
         }
-        "NumPy (.npy)" => {
-            ", such as with Pillow's `Image.fromarray` and one range for the whole set"
-        }
         "HDF5" => ", an array an image, such as with h5py and Pillow",
         "Parquet" | "Arrow" => {
             "; as a table it may hold images, which are to be written out as files"

@@ -20,11 +20,13 @@ pub enum Format {
     Tiff,
     /// PBM, PGM or PPM, as text or as bytes.
     Pnm,
+    /// An array that NumPy saved, of a grey picture or of one with three colours.
+    Npy,
 }
 
 impl Format {
     /// The supported formats, for messages.
-    pub(crate) const SUPPORTED: &str = "JPEG, PNG, WebP, BMP, GIF, TIFF or PPM";
+    pub(crate) const SUPPORTED: &str = "JPEG, PNG, WebP, BMP, GIF, TIFF, PPM or NumPy's .npy";
 }
 
 impl std::fmt::Display for Format {
@@ -37,6 +39,7 @@ impl std::fmt::Display for Format {
             Self::Gif => "GIF",
             Self::Tiff => "TIFF",
             Self::Pnm => "PNM",
+            Self::Npy => "NumPy (.npy)",
         })
     }
 }

@@ -57,6 +57,7 @@ mod vectorised;
 pub use decode::{
     DecodeLimits, Decoded, DecodedRegion, ImageHeader, JpegScaling, ReducedPicture, RegionRequest,
     SampleRange, SourceMode, UprightSize, decode, decode_region, read_header, reducible_size,
+    verify_pixels,
 };
 pub use error::AugmentError;
 pub use format::Format;

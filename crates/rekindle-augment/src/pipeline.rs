@@ -8,8 +8,9 @@ use std::borrow::Cow;
 use image::RgbImage;
 use rekindle_settings::Within;
 
-use crate::decode::{DecodeLimits, DecodedRegion, JpegScaling, decode, decode_region};
+use crate::decode::{DecodeLimits, DecodedRegion, JpegScaling, RowFile, decode, decode_region};
 use crate::error::AugmentError;
+use crate::format::Format;
 use crate::ops::TransformSpec;
 use crate::preprocessing::Preprocessing;
 use crate::registry::TransformRegistry;
@@ -153,6 +154,34 @@ impl Pipeline {
         self.preprocessing.evaluate(image)
     }
 
+    /// [`Self::fixed_view`] of the bytes of an image.
+    ///
+    /// Of a large picture that can be gone through row by row no more is held than the rows that the view is made of, where it stands
+    /// upright in its file and is not more than about twice as high as wide. The pixels are the same.
+    ///
+    /// # Errors
+    ///
+    /// As [`decode`].
+    pub fn fixed_view_of(&self, bytes: &[u8], limits: &DecodeLimits) -> Result<View, AugmentError> {
+        let file = RowFile::open(bytes, Format::of(bytes)?, limits)?;
+        if let Some(file) = file.filter(RowFile::is_upright)
+            && let Some(mut rows) = self.preprocessing.evaluate_by_rows(file.size())
+        {
+            file.read(&mut |parcel| rows.take(parcel))?;
+            if let Some(kept) = rows.finish() {
+                return Ok(View {
+                    image: self.preprocessing.framed(kept),
+                    orientation: 1,
+                });
+            }
+        }
+        let decoded = decode(bytes, limits)?;
+        Ok(View {
+            image: self.fixed_view(&decoded.image),
+            orientation: decoded.orientation,
+        })
+    }
+
     /// Runs the steps behind the first one on what [`Self::fixed_view`] gives.
     pub fn apply_to_fixed_view(&self, view: &RgbImage, rng: &mut SampleRng) -> RgbImage {
         let rest = self.steps.get(1..).unwrap_or_default();
@@ -212,6 +241,13 @@ impl Pipeline {
         scaling: JpegScaling,
         rng: &mut SampleRng,
     ) -> Result<View, AugmentError> {
+        if self.fixed_view.is_some() {
+            let view = self.fixed_view_of(bytes, limits)?;
+            return Ok(View {
+                image: self.apply_to_fixed_view(&view.image, rng),
+                orientation: view.orientation,
+            });
+        }
         if !self.starts_with_crop() {
             let decoded = decode(bytes, limits)?;
             return Ok(View {

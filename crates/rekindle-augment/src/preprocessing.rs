@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::decode::SampleRange;
 use crate::rescale::Rescale;
-use crate::resize::{Interpolation, PixelBox, resize_part};
+use crate::resize::{Interpolation, PixelBox, RowResizer, resize_part, resize_part_by_rows};
 
 /// How an image of another shape becomes the input size, in evaluation.
 ///
@@ -144,22 +144,47 @@ impl Preprocessing {
     /// padding, the rest is filled. Checked against timm 1.0.31 to one grey level (`tests/golden.rs`). Only the pixels
     /// that the crop keeps are computed.
     pub fn evaluate(&self, image: &RgbImage) -> RgbImage {
-        let (width, height) = self.size();
-        let (source_width, source_height) = image.dimensions();
-        if source_width == 0 || source_height == 0 || width == 0 || height == 0 {
-            return RgbImage::from_pixel(width, height, Rgb(self.fill()));
+        match self.kept_part(image.dimensions()) {
+            Some((resized, part)) => {
+                self.framed(resize_part(image, resized, part, self.interpolation))
+            }
+            None => self.nothing(),
         }
-        let (resized_width, resized_height) = self.resized_size(source_width, source_height);
-        let across = centre(width, resized_width);
-        let down = centre(height, resized_height);
+    }
+
+    /// As [`Self::evaluate`] of a picture of this size that comes row by row; none where the whole picture is needed. What it gives is for
+    /// [`Self::framed`].
+    pub(crate) fn evaluate_by_rows(&self, size: (u32, u32)) -> Option<RowResizer> {
+        let (resized, part) = self.kept_part(size)?;
+        resize_part_by_rows(size, resized, part, self.interpolation)
+    }
+
+    fn nothing(&self) -> RgbImage {
+        let (width, height) = self.size();
+        RgbImage::from_pixel(width, height, Rgb(self.fill()))
+    }
+
+    /// The size that a picture is resized to, and the part that is kept of it; none where there is nothing.
+    fn kept_part(&self, source: (u32, u32)) -> Option<((u32, u32), PixelBox)> {
+        let (width, height) = self.size();
+        if [source.0, source.1, width, height].contains(&0) {
+            return None;
+        }
+        let resized = self.resized_size(source.0, source.1);
+        let across = centre(width, resized.0);
+        let down = centre(height, resized.1);
         let part = PixelBox {
             left: across.skip,
             top: down.skip,
             width: across.keep,
             height: down.keep,
         };
-        let resized = (resized_width, resized_height);
-        let kept = resize_part(image, resized, part, self.interpolation);
+        Some((resized, part))
+    }
+
+    /// The kept part in the middle of the input.
+    pub(crate) fn framed(&self, kept: RgbImage) -> RgbImage {
+        let (width, height) = self.size();
         if kept.dimensions() == (width, height) {
             return kept;
         }
@@ -170,12 +195,9 @@ impl Preprocessing {
             [0; 3]
         };
         let mut output = RgbImage::from_pixel(width, height, Rgb(fill));
-        image::imageops::replace(
-            &mut output,
-            &kept,
-            i64::from(across.pad),
-            i64::from(down.pad),
-        );
+        let [left, top] = [(width, kept.width()), (height, kept.height())]
+            .map(|(wanted, kept)| i64::from(centre(wanted, kept).pad));
+        image::imageops::replace(&mut output, &kept, left, top);
         output
     }
 

@@ -7,6 +7,7 @@ mod interpolation;
 #[cfg(test)]
 mod reference;
 mod region;
+mod rows;
 #[cfg(test)]
 mod tests;
 
@@ -18,6 +19,7 @@ pub use self::interpolation::Interpolation;
 use self::region::Axis;
 pub use self::region::PixelBox;
 pub(crate) use self::region::Region;
+pub(crate) use self::rows::RowResizer;
 
 /// The image at `width` by `height` pixels; the aspect ratio is not kept.
 ///
@@ -69,18 +71,51 @@ pub(crate) fn resize_part(
     part: PixelBox,
     interpolation: Interpolation,
 ) -> RgbImage {
+    let region = region_of_part(image.dimensions(), resized, part);
+    resize_region(image, region, part.width, part.height, interpolation)
+}
+
+/// Where a part of a picture that is resized to `resized` comes from.
+fn region_of_part(size: (u32, u32), resized: (u32, u32), part: PixelBox) -> Region {
     if (part.width, part.height) == resized {
-        return resize(image, resized.0, resized.1, interpolation);
+        return Region {
+            left: 0.0,
+            top: 0.0,
+            width: f64::from(size.0),
+            height: f64::from(size.1),
+        };
     }
-    let x_scale = f64::from(image.width()) / f64::from(resized.0);
-    let y_scale = f64::from(image.height()) / f64::from(resized.1);
-    let region = Region {
+    let x_scale = f64::from(size.0) / f64::from(resized.0);
+    let y_scale = f64::from(size.1) / f64::from(resized.1);
+    Region {
         left: f64::from(part.left) * x_scale,
         top: f64::from(part.top) * y_scale,
         width: f64::from(part.width) * x_scale,
         height: f64::from(part.height) * y_scale,
+    }
+}
+
+/// As [`resize_part`] of a picture of this size that comes row by row; none where the whole picture is needed.
+pub(crate) fn resize_part_by_rows(
+    size: (u32, u32),
+    resized: (u32, u32),
+    part: PixelBox,
+    interpolation: Interpolation,
+) -> Option<RowResizer> {
+    let whole = PixelBox {
+        left: 0,
+        top: 0,
+        width: size.0,
+        height: size.1,
     };
-    resize_region(image, region, part.width, part.height, interpolation)
+    let region = region_of_part(size, resized, part);
+    RowResizer::new(
+        size.0,
+        whole,
+        region,
+        (part.width, part.height),
+        interpolation,
+    )
 }
 
 /// The pixels of a region, resized to `width` by `height`; the filters see the pixels around the region too.

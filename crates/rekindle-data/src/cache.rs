@@ -14,6 +14,8 @@ use rekindle_augment::RgbImage;
 
 pub use self::disk::DiskCache;
 pub(super) use self::entry::hash_content;
+#[cfg(feature = "parquet")]
+pub(super) use self::folder::unpacked_path;
 pub use self::folder::{CacheContents, cache_contents, clear_cache, default_cache_directory};
 pub use self::memory::MemoryCache;
 pub use self::numbers::{KeptNumbers, NumbersKey};

@@ -47,6 +47,7 @@ pub fn read_image(path: &Path, limits: &DecodeLimits) -> Result<Decoded, DataErr
 /// | up to 2 megapixels ([`JpegScaling::LARGE_PIXELS`]) | any | the whole picture |
 /// | larger | starts with the evaluation resize and crop | the result of that |
 /// | larger, a sequential JPEG, [`JpegScaling::Reduced`] | a random crop | the picture at the reduced size, if that has up to 2 megapixels |
+/// | above 16 megapixels, gone through row by row, [`JpegScaling::Reduced`] | a random crop | the picture at the reduced size, if that has up to 8 megapixels |
 /// | larger, any other | a random crop | the whole picture; on disk up to 64 MiB, and no JPEG that is quicker to decode |
 ///
 /// A file is read once in the life of a data set to know its content; one that changes meanwhile keeps the picture it had. All methods
@@ -68,7 +69,8 @@ impl Dataset {
     /// 512 MiB: about 2700 decoded images of 256 by 256 pixels.
     pub const DEFAULT_CACHE_BYTES: usize = 512 << 20;
 
-    /// The images of `folder`; `cache_bytes` bounds the decoded pixels kept in memory, 0 keeps none.
+    /// The images of `folder`; `cache_bytes` bounds the decoded pixels kept in memory, 0 keeps none. Pictures that are gone through row by
+    /// row may have [`DecodeLimits::OWN_FILES`] times as many pixels as the limit.
     pub fn new(folder: ImageFolder, limits: DecodeLimits, cache_bytes: usize) -> Self {
         let turned = folder
             .samples
@@ -77,7 +79,10 @@ impl Dataset {
             .collect();
         Self {
             folder,
-            limits,
+            limits: DecodeLimits {
+                row_factor: limits.row_factor.max(DecodeLimits::OWN_FILES),
+                ..limits
+            },
             jpeg_scaling: JpegScaling::Full,
             memory: MemoryCache::new(cache_bytes),
             disk: None,

@@ -39,9 +39,9 @@ pub enum DataError {
     },
     /// Data in a form of Hugging Face's `datasets`, which is not read.
     #[error(
-        "`{}` is {what}, which is not read: write its pictures as files first, in Python with `{load}` of `datasets`, each in a folder of its \
+        "`{}` is {what}, which is not read{}: write its pictures as files first, in Python with `{load}` of `datasets`, each in a folder of its \
          label's name, or beside a metadata.csv with the columns `file_name` and `label`",
-        path.display()
+        path.display(), if what.contains("Parquet") { " by this build (`cargo build --features parquet` makes one that does)" } else { "" }
     )]
     KeptElsewhere {
         /// The file or folder.

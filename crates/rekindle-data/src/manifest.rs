@@ -27,6 +27,8 @@ pub use columns::ColumnNames;
 use columns::Columns;
 pub(super) use columns::{TargetColumns, Wanted, keys_of_object};
 pub use error::ManifestError;
+#[cfg(feature = "parquet")]
+pub(super) use formats::parquet::files::read_parquet;
 pub(super) use formats::{target_texts, text_of};
 
 use formats::{ListFormat, format_of};
@@ -141,9 +143,11 @@ pub(super) fn read_manifests(
     options: &SourceOptions,
     wanted: Wanted,
 ) -> Result<ImageFolder, DataError> {
-    let (rows, warnings) = read_rows(root, parts, options, wanted)?;
+    let (mut rows, warnings) = read_rows(root, parts, options, wanted)?;
+    let members = std::mem::take(&mut rows.members);
     let mut folder = rows.into_folder(source, SourceKind::Manifest, wanted)?;
     folder.root = root.to_path_buf();
+    folder.members = members;
     folder.warnings.extend(warnings);
     Ok(folder)
 }
@@ -177,6 +181,8 @@ fn read_rows(
             notes: Vec::new(),
             left_out: BTreeMap::new(),
             cells: BTreeMap::new(),
+            #[cfg(feature = "parquet")]
+            cache_directory: options.cache_directory.as_deref(),
         };
         let before = reader.rows.rows.len();
         part.list.format.read(file, &mut reader)?;
@@ -185,7 +191,11 @@ fn read_rows(
             let first = first.path.display().to_string();
             return Err(reader.no_prefix(prefix, first).into());
         }
-        let settled = paths::settle(own, &base, options.suffix.as_deref());
+        // What lies in another file has its place there.
+        let settled = match own.iter().any(|row| row.member.is_some()) {
+            true => Vec::new(),
+            false => paths::settle(own, &base, options.suffix.as_deref()),
+        };
         for row in own {
             row.split = row.split.or(part.split);
             if !row.path.is_absolute() && part.base != Path::new("") {
@@ -258,6 +268,9 @@ struct RowReader<'a> {
     left_out: BTreeMap<&'static str, usize>,
     /// Cells that are neither yes nor no, by what they are.
     cells: BTreeMap<&'static str, usize>,
+    /// Where pictures may be unpacked to.
+    #[cfg(feature = "parquet")]
+    cache_directory: Option<&'a Path>,
 }
 
 impl RowReader<'_> {

@@ -13,7 +13,7 @@ use rayon::prelude::*;
 
 use super::{
     ClassIndex, DataError, ImageFolder, ManifestError, Sample, ScanWarning, SourceKind, SplitName,
-    Target, UnknownClass,
+    TarMember, Target, UnknownClass,
     folder::check_class_counts,
     manifest::{TargetColumns, Wanted},
     similar::note_similar,
@@ -57,6 +57,10 @@ pub(super) struct Rows {
     pub numbers: Vec<String>,
     pub labels: Names,
     pub groups: Names,
+    /// Where pictures lie that are in no file of their own.
+    pub members: Vec<TarMember>,
+    /// The names that a file gave to its numbers of classes; empty where it gave none, so that classes are sorted as numbers.
+    pub class_names: Option<Vec<String>>,
 }
 
 impl Rows {
@@ -221,6 +225,10 @@ impl Rows {
             .map(|(name, _)| name.to_string())
             .collect();
         names.sort_unstable();
+        if self.class_names.as_ref().is_some_and(Vec::is_empty) {
+            // Those that are no numbers come first, by their bytes.
+            names.sort_by_key(|name| name.parse::<i64>().ok());
+        }
         match names.as_slice() {
             [] => Err(ManifestError::NoLabels { path }.into()),
             [class] if self.task.targets() == TargetKind::Class => {

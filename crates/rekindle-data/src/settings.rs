@@ -98,7 +98,8 @@ pub struct DataRecipe {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cache_directory: Option<PathBuf>,
     /// Decode random crops of JPEG files of more than 2 megapixels at a half, a quarter or an eighth of their size where the crop
-    /// stays at least twice as large as the input. Several times faster; the pixels differ by about a grey level on average.
+    /// stays at least twice as large as the input; of other files of more than 16 megapixels that come row by row (PNG, TIFF, BMP, lossy
+    /// WebP) at down to a sixty-fourth. Several times faster; the pixels differ by about a grey level on average.
     /// Default on. Evaluation and prediction always decode at full size.
     pub jpeg_scaling: bool,
     /// Megabytes of frozen features kept in memory; beyond that they are computed anew each epoch. Default 512.
@@ -160,6 +161,7 @@ impl DataRecipe {
             grouping: (self.group_by == GroupBy::Prefix).then_some(grouping),
             path_prefix: self.path_prefix.clone(),
             suffix: self.suffix.clone(),
+            cache_directory: self.cache_directory.clone(),
         }
     }
 

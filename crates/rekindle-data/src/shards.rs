@@ -26,10 +26,10 @@ use super::{
 use index::index;
 use rekindle_settings::first_ten;
 
-/// Where an image lies in a tar file.
+/// Where an image lies in a tar file, or in the file that a Parquet file's images were unpacked to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TarMember {
-    /// The tar file.
+    /// That file.
     pub shard: Arc<Path>,
     /// First byte of the image in it.
     pub offset: u64,
@@ -195,6 +195,7 @@ pub(super) fn read_shards(
     let count = listed.iter().map(|found| found.members).sum();
     let mut dotted = None;
     let mut joined = Vec::new();
+    let mut respelt = None;
     let mut skipped = SkippedFiles::default();
     let mut columns: Option<Vec<String>> = None;
     for (shard, found) in shards.iter().zip(listed) {
@@ -202,6 +203,7 @@ pub(super) fn read_shards(
         if found.archives > 1 {
             joined.push(format!("`{}`", shard.path.display()));
         }
+        respelt = respelt.or(found.respelt);
         skipped.add(found.skipped);
         for image in found.images {
             let wrong = |reason: String| ShardError::Member {
@@ -268,6 +270,12 @@ pub(super) fn read_shards(
         let text = format!(
             "tar files that hold several archives one after the other, all of which are read: {}",
             first_ten(joined)
+        );
+        folder.warnings.push(ScanWarning::ListNote { text });
+    }
+    if let Some(name) = respelt {
+        let text = format!(
+            "names of members that are not UTF-8 are written with a % and two digits for each odd byte, such as `{name}`"
         );
         folder.warnings.push(ScanWarning::ListNote { text });
     }

@@ -21,6 +21,8 @@ pub struct SourceOptions {
     pub path_prefix: Option<String>,
     /// What is put behind the paths of a list that do not end in it, such as `.jpg`.
     pub suffix: Option<String>,
+    /// Where pictures of Parquet files are unpacked to; none for the system's folder of caches.
+    pub cache_directory: Option<PathBuf>,
 }
 
 impl Default for SourceOptions {
@@ -33,6 +35,7 @@ impl Default for SourceOptions {
             grouping: None,
             path_prefix: None,
             suffix: None,
+            cache_directory: None,
         }
     }
 }

@@ -4,6 +4,8 @@
 
 use std::path::Path;
 
+#[cfg(feature = "parquet")]
+use super::manifest::read_parquet;
 use super::{
     DataError, ImageFolder, Sample, SourceOptions, Target, list_images,
     manifest::{Manifest, Wanted, read_manifest},
@@ -23,14 +25,19 @@ pub fn open_unlabelled(
     let mut all = ImageFolder::default();
     for path in paths {
         let path = path.as_ref();
-        let list = match path.is_file() {
+        #[cfg(feature = "parquet")]
+        let table = read_parquet(path, options, Wanted::Images)?;
+        #[cfg(not(feature = "parquet"))]
+        let table: Option<ImageFolder> = None;
+        let list = match path.is_file() && table.is_none() {
             true => Manifest::open(path)?,
             false => None,
         };
         let shards = match (&list, path.is_dir() || (path.is_file() && is_tar(path))) {
-            (None, true) => read_shards(path, &options.columns, Wanted::Images)?,
+            (None, true) if table.is_none() => read_shards(path, &options.columns, Wanted::Images)?,
             _ => None,
         };
+        let shards = table.or(shards);
         let found = match (list, shards) {
             (Some(list), _) => read_manifest(list, options, Wanted::Images)?,
             (None, Some(shards)) => shards,

@@ -21,6 +21,15 @@ const SYSTEM_NAMES: [&str; 6] = [
     "system volume information",
 ];
 
+/// The extension of NumPy's arrays.
+const ARRAY: &str = "npy";
+
+/// Whether a file is an array by its name, which may be an image.
+pub(super) fn is_array(name: &str) -> bool {
+    let extension = name.rsplit_once('.').map(|(_, extension)| extension);
+    extension.is_some_and(|extension| extension.eq_ignore_ascii_case(ARRAY))
+}
+
 /// What a file is by its name.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum FileKind {
@@ -130,9 +139,17 @@ impl Walk {
     }
 
     /// The images in a folder and in the folders inside it, relative to the root, sorted name by name along the path.
+    ///
+    /// NumPy's arrays are images where there are no others: beside pictures they are masks or features of them, which are left out.
     pub fn images_under(&mut self, relative: &Path) -> Result<Vec<PathBuf>, DataError> {
-        let mut images = Vec::new();
-        self.descend(relative, false, &mut images)?;
+        let (mut images, mut arrays) = (Vec::new(), Vec::new());
+        self.descend(relative, false, &mut images, &mut arrays)?;
+        if images.is_empty() {
+            return Ok(arrays);
+        }
+        if !arrays.is_empty() {
+            *self.skipped.other.entry(format!(".{ARRAY}")).or_default() += arrays.len();
+        }
         Ok(images)
     }
 
@@ -141,6 +158,7 @@ impl Walk {
         relative: &Path,
         through_link: bool,
         images: &mut Vec<PathBuf>,
+        arrays: &mut Vec<PathBuf>,
     ) -> Result<(), DataError> {
         for entry in self.entries(relative)? {
             let path = relative.join(&entry.file_name);
@@ -149,8 +167,10 @@ impl Walk {
                 if through_link && self.leads_back(&path) {
                     self.link_cycles.push(path);
                 } else {
-                    self.descend(&path, through_link, images)?;
+                    self.descend(&path, through_link, images, arrays)?;
                 }
+            } else if is_array(&entry.name) {
+                arrays.push(path);
             } else if self.take_file(&entry.name) {
                 images.push(path);
             }
@@ -194,6 +214,24 @@ mod tests {
         assert_eq!(kind_of("IMG_1.HEIC"), FileKind::Unsupported(".heic".into()));
         assert_eq!(kind_of("notes.txt"), FileKind::Other(".txt".into()));
         assert_eq!(kind_of("png"), FileKind::Other("(no extension)".into()));
+    }
+
+    #[test]
+    fn arrays_are_images_where_there_are_no_others() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["a/1.npy", "a/2.NPY", "b/1.npy", "b/1.png"] {
+            let path = folder.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, b"x").unwrap();
+        }
+        let mut walk = Walk::new(folder.path()).unwrap();
+        let listed = |walk: &mut Walk, folder: &str| walk.images_under(Path::new(folder)).unwrap();
+        assert_eq!(
+            listed(&mut walk, "a"),
+            ["a/1.npy", "a/2.NPY"].map(PathBuf::from)
+        );
+        assert_eq!(listed(&mut walk, "b"), [PathBuf::from("b/1.png")]);
+        assert_eq!(walk.skipped.other[".npy"], 1);
     }
 
     #[test]

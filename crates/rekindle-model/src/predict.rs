@@ -4,7 +4,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use burn::tensor::{Device, Tensor};
-use rekindle_augment::{DecodeLimits, Pipeline, RgbBatch, RgbImage, SampleRng, decode, rescale};
+use rekindle_augment::{
+    AugmentError, DecodeLimits, JpegScaling, Pipeline, RgbBatch, RgbImage, SampleRng, decode,
+    rescale,
+};
 use rekindle_data::{BadImage, Batch, Dataset, Target, TaskReport};
 
 use crate::ModelError;
@@ -150,6 +153,13 @@ impl Predictor {
             range: self.info().preprocessing.range,
             ..DecodeLimits::default()
         };
+        // One view of a large picture takes a few of its rows at a time; several views are of one decoded picture.
+        if let [pipeline] = self.views.pipelines() {
+            let rng = &mut SampleRng::new(0, 0, 0);
+            let view = pipeline.apply_bytes(bytes, &limits, JpegScaling::Full, rng)?;
+            let views = [batch_of(std::slice::from_ref(&view.image))?];
+            return Ok(self.predict_views(&views)?.pop().unwrap_or_default());
+        }
         let image = decode(bytes, &limits)?.image;
         let mut rows = self.predict_images(std::slice::from_ref(&image))?;
         Ok(rows.pop().unwrap_or_default())
@@ -168,18 +178,16 @@ impl Predictor {
         let of_view = |pipeline: &Arc<Pipeline>| {
             let view = |image: &RgbImage| pipeline.apply(image, &mut SampleRng::new(0, 0, 0));
             let views: Vec<RgbImage> = images.iter().map(view).collect();
-            let (width, height) = views[0].dimensions();
-            let pixels = views.iter().flat_map(|view| view.as_raw().iter().copied());
-            RgbBatch::new(
-                pixels.collect(),
-                views.len(),
-                height as usize,
-                width as usize,
-            )
+            batch_of(&views)
         };
         let views = self.views.pipelines().iter().map(of_view);
         let views: Vec<RgbBatch> = views.collect::<Result<_, _>>()?;
-        let outputs = self.model.outputs(&views, &self.device)?;
+        self.predict_views(&views)
+    }
+
+    /// The rows of the views of some images: a batch for each of the pipelines.
+    fn predict_views(&self, views: &[RgbBatch]) -> Result<Vec<Vec<f32>>, ModelError> {
+        let outputs = self.model.outputs(views, &self.device)?;
         self.finite_rows(self.info().outputs().predictions(&outputs), 0)
     }
 
@@ -344,6 +352,18 @@ impl Predictor {
         })?;
         Ok(meter.report()?)
     }
+}
+
+/// Views of one size as a batch.
+fn batch_of(views: &[RgbImage]) -> Result<RgbBatch, AugmentError> {
+    let (width, height) = views[0].dimensions();
+    let pixels = views.iter().flat_map(|view| view.as_raw().iter().copied());
+    RgbBatch::new(
+        pixels.collect(),
+        views.len(),
+        height as usize,
+        width as usize,
+    )
 }
 
 #[cfg(test)]

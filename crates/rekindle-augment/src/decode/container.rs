@@ -24,7 +24,7 @@ impl Container {
             Format::WebP => of_webp(bytes),
             Format::Gif => of_gif(bytes).unwrap_or_default(),
             Format::Tiff => of_tiff(bytes),
-            Format::Pnm => Self::default(),
+            Format::Pnm | Format::Npy => Self::default(),
             // The version 5 header says `MBED` where it says anything of a profile; the value is little-endian.
             Format::Bmp => Self {
                 has_icc_profile: bytes.get(14) == Some(&124) && bytes.get(70..74) == Some(b"DEBM"),

@@ -77,6 +77,10 @@ pub struct DecodeLimits {
     pub max_pixels: u64,
     /// Largest number of bytes for the decoder's output and the conversion to RGB. Default 2 GiB.
     pub max_alloc_bytes: u64,
+    /// How many times [`max_pixels`](Self::max_pixels) a picture may have that is gone through row by row: PNG that is not interlaced,
+    /// TIFF, plain BMP, lossy WebP. Time is all that it costs, where no whole picture is asked for. Default 1; data sets take
+    /// [`OWN_FILES`](Self::OWN_FILES).
+    pub row_factor: u32,
     /// Which numbers of samples of more than 8 bits are black and white. Default [`SampleRange::Full`].
     pub range: SampleRange,
 }
@@ -86,12 +90,26 @@ impl Default for DecodeLimits {
         Self {
             max_pixels: 178_956_970,
             max_alloc_bytes: 2 << 30,
+            row_factor: 1,
             range: SampleRange::Full,
         }
     }
 }
 
 impl DecodeLimits {
+    /// The [`row_factor`](Self::row_factor) for files that a user chose himself: up to 715 827 880 pixels, three bytes of each of which are
+    /// less than 2 GiB.
+    pub const OWN_FILES: u32 = 4;
+
+    /// The limits of a picture that is gone through row by row.
+    pub(super) fn of_rows(&self) -> Self {
+        Self {
+            max_pixels: self.max_pixels.saturating_mul(u64::from(self.row_factor)),
+            row_factor: 1,
+            ..self.clone()
+        }
+    }
+
     /// Refuses an image that has no pixels, too many of them, or needs more than the allowed memory at so many bytes each.
     pub(super) fn check(
         &self,
@@ -116,6 +134,18 @@ impl DecodeLimits {
                 max_pixels: self.max_pixels,
             });
         }
+        self.check_memory(format, width, height, pixel_bytes)
+    }
+
+    /// Refuses so many pixels that need more than the allowed memory at so many bytes each.
+    pub(super) fn check_memory(
+        &self,
+        format: Format,
+        width: u32,
+        height: u32,
+        pixel_bytes: u64,
+    ) -> Result<(), AugmentError> {
+        let pixels = u64::from(width) * u64::from(height);
         let needed_bytes = pixels.saturating_mul(pixel_bytes);
         if needed_bytes > self.max_alloc_bytes {
             let max_alloc_bytes = self.max_alloc_bytes;

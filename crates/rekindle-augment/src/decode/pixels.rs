@@ -36,29 +36,19 @@ pub(super) fn to_rgb(
     Ok(match color {
         ColorType::Rgb8 => samples,
         ColorType::L8 => grey_to_rgb(&samples),
-        ColorType::La8 => samples
-            .chunks_exact(2)
-            .flat_map(|pixel| [over_white(pixel[0], pixel[1]); 3])
-            .collect(),
-        ColorType::Rgba8 => samples
-            .chunks_exact(4)
-            .flat_map(|pixel| [0, 1, 2].map(|channel| over_white(pixel[channel], pixel[3])))
-            .collect(),
-        ColorType::L16 => words(&samples)
-            .flat_map(|value| [from_16_bit(value); 3])
-            .collect(),
+        ColorType::La8 => convert(&samples, |[value, alpha]| [over_white(*value, *alpha); 3]),
+        ColorType::Rgba8 => convert(&samples, |[red, green, blue, alpha]| {
+            [red, green, blue].map(|value| over_white(*value, *alpha))
+        }),
+        ColorType::L16 => convert(&samples, |value: &[u8; 2]| [from_16_bit(word(value)); 3]),
         ColorType::Rgb16 => words(&samples).map(from_16_bit).collect(),
-        ColorType::La16 => samples
-            .chunks_exact(4)
-            .flat_map(|pixel| [over_white_16_bit(word(&pixel[..2]), word(&pixel[2..])); 3])
-            .collect(),
-        ColorType::Rgba16 => samples
-            .chunks_exact(8)
-            .flat_map(|pixel| {
-                let alpha = word(&pixel[6..]);
-                [0, 2, 4].map(|at| over_white_16_bit(word(&pixel[at..at + 2]), alpha))
-            })
-            .collect(),
+        ColorType::La16 => convert(&samples, |pixel: &[u8; 4]| {
+            [over_white_16_bit(word(&pixel[..2]), word(&pixel[2..])); 3]
+        }),
+        ColorType::Rgba16 => convert(&samples, |pixel: &[u8; 8]| {
+            let alpha = word(&pixel[6..]);
+            [0, 2, 4].map(|at| over_white_16_bit(word(&pixel[at..at + 2]), alpha))
+        }),
         ColorType::Rgb32F => from_floats(format, &floats(&samples))?,
         ColorType::Rgba32F => from_floats(format, &floats_over_white(&floats(&samples)))?,
         other => {
@@ -89,7 +79,18 @@ fn stretch(samples: &mut [u8], color: ColorType, low: f64, high: f64) {
 }
 
 pub(super) fn grey_to_rgb(samples: &[u8]) -> Vec<u8> {
-    samples.iter().flat_map(|&value| [value; 3]).collect()
+    convert(samples, |[value]| [*value; 3])
+}
+
+/// The colours of pixels of so many bytes.
+fn convert<const N: usize>(samples: &[u8], colour: impl Fn(&[u8; N]) -> [u8; 3]) -> Vec<u8> {
+    let pixels = samples.as_chunks::<N>().0;
+    let mut rgb = vec![0; 3 * pixels.len()];
+    let colours = rgb.as_chunks_mut::<3>().0.iter_mut();
+    colours
+        .zip(pixels)
+        .for_each(|(to, pixel)| *to = colour(pixel));
+    rgb
 }
 
 /// Float samples from 0..1 to bytes.

@@ -14,6 +14,7 @@ use super::ending::ends_early;
 use super::limits::DecodeLimits;
 use super::orientation;
 use super::pixels;
+use super::significant;
 use super::upright::{SourceMode, Upright};
 use crate::error::AugmentError;
 use crate::format::Format;
@@ -53,7 +54,11 @@ pub(super) fn decode(
     if format == Format::Bmp && color == ColorType::Rgba8 {
         forget_empty_alpha(&mut samples);
     }
-    let rgb = pixels::to_rgb(format, color, samples, limits.range)?;
+    let range = match format {
+        Format::Png => significant::range_of(bytes, color, &samples, limits.range),
+        _ => limits.range,
+    };
+    let rgb = pixels::to_rgb(format, color, samples, range)?;
     Ok(Upright {
         image: pixels::image_of(format, width, height, rgb)?,
         orientation: orientation::of(bytes, format),
@@ -72,8 +77,10 @@ fn open<'a>(
         Format::WebP => Box::new(WebPDecoder::new(content)?),
         Format::Gif => Box::new(GifDecoder::new(content)?),
         Format::Pnm => Box::new(PnmDecoder::new(content)?),
-        // JPEG and TIFF have decoders of their own, which do not come here.
-        Format::Bmp | Format::Tiff | Format::Jpeg => Box::new(BmpDecoder::new(content)?),
+        // The others have decoders of their own, and do not come here.
+        Format::Bmp | Format::Tiff | Format::Jpeg | Format::Npy => {
+            Box::new(BmpDecoder::new(content)?)
+        }
     })
 }
 

@@ -57,6 +57,7 @@ const SUPPORTED_STARTS: &[(&[u8], Format)] = &[
     (b"II+\0", Format::Tiff),
     (b"MM\0+", Format::Tiff),
     (b"BM", Format::Bmp),
+    (b"\x93NUMPY", Format::Npy),
 ];
 
 /// The bytes behind `P` and one of 1 to 6, which are white space or a remark.
@@ -85,7 +86,6 @@ const UNSUPPORTED_STARTS: &[(&[u8], &str)] = &[
     (b"Pf\n", "PFM (float)"),
     (b"PF\n", "PFM (float)"),
     (b"SIMPLE  =", "FITS"),
-    (b"\x93NUMPY", "NumPy (.npy)"),
     (b"\x89HDF\r\n\x1a\n", "HDF5"),
     (b"PAR1", "Parquet"),
     (b"ARROW1", "Arrow"),
@@ -181,11 +181,6 @@ mod tests {
                 b"SIMPLE  =                    T".to_vec(),
                 "FITS",
                 "astropy",
-            ),
-            (
-                b"\x93NUMPY\x01\0".to_vec(),
-                "NumPy (.npy)",
-                "Image.fromarray",
             ),
             (b"\x89HDF\r\n\x1a\n".to_vec(), "HDF5", "h5py"),
             (b"PAR1\x15".to_vec(), "Parquet", "table"),

@@ -16,8 +16,6 @@ mod samples;
 use std::borrow::Cow;
 use std::io::{Cursor, Error as IoError, ErrorKind, Read};
 
-use image::RgbImage;
-
 use self::codec::{Compression, Fault};
 use self::colour::Bands;
 pub(super) use self::directory::File;
@@ -25,8 +23,9 @@ use self::page::{Alpha, Meaning, Number, Page, YCbCr};
 pub(super) use self::page::{has_more_pages, main_page};
 use self::samples::Row;
 use super::jpeg::{self, Colour};
-use super::limits::DecodeLimits;
+use super::limits::{DecodeLimits, SampleRange};
 use super::orientation;
+use super::pixels;
 use super::upright::{SourceMode, Upright};
 use crate::error::AugmentError;
 use crate::format::Format;
@@ -62,29 +61,81 @@ pub(super) fn dimensions(bytes: &[u8]) -> Result<(u32, u32), AugmentError> {
 }
 
 pub(super) fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<Upright, AugmentError> {
-    let (file, directory) = open(bytes)?;
-    if let Some(tag) = directory.cut_tag() {
-        return Err(cut(
-            bytes,
-            &format!("the values of tag {tag} lie behind its end"),
-        ));
-    }
-    let (width, height) = page::dimensions(&directory)?;
-    limits.check(FORMAT, width, height, 3)?;
-    let page = Page::read(&file, &directory)?;
-    limits.check(FORMAT, width, height, pixel_bytes(&page))?;
-    let mut image = RgbImage::new(width, height);
-    let [across, down] = page.chunks();
-    for row in 0..down {
-        for column in 0..across {
-            write_chunk(&page, [column, row], limits, &mut image)?;
-        }
-    }
+    let limits = &limits.of_rows();
+    let file = TiffRows::open(bytes, limits)?;
+    let (width, height) = file.size();
+    limits.check(FORMAT, width, height, pixel_bytes(&file.page))?;
+    let mode = file.mode();
+    let mut rgb = Vec::with_capacity(3 * width as usize * height as usize);
+    file.read(&mut |row| rgb.extend_from_slice(row))?;
     Ok(Upright {
-        image,
+        image: pixels::image_of(FORMAT, width, height, rgb)?,
         orientation: orientation::of(bytes, FORMAT),
-        mode: mode(&page),
+        mode,
     })
+}
+
+/// The rows of the picture of a file.
+pub(super) struct TiffRows<'a> {
+    page: Page<'a>,
+    limits: DecodeLimits,
+}
+
+impl<'a> TiffRows<'a> {
+    pub(super) fn open(bytes: &'a [u8], limits: &DecodeLimits) -> Result<Self, AugmentError> {
+        let (file, directory) = open(bytes)?;
+        if let Some(tag) = directory.cut_tag() {
+            return Err(cut(
+                bytes,
+                &format!("the values of tag {tag} lie behind its end"),
+            ));
+        }
+        let (width, height) = page::dimensions(&directory)?;
+        limits.check(FORMAT, width, height, 0)?;
+        let page = Page::read(&file, &directory)?;
+        // What is unpacked at once.
+        let unpacked = match page.compression {
+            Compression::Lzw | Compression::Fax(_) | Compression::Jpeg => pixel_bytes(&page),
+            _ => 0,
+        };
+        let [across, _] = page.chunks();
+        let wide = (across as u64 * u64::from(page.chunk[0])).min(u64::from(u32::MAX)) as u32;
+        limits.check_memory(FORMAT, wide, page.chunk[1].min(height), unpacked)?;
+        Ok(Self {
+            page,
+            limits: limits.clone(),
+        })
+    }
+
+    pub(super) fn size(&self) -> (u32, u32) {
+        (self.page.width, self.page.height)
+    }
+
+    pub(super) fn mode(&self) -> SourceMode {
+        mode(&self.page)
+    }
+
+    /// Gives every row to `sink`, through the strips or tiles that lie beside each other.
+    pub(super) fn read(self, sink: &mut dyn FnMut(&[u8])) -> Result<(), AugmentError> {
+        let Self { page, limits } = self;
+        let [across, down] = page.chunks();
+        let [chunk_width, chunk_height] = page.chunk.map(|side| side as usize);
+        let mut line = vec![0; 3 * page.width as usize];
+        for row in 0..down {
+            let rows = chunk_height.min(page.height as usize - row * chunk_height);
+            let mut chunks = Vec::with_capacity(across);
+            for column in 0..across {
+                chunks.push(Chunk::open(&page, row * across + column, rows, &limits)?);
+            }
+            for _ in 0..rows {
+                for (chunk, part) in chunks.iter_mut().zip(line.chunks_mut(3 * chunk_width)) {
+                    chunk.read(&page, limits.range, part)?;
+                }
+                sink(&line);
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Most bytes that a pixel takes: the output, and where strips are large, what a row of samples goes through.
@@ -110,70 +161,134 @@ fn mode(page: &Page) -> SourceMode {
     }
 }
 
-/// Fills the part of the picture under one strip or tile.
-fn write_chunk(
-    page: &Page,
-    [column, row]: [usize; 2],
-    limits: &DecodeLimits,
-    image: &mut RgbImage,
-) -> Result<(), AugmentError> {
-    let [chunk_width, chunk_height] = page.chunk.map(|side| side as usize);
-    let (left, top) = (column * chunk_width, row * chunk_height);
-    let width = chunk_width.min(page.width as usize - left);
-    let rows = chunk_height.min(page.height as usize - top);
-    let index = row * page.chunks()[0] + column;
-    let stride = 3 * page.width as usize;
-    let lines = image.as_flat_samples_mut().samples;
-    let lines = lines[top * stride..].chunks_exact_mut(stride).take(rows);
-    let lines = lines.map(|line| &mut line[3 * left..3 * (left + width)]);
+/// A strip or tile that is read row by row.
+struct Chunk<'p> {
+    content: Content<'p>,
+    /// A row of each plane, as it is stored.
+    raw: Vec<u8>,
+}
 
-    if let Meaning::YCbCr(rule) = &page.meaning
-        && rule.subsampling != [1, 1]
-    {
-        return write_units(page, rule, index, lines);
-    }
-    let (colours, alpha) = page.colours();
-    let planes = match page.is_planar {
-        true => colours + usize::from(alpha != Alpha::None),
-        false => 1,
-    };
-    let samples = if page.is_planar { 1 } else { page.samples };
-    let row_bytes = (chunk_width * samples * page.bits as usize).div_ceil(8);
-    let mut sources = Vec::with_capacity(planes);
-    for plane in 0..planes {
-        let source = source(page, plane, index, [rows, row_bytes], limits)?;
-        if let Source::Pixels { width, data } = &source {
-            for (line, pixels) in lines.zip(data.chunks_exact(3 * width)) {
-                let length = line.len();
-                line.copy_from_slice(&pixels[..length]);
-            }
-            return Ok(());
-        }
-        sources.push(source);
-    }
-    let mut raw = Vec::new();
-    let mut unpacked: Vec<Row> = Vec::with_capacity(planes);
-    for line in lines {
-        unpacked.clear();
-        for (plane, source) in sources.iter_mut().enumerate() {
-            raw.clear();
-            raw.resize(row_bytes, 0);
-            source.read(&mut raw, page.bytes)?;
-            // The place of a band that is no colour.
-            let plain = match page.is_planar {
-                true => usize::from(plane < colours),
-                false => colours,
+enum Content<'p> {
+    Pixels {
+        width: usize,
+        data: Vec<u8>,
+        row: usize,
+    },
+    /// Units of luma samples with one pair of chroma samples each.
+    Units {
+        rule: YCbCr,
+        source: Source<'p>,
+        row: usize,
+    },
+    Samples(Vec<Source<'p>>),
+}
+
+impl<'p> Chunk<'p> {
+    /// The one of this number, of which so many rows are needed.
+    fn open(
+        page: &'p Page,
+        index: usize,
+        rows: usize,
+        limits: &DecodeLimits,
+    ) -> Result<Self, AugmentError> {
+        let [width, height] = page.chunk.map(|side| side as usize);
+        if let Meaning::YCbCr(rule) = &page.meaning
+            && rule.subsampling != [1, 1]
+        {
+            let [across, down] = rule.subsampling;
+            let row_bytes = width.div_ceil(across) * (across * down + 2);
+            let units = height.div_ceil(down);
+            let content = match source(page, 0, index, [units, row_bytes], limits)? {
+                Source::Pixels { width, data } => Content::Pixels {
+                    width,
+                    data,
+                    row: 0,
+                },
+                source => Content::Units {
+                    rule: *rule,
+                    source,
+                    row: 0,
+                },
             };
-            let range = limits.range;
-            unpacked.push(samples::unpack(page, &mut raw, samples, plain, range)?);
+            return Ok(Self {
+                content,
+                raw: vec![0; row_bytes],
+            });
         }
-        let bands = Bands {
-            rows: &unpacked,
-            stride: samples,
+        let (colours, alpha) = page.colours();
+        let planes = match page.is_planar {
+            true => colours + usize::from(alpha != Alpha::None),
+            false => 1,
         };
-        colour::write(&bands, &page.meaning, line);
+        let samples = if page.is_planar { 1 } else { page.samples };
+        let row_bytes = (width * samples * page.bits as usize).div_ceil(8);
+        let mut sources = Vec::with_capacity(planes);
+        for plane in 0..planes {
+            match source(page, plane, index, [rows, row_bytes], limits)? {
+                Source::Pixels { width, data } => {
+                    let content = Content::Pixels {
+                        width,
+                        data,
+                        row: 0,
+                    };
+                    return Ok(Self {
+                        content,
+                        raw: Vec::new(),
+                    });
+                }
+                source => sources.push(source),
+            }
+        }
+        Ok(Self {
+            content: Content::Samples(sources),
+            raw: vec![0; row_bytes],
+        })
     }
-    Ok(())
+
+    /// The colours of its next row.
+    fn read(
+        &mut self,
+        page: &Page,
+        range: SampleRange,
+        line: &mut [u8],
+    ) -> Result<(), AugmentError> {
+        let Self { content, raw } = self;
+        match content {
+            Content::Pixels { width, data, row } => {
+                let length = line.len();
+                line.copy_from_slice(&data[3 * *width * *row..][..length]);
+                *row += 1;
+            }
+            Content::Units { rule, source, row } => {
+                let [across, down] = rule.subsampling;
+                if row.is_multiple_of(down) {
+                    source.read(raw, page.bytes)?;
+                }
+                write_units(rule, raw, *row % down, across, line);
+                *row += 1;
+            }
+            Content::Samples(sources) => {
+                let (colours, _) = page.colours();
+                let stride = if page.is_planar { 1 } else { page.samples };
+                let mut unpacked: Vec<Row> = Vec::with_capacity(sources.len());
+                for (plane, source) in sources.iter_mut().enumerate() {
+                    source.read(raw, page.bytes)?;
+                    // The place of a band that is no colour.
+                    let plain = match page.is_planar {
+                        true => usize::from(plane < colours),
+                        false => colours,
+                    };
+                    unpacked.push(samples::unpack(page, raw, stride, plain, range)?);
+                }
+                let bands = Bands {
+                    rows: &unpacked,
+                    stride,
+                };
+                colour::write(&bands, &page.meaning, line);
+            }
+        }
+        Ok(())
+    }
 }
 
 /// What a strip or tile gives.
@@ -283,38 +398,14 @@ fn jpeg_source<'a>(
     })
 }
 
-/// Fills lines from units of luma samples with one pair of chroma samples each.
+/// The colours of one row of units of luma samples with one pair of chroma samples each.
 ///
 /// Source: TIFF revision 6.0, section 21, "Ordering of Component Samples".
-fn write_units<'l>(
-    page: &Page,
-    rule: &YCbCr,
-    index: usize,
-    mut lines: impl Iterator<Item = &'l mut [u8]>,
-) -> Result<(), AugmentError> {
-    let [across, down] = rule.subsampling;
-    let unit = across * down + 2;
-    let units = (page.chunk[0] as usize).div_ceil(across);
-    let rows = (page.chunk[1] as usize).div_ceil(down);
-    let limits = DecodeLimits::default();
-    let mut source = source(page, 0, index, [rows, units * unit], &limits)?;
-    let mut raw = vec![0; units * unit];
-    'rows: loop {
-        let mut is_read = false;
-        for row in 0..down {
-            let Some(line) = lines.next() else {
-                break 'rows;
-            };
-            if !is_read {
-                source.read(&mut raw, page.bytes)?;
-                is_read = true;
-            }
-            for (x, pixel) in line.as_chunks_mut::<3>().0.iter_mut().enumerate() {
-                let unit = &raw[x / across * unit..][..unit];
-                let luma = unit[row * across + x % across];
-                *pixel = rule.colour([luma, unit[unit.len() - 2], unit[unit.len() - 1]]);
-            }
-        }
+fn write_units(rule: &YCbCr, units: &[u8], row: usize, across: usize, line: &mut [u8]) {
+    let unit = across * rule.subsampling[1] + 2;
+    for (x, pixel) in line.as_chunks_mut::<3>().0.iter_mut().enumerate() {
+        let unit = &units[x / across * unit..][..unit];
+        let luma = unit[row * across + x % across];
+        *pixel = rule.colour([luma, unit[unit.len() - 2], unit[unit.len() - 1]]);
     }
-    Ok(())
 }

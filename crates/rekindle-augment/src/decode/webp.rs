@@ -91,16 +91,39 @@ impl<'a> WebPFile<'a> {
             },
         };
         let Ok(mut pixels) = picture::decode(frame, &wanted) else {
-            return Err(AugmentError::Truncated {
-                format: Format::WebP,
-                bytes: self.bytes.len(),
-                reason: "the data ends before the picture does".to_string(),
-            });
+            return Err(self.ends_early());
         };
         if let Some(values) = values {
             alpha::compose(&mut pixels, &values, frame.width, &wanted);
         }
         Ok(RgbImage::from_raw(part.width, part.height, pixels))
+    }
+
+    /// Width and height as stored, where the picture can be gone through row by row: a lossy one without alpha.
+    pub(super) fn row_size(&self) -> Option<(u32, u32)> {
+        let picture = self.picture.as_deref()?;
+        let size = (picture.frame.width as u32, picture.frame.height as u32);
+        picture.alpha.is_none().then_some(size)
+    }
+
+    /// Gives every row to `sink`, of a file that has a [`Self::row_size`].
+    pub(super) fn read_rows(&self, sink: &mut dyn FnMut(&[u8])) -> Result<(), AugmentError> {
+        let Some(Picture { frame, .. }) = self.picture.as_deref() else {
+            return Ok(());
+        };
+        let whole = Part {
+            columns: 0..frame.width,
+            rows: 0..frame.height,
+        };
+        picture::read(frame, &whole, sink).map_err(|_| self.ends_early())
+    }
+
+    fn ends_early(&self) -> AugmentError {
+        AugmentError::Truncated {
+            format: Format::WebP,
+            bytes: self.bytes.len(),
+            reason: "the data ends before the picture does".to_string(),
+        }
     }
 
     /// The whole picture.

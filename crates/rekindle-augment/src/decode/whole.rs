@@ -8,7 +8,9 @@ use super::container::Container;
 use super::guard::guarded;
 use super::jpeg::{self, JpegFile};
 use super::limits::DecodeLimits;
+use super::npy;
 use super::raster;
+use super::rows::{RowFile, may_be_rows};
 use super::tiff;
 use super::upright::{SourceMode, Upright, turn};
 use super::webp::WebPFile;
@@ -41,6 +43,9 @@ pub struct ImageHeader {
     pub width: u32,
     /// Height in pixels as stored.
     pub height: u32,
+    /// Whether a view of the picture, were it large, would be made row by row, without holding the whole: as far as the start of the file
+    /// tells.
+    pub is_rows: bool,
 }
 
 /// Decodes an image of any supported format into an upright 8-bit RGB picture.
@@ -76,12 +81,7 @@ fn decode_format(
         image,
         orientation,
         mode,
-    } = match format {
-        Format::Jpeg => JpegFile::open(bytes, limits)?.decode(limits)?,
-        Format::WebP => WebPFile::open(bytes, limits)?.decode(limits)?,
-        Format::Tiff => tiff::decode(bytes, limits)?,
-        _ => raster::decode(bytes, format, limits)?,
-    };
+    } = decode_stored(bytes, format, limits)?;
     let Container {
         has_icc_profile,
         has_more_frames,
@@ -96,6 +96,44 @@ fn decode_format(
     })
 }
 
+fn decode_stored(
+    bytes: &[u8],
+    format: Format,
+    limits: &DecodeLimits,
+) -> Result<Upright, AugmentError> {
+    // The `image` crate's decoders hold all samples beside the colours.
+    if matches!(format, Format::Png | Format::Bmp)
+        && let Some(file) = RowFile::open(bytes, format, limits)?
+    {
+        return file.decode(limits);
+    }
+    match format {
+        Format::Jpeg => JpegFile::open(bytes, limits)?.decode(limits),
+        Format::WebP => WebPFile::open(bytes, limits)?.decode(limits),
+        Format::Tiff => tiff::decode(bytes, limits),
+        Format::Npy => npy::decode(bytes, limits),
+        _ => raster::decode(bytes, format, limits),
+    }
+}
+
+/// Decodes every pixel of an image and keeps none: whether it can be used. Of a large picture that can be gone through row by row no more
+/// than a few rows are held. Gives the EXIF orientation, 1 to 8.
+///
+/// # Errors
+///
+/// As [`decode`].
+pub fn verify_pixels(bytes: &[u8], limits: &DecodeLimits) -> Result<u8, AugmentError> {
+    let format = Format::of(bytes)?;
+    match RowFile::open(bytes, format, limits)? {
+        Some(file) => {
+            let orientation = file.orientation.to_exif();
+            file.read(&mut |_| {})?;
+            Ok(orientation)
+        }
+        None => Ok(decode(bytes, limits)?.orientation),
+    }
+}
+
 /// Reads format and size without decoding any pixel, and checks them against the limits.
 ///
 /// It costs microseconds and finds empty, foreign and oversized files; damage behind the header is found by [`decode`].
@@ -108,12 +146,18 @@ pub fn read_header(bytes: &[u8], limits: &DecodeLimits) -> Result<ImageHeader, A
     let (width, height) = guarded(format, || match format {
         Format::Jpeg => jpeg::dimensions(bytes),
         Format::Tiff => tiff::dimensions(bytes),
+        Format::Npy => npy::dimensions(bytes),
         _ => raster::dimensions(bytes, format, limits),
     })?;
-    limits.check(format, width, height, 3)?;
+    let is_rows = may_be_rows(bytes, format);
+    match is_rows && limits.row_factor > 1 {
+        true => limits.of_rows().check(format, width, height, 0)?,
+        false => limits.check(format, width, height, 3)?,
+    }
     Ok(ImageHeader {
         format,
         width,
         height,
+        is_rows,
     })
 }

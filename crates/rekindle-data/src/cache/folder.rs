@@ -1,6 +1,6 @@
 //! The folder of the cache on disk: where it is, what lies in it, and what is removed from it.
 //!
-//! Owns: the layout, `FOLDER/images/AB/ABCD..` and `FOLDER/features/AB/ABCD..`, and eviction. It touches nothing in the folder but what has that layout, so that a folder
+//! Owns: the layout, `FOLDER/images/AB/ABCD..`, the same under `features` and `unpacked`, and eviction. It touches nothing in the folder but what has that layout, so that a folder
 //! which holds other things as well loses none of them.
 
 use std::ffi::OsStr;
@@ -13,6 +13,9 @@ use std::time::{Duration, SystemTime};
 const IMAGES: &str = "images";
 /// The one that holds numbers.
 pub(super) const NUMBERS: &str = "features";
+/// The one that holds files of many pictures each, which came out of Parquet files. They are in no budget, since a run that reads them needs
+/// all of them.
+const UNPACKED: &str = "unpacked";
 /// Taken while entries are removed, so that two runs do not remove them twice.
 const LOCK: &str = "lock";
 /// The end of the name of a file that is being written.
@@ -63,17 +66,23 @@ struct Listed {
     is_picture: bool,
 }
 
-/// Counts what is in a cache directory; one that does not exist holds nothing.
+/// Counts what is in a cache directory; one that does not exist holds nothing. What came out of Parquet files is in the bytes alone.
 ///
 /// # Errors
 ///
 /// The directory cannot be read.
 pub fn cache_contents(directory: &Path) -> io::Result<CacheContents> {
     let entries = list(directory)?;
+    let mut unpacked = Vec::new();
+    list_kind(directory, UNPACKED, &mut unpacked)?;
     Ok(CacheContents {
         entries: entries.iter().filter(|entry| entry.is_picture).count(),
         features: entries.iter().filter(|entry| !entry.is_picture).count(),
-        bytes: entries.iter().map(|entry| entry.bytes).sum(),
+        bytes: entries
+            .iter()
+            .chain(&unpacked)
+            .map(|entry| entry.bytes)
+            .sum(),
         oldest: entries.iter().map(|entry| entry.used).min(),
     })
 }
@@ -87,10 +96,12 @@ pub fn cache_contents(directory: &Path) -> io::Result<CacheContents> {
 /// An entry cannot be removed.
 pub fn clear_cache(directory: &Path) -> io::Result<CacheContents> {
     let before = cache_contents(directory)?;
-    for entry in list(directory)? {
+    let mut entries = list(directory)?;
+    list_kind(directory, UNPACKED, &mut entries)?;
+    for entry in entries {
         remove(&entry.path)?;
     }
-    for kind in [IMAGES, NUMBERS].map(|kind| directory.join(kind)) {
+    for kind in [IMAGES, NUMBERS, UNPACKED].map(|kind| directory.join(kind)) {
         for folder in folders(&kind)? {
             sweep(&folder, Duration::ZERO)?;
             // One that a run has just written to, or that holds a stranger's file, stays.
@@ -106,6 +117,12 @@ pub fn clear_cache(directory: &Path) -> io::Result<CacheContents> {
 /// The file of a picture with this name.
 pub(super) fn path_of(directory: &Path, name: &str) -> PathBuf {
     path_in(directory, IMAGES, name)
+}
+
+/// The file of the pictures that came out of a Parquet file with this hash.
+#[cfg(feature = "parquet")]
+pub fn unpacked_path(directory: &Path, hash: u128) -> PathBuf {
+    path_in(directory, UNPACKED, &format!("{hash:032x}"))
 }
 
 /// The file of an entry of a kind, with this name.

@@ -7,7 +7,7 @@ use std::sync::{Arc, PoisonError};
 
 use rekindle_augment::{
     Decoded, Format, JpegScaling, Pipeline, ReducedPicture, RegionRequest, RgbImage, SampleRange,
-    SampleRng, UprightSize, decode, decode_region, read_header, reducible_size,
+    SampleRng, UprightSize, decode, decode_region, read_header, reducible_size, verify_pixels,
 };
 
 use super::Dataset;
@@ -25,7 +25,7 @@ pub(super) struct Known {
     format: Format,
     /// Pixels of the picture.
     pixels: u64,
-    /// Size and orientation of a large JPEG whose crops may be decoded at a reduced size.
+    /// Size and orientation of a large picture whose crops may be decoded at a reduced size.
     reducible: Option<UprightSize>,
 }
 
@@ -91,10 +91,11 @@ impl Source<'_> {
             format: header.format,
             pixels,
             reducible: match header.format {
-                Format::Jpeg if dataset.jpeg_scaling.reduces(pixels) => {
-                    reducible_size(bytes, &dataset.limits)?
+                Format::Jpeg if !dataset.jpeg_scaling.reduces(pixels) => None,
+                format if format != Format::Jpeg && !dataset.jpeg_scaling.reduces_rows(pixels) => {
+                    None
                 }
-                _ => None,
+                _ => reducible_size(bytes, &dataset.limits)?,
             },
         };
         lock().insert(self.sample, known);
@@ -189,6 +190,18 @@ impl Dataset {
         }
     }
 
+    /// Decodes a picture and keeps it where there is room; one that is not kept whole is not held whole either, where it need not be.
+    pub(super) fn try_pixels(&self, sample: usize) -> Result<(), ImageProblem> {
+        let mut source = self.source(sample);
+        let passes = |known: &Known| known.is_large() && !self.takes_whole(known);
+        if !source.known().as_ref().is_ok_and(passes) {
+            return self.try_image(sample).map(drop);
+        }
+        let orientation = verify_pixels(source.bytes()?, &self.limits)?;
+        self.note_orientation(sample, orientation);
+        Ok(())
+    }
+
     fn source(&self, sample: usize) -> Source<'_> {
         Source {
             dataset: self,
@@ -239,8 +252,10 @@ impl Dataset {
         let (image, orientation) = match source.find(known, Form::Whole) {
             Some(whole) => (pipeline.fixed_view(&whole.image), whole.orientation),
             None => {
-                let decoded = source.decode()?;
-                (pipeline.fixed_view(&decoded.image), decoded.orientation)
+                let limits = &self.limits;
+                let view = pipeline.fixed_view_of(source.bytes()?, limits)?;
+                self.note_orientation(source.sample, view.orientation);
+                (view.image, view.orientation)
             }
         };
         let image = Arc::new(image);
@@ -249,7 +264,7 @@ impl Dataset {
         Ok(view.image)
     }
 
-    /// The view of a crop of a large JPEG, from a picture of reduced size where the crop may be decoded from one.
+    /// The view of a crop of a large picture, from a picture of reduced size where the crop may be decoded from one.
     fn crop_view(
         &self,
         source: &mut Source,
@@ -263,7 +278,7 @@ impl Dataset {
         };
         let request = RegionRequest::from(drawn);
         let scaling = self.jpeg_scaling;
-        let reduction = scaling.reduction((size.width, size.height), &request);
+        let reduction = size.reduction(scaling, &request);
         let reduced = match reduction {
             1 => None,
             _ => self.reduced(source, known, size, reduction)?,
@@ -279,7 +294,7 @@ impl Dataset {
         Ok(pipeline.apply_to_region(&region, drawn.interpolation, rng))
     }
 
-    /// A large JPEG picture at a reduced size; none where it would not be kept, or is of a kind that is only decoded whole.
+    /// A large picture at a reduced size; none where it would not be kept, or is of a kind that is only decoded whole.
     fn reduced(
         &self,
         source: &mut Source,
@@ -290,7 +305,7 @@ impl Dataset {
         let form = Form::Reduced(reduction);
         let sides = [size.width, size.height].map(|side| u64::from(side.div_ceil(reduction)));
         let pixels = sides[0] * sides[1];
-        if pixels > JpegScaling::LARGE_PIXELS {
+        if pixels > size.most_kept() {
             return Ok(None);
         }
         if let Some(kept) = source.find(known, form) {

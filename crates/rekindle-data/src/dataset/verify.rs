@@ -71,7 +71,7 @@ impl Dataset {
     /// # Errors
     /// As [`verify_headers`](Self::verify_headers).
     pub fn verify_decode(&self, policy: BadImages) -> Result<Verified, DataError> {
-        self.verify(policy, self.len(), |index| self.try_image(index).map(drop))
+        self.verify(policy, self.len(), |index| self.try_pixels(index))
     }
 
     /// As [`verify_headers`](Self::verify_headers), but of more than `most` images only that many are looked at, spread evenly over all.
@@ -98,9 +98,10 @@ impl Dataset {
         seen.images += 1;
         seen.pixels += pixels;
         seen.kept += pixels.min(JpegScaling::LARGE_PIXELS);
-        // Of a large JPEG file only what the crop needs is decoded, or a smaller picture.
+        // Of a large JPEG file only what the crop needs is decoded, or a smaller picture; of a huge one that comes row by row, too.
         let at_once = match header.format {
             Format::Jpeg => pixels.min(JpegScaling::LARGE_PIXELS),
+            _ if header.is_rows => pixels.min(JpegScaling::HUGE_PIXELS),
             _ => pixels,
         };
         seen.largest = seen.largest.max(at_once);

@@ -12,6 +12,8 @@ mod json_lines;
 mod label_studio;
 mod label_studio_csv;
 mod lst;
+#[cfg(feature = "parquet")]
+pub(super) mod parquet;
 mod vertex;
 
 use super::{ManifestError, RowReader, list_file::ListFile};
@@ -31,7 +33,7 @@ pub(super) trait ListFormat: Sync {
 }
 
 /// All forms; the first that recognises a file reads it, so those that others would read too come before them.
-const FORMATS: [&dyn ListFormat; 10] = [
+const FORMATS: &[&dyn ListFormat] = &[
     &vertex::VertexLines,
     &azure::AzureLines,
     &label_studio::LabelStudioJson,
@@ -41,10 +43,15 @@ const FORMATS: [&dyn ListFormat; 10] = [
     &image_net::ImageNetText,
     &label_studio_csv::LabelStudioTable,
     &json_lines::JsonLines,
+    #[cfg(feature = "parquet")]
+    &parquet::ParquetRows,
     &delimited::Delimited,
 ];
 
 /// The form of a file; none where it is no list.
 pub(super) fn format_of(file: &ListFile) -> Option<&'static dyn ListFormat> {
-    FORMATS.into_iter().find(|format| format.recognises(file))
+    FORMATS
+        .iter()
+        .copied()
+        .find(|format| format.recognises(file))
 }

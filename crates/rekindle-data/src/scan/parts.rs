@@ -10,7 +10,7 @@ use std::{
 
 use crate::{
     DataError, SplitName,
-    walk::{Entry, FileKind, Walk, kind_of},
+    walk::{Entry, FileKind, Walk, is_array, kind_of},
 };
 
 /// A folder that is one part of a data set.
@@ -163,7 +163,7 @@ pub(super) fn inside(root: &Path, folder: &Path) -> Result<Inside, DataError> {
         if entry.is_directory {
             inside.folders.push(entry.name);
         } else {
-            inside.images |= kind_of(&entry.name) == FileKind::Image;
+            inside.images |= kind_of(&entry.name) == FileKind::Image || is_array(&entry.name);
         }
     }
     Ok(inside)

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Found, Sequences};
+use super::{Found, SequenceError, Sequences};
 use crate::manifest::Wanted;
 use crate::rows::{Row, Rows};
 use crate::{
@@ -22,6 +22,11 @@ pub fn sequences(
         line: row.line.into(),
         reason,
     };
+    // Pictures inside a Parquet file: frames are files of their own.
+    if !rows.members.is_empty() {
+        let path = path.to_path_buf();
+        return Err(SequenceError::OtherFile { path }.into());
+    }
     if rows.rows.is_empty() {
         let path = path.to_path_buf();
         return Err(ManifestError::Empty { path }.into());

@@ -36,6 +36,8 @@ pub(super) struct Index {
     pub dotted: Option<String>,
     /// Members that are no folders.
     pub members: usize,
+    /// The first member whose name is not UTF-8, as it is called here.
+    pub respelt: Option<String>,
 }
 
 /// One labelled image.
@@ -111,6 +113,19 @@ pub(super) fn index(
             }
         }
     }
+}
+
+/// A member's name; bytes that are not UTF-8, as names of other encodings have them, are written as `%` and two digits. An image is read by its
+/// place, whatever it is called.
+fn spelt(name: &[u8]) -> String {
+    let mut spelt = String::new();
+    for chunk in name.utf8_chunks() {
+        spelt.push_str(chunk.valid());
+        for byte in chunk.invalid() {
+            spelt.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    spelt
 }
 
 /// A file from one place on.
@@ -217,10 +232,10 @@ impl Listing<'_> {
             if kind.is_dir() {
                 continue;
             }
-            let name = String::from_utf8(entry.path_bytes().into_owned()).map_err(|error| {
-                let name = String::from_utf8_lossy(error.as_bytes()).into_owned();
-                self.wrong(name, "its name is not valid UTF-8; rename it")
-            })?;
+            let name = spelt(&entry.path_bytes());
+            if std::str::from_utf8(&entry.path_bytes()).is_err() {
+                self.index.respelt.get_or_insert_with(|| name.clone());
+            }
             let name = name.strip_prefix("./").unwrap_or(&name);
             self.index.members += 1;
             let last = name.rfind('/').map_or(0, |slash| slash + 1);

@@ -333,3 +333,52 @@ fn a_tar_file_without_pictures_says_what_is_in_it() {
         "{text}"
     );
 }
+
+#[test]
+fn a_member_whose_name_is_not_utf_8_is_an_image_like_any_other() {
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().join("latin.tar");
+    let mut bytes = Vec::new();
+    for (name, content) in [
+        (&b"caf\xe9.jpg"[..], &b"one"[..]),
+        (b"caf\xe9.cls", b"a"),
+        (b"caf\xe8.jpg", b"two"),
+        (b"caf\xe8.cls", b"a"),
+        (b"tea.jpg", b"three"),
+        (b"tea.cls", b"b"),
+        (b"th\xc3\xa9.jpg", b"four"),
+        (b"th\xc3\xa9.cls", b"b"),
+    ] {
+        let mut header = tar::Header::new_old();
+        header.as_old_mut().name[..name.len()].copy_from_slice(name);
+        header.set_size(content.len() as u64);
+        header.set_mode(0o644);
+        header.set_cksum();
+        bytes.extend(header.as_bytes());
+        bytes.extend(content);
+        bytes.resize(bytes.len().next_multiple_of(512), 0);
+    }
+    bytes.resize(bytes.len() + 1024, 0);
+    fs::write(&path, bytes).unwrap();
+    let folder = open(&path).unwrap();
+    let found: Vec<(String, String)> = folder
+        .samples
+        .iter()
+        .map(|sample| {
+            let bytes = folder.read(sample).unwrap();
+            (sample.key(), String::from_utf8(bytes).unwrap())
+        })
+        .collect();
+    let expected = [
+        ("latin.tar/caf%E8.jpg", "two"),
+        ("latin.tar/caf%E9.jpg", "one"),
+        ("latin.tar/tea.jpg", "three"),
+        ("latin.tar/th\u{e9}.jpg", "four"),
+    ];
+    assert_eq!(
+        found,
+        expected.map(|(key, bytes)| (key.to_owned(), bytes.to_owned()))
+    );
+    let told = format!("{:?}", folder.warnings);
+    assert!(told.contains("caf%E9.jpg"), "{told}");
+}

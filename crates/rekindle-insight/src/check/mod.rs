@@ -48,6 +48,7 @@ pub fn check(
     recipe.data.check()?;
     let preprocessing = preprocessing(&resolve_card(&recipe.backbone)?, &recipe.input)?;
     let limits = DecodeLimits {
+        row_factor: DecodeLimits::OWN_FILES,
         range: preprocessing.range,
         ..DecodeLimits::default()
     };

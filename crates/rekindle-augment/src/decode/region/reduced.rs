@@ -5,11 +5,13 @@
 use image::RgbImage;
 use image::metadata::Orientation;
 
-use super::request::{DecodedRegion, RegionRequest, inside};
+use super::partial::rows_part;
+use super::request::{DecodedRegion, JpegScaling, RegionRequest, inside};
 use super::stored::{Stored, exchanges_sides, mirrored, stored_box, whole};
 use crate::decode::guard::guarded;
 use crate::decode::jpeg::JpegFile;
 use crate::decode::limits::DecodeLimits;
+use crate::decode::rows::RowFile;
 use crate::decode::upright::turn;
 use crate::error::AugmentError;
 use crate::format::Format;
@@ -24,9 +26,31 @@ pub struct UprightSize {
     pub height: u32,
     /// The EXIF orientation that decoding undoes, 1 to 8.
     pub orientation: u8,
+    /// Whether the picture is gone through row by row; else it is a JPEG, of which only parts are decoded.
+    pub is_rows: bool,
 }
 
-/// The size of a JPEG that can be decoded in parts and at reduced sizes, without decoding it; none for any other image.
+impl UprightSize {
+    /// What the picture is divided by for a crop, as [`decode_region`](super::decode_region) does it.
+    pub fn reduction(&self, scaling: JpegScaling, request: &RegionRequest) -> u32 {
+        let size = (self.width, self.height);
+        match self.is_rows {
+            true => scaling.row_reduction(size, request),
+            false => scaling.reduction(size, request),
+        }
+    }
+
+    /// Most pixels of a reduced picture that are worth keeping: four times as many where each crop would decode the whole picture again.
+    pub fn most_kept(&self) -> u64 {
+        match self.is_rows {
+            true => 4 * JpegScaling::LARGE_PIXELS,
+            false => JpegScaling::LARGE_PIXELS,
+        }
+    }
+}
+
+/// The size of a picture whose crops are decoded at reduced sizes by [`JpegScaling::Reduced`], without decoding it: of a JPEG that can be
+/// decoded in parts, whatever its size, and of a huge picture that can be gone through row by row. None for any other image.
 ///
 /// # Errors
 ///
@@ -35,11 +59,12 @@ pub fn reducible_size(
     bytes: &[u8],
     limits: &DecodeLimits,
 ) -> Result<Option<UprightSize>, AugmentError> {
-    if Format::of(bytes)? != Format::Jpeg {
-        return Ok(None);
-    }
-    let open = || Ok(JpegFile::open(bytes, limits)?.stored_size());
-    let stored = guarded(Format::Jpeg, open)?;
+    let format = Format::of(bytes)?;
+    let stored = match format {
+        Format::Jpeg => guarded(format, || Ok(JpegFile::open(bytes, limits)?.stored_size()))?,
+        _ => RowFile::open_from(bytes, format, limits, JpegScaling::HUGE_PIXELS + 1)?
+            .map(|file| (file.size.0, file.size.1, file.orientation)),
+    };
     Ok(stored.map(|(width, height, orientation)| {
         let (width, height) = match exchanges_sides(orientation) {
             true => (height, width),
@@ -49,11 +74,12 @@ pub fn reducible_size(
             width,
             height,
             orientation: orientation.to_exif(),
+            is_rows: format != Format::Jpeg,
         }
     }))
 }
 
-/// A whole JPEG picture at a half, a quarter or an eighth of its size.
+/// A whole picture at a fraction of its size.
 ///
 /// Regions of it equal those that [`decode_region`](super::decode_region) decodes at the same reduction from the file, so it can be
 /// kept in the file's place.
@@ -75,20 +101,27 @@ impl<'a> ReducedPicture<'a> {
         limits: &DecodeLimits,
         reduction: u32,
     ) -> Result<Option<RgbImage>, AugmentError> {
-        if Format::of(bytes)? != Format::Jpeg {
-            return Ok(None);
-        }
-        let file = guarded(Format::Jpeg, || JpegFile::open(bytes, limits))?;
-        let Some((width, height, orientation)) = file.stored_size() else {
-            return Ok(None);
-        };
-        let all = PixelBox {
+        let format = Format::of(bytes)?;
+        let whole = |width: u32, height: u32| PixelBox {
             left: 0,
             top: 0,
             width: width.div_ceil(reduction),
             height: height.div_ceil(reduction),
         };
-        let image = guarded(Format::Jpeg, || file.decode_part(all, reduction))?;
+        if format != Format::Jpeg {
+            let least = JpegScaling::HUGE_PIXELS + 1;
+            let Some(file) = RowFile::open_from(bytes, format, limits, least)? else {
+                return Ok(None);
+            };
+            let ((width, height), orientation) = (file.size, file.orientation);
+            let image = rows_part(file, whole(width, height), reduction)?;
+            return Ok(image.map(|image| turn(image, orientation)));
+        }
+        let file = guarded(format, || JpegFile::open(bytes, limits))?;
+        let Some((width, height, orientation)) = file.stored_size() else {
+            return Ok(None);
+        };
+        let image = guarded(format, || file.decode_part(whole(width, height), reduction))?;
         Ok(image.map(|image| turn(image, orientation)))
     }
 
@@ -111,6 +144,7 @@ impl<'a> ReducedPicture<'a> {
             width,
             height,
             orientation,
+            ..
         } = self.size;
         let orientation = Orientation::from_exif(orientation).unwrap_or(Orientation::NoTransforms);
         let request = inside(request, (width, height));
@@ -268,6 +302,7 @@ mod tests {
             width: 101,
             height: 50,
             orientation: 1,
+            is_rows: false,
         };
         let image = |width| RgbImage::new(width, 25);
         assert!(ReducedPicture::new(&image(51), size, 2).is_some());

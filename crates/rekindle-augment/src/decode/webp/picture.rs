@@ -38,15 +38,54 @@ struct Column {
 /// The pixels of a part of the picture, three bytes each, row by row.
 pub(super) fn decode(frame: &Frame, part: &Part) -> Result<Vec<u8>, EndsEarly> {
     let mut output = vec![0; 3 * part.columns.len() * part.rows.len()];
+    let mut lines = output.chunks_exact_mut(3 * part.columns.len());
     vectorised(
         #[inline(always)]
-        || decode_rows(frame, part, &mut output),
+        || {
+            decode_rows(
+                frame,
+                part,
+                #[inline(always)]
+                |converter, strip, y| {
+                    if let Some(line) = lines.next() {
+                        converter.write(strip, y, line);
+                    }
+                },
+            )
+        },
     )?;
     Ok(output)
 }
 
+/// Gives the rows of a part of the picture to `sink`, one after the other.
+pub(super) fn read(
+    frame: &Frame,
+    part: &Part,
+    sink: &mut dyn FnMut(&[u8]),
+) -> Result<(), EndsEarly> {
+    let mut line = vec![0; 3 * part.columns.len()];
+    vectorised(
+        #[inline(always)]
+        || {
+            decode_rows(
+                frame,
+                part,
+                #[inline(always)]
+                |converter, strip, y| {
+                    converter.write(strip, y, &mut line);
+                    sink(&line);
+                },
+            )
+        },
+    )
+}
+
 #[inline(always)]
-fn decode_rows(frame: &Frame, part: &Part, output: &mut [u8]) -> Result<(), EndsEarly> {
+fn decode_rows(
+    frame: &Frame,
+    part: &Part,
+    mut write: impl FnMut(&mut Converter, &Strip, usize),
+) -> Result<(), EndsEarly> {
     let [across, down] = frame.macroblocks();
     // Pixels behind the part that change it: by smoothing (three of chroma), and since chroma is enlarged with its neighbour.
     let reach = match frame.filter {
@@ -70,7 +109,6 @@ fn decode_rows(frame: &Frame, part: &Part, output: &mut [u8]) -> Result<(), Ends
     let mut rows: Rows = [[0; 16]; 24];
     let mut converter = Converter::new(frame, part.columns.clone());
     let mut written = part.rows.start;
-    let mut lines = output.chunks_exact_mut(3 * part.columns.len());
     for row in 0..needed_rows {
         let is_last = row + 1 == needed_rows;
         let read = if is_last { needed_columns } else { across };
@@ -149,8 +187,8 @@ fn decode_rows(frame: &Frame, part: &Part, output: &mut [u8]) -> Result<(), Ends
         } else {
             (16 * (row + 1) - KEPT).min(part.rows.end)
         };
-        for (y, line) in (written..done).zip(&mut lines) {
-            converter.write(&strip, y, line);
+        for y in written..done {
+            write(&mut converter, &strip, y);
         }
         written = written.max(done);
         strip.step_down();

@@ -8,7 +8,7 @@ use super::{ListFile, ListFormat};
 use crate::{
     TargetKind,
     manifest::{
-        Columns, Fields, ManifestError, RowReader,
+        ColumnNames, Columns, Fields, ManifestError, RowReader,
         columns::{TargetForm, flag_of},
     },
 };
@@ -54,9 +54,20 @@ pub fn lines(file: &ListFile) -> impl Iterator<Item = (u64, Result<Map<String, V
 pub struct Objects {
     found: Vec<String>,
     columns: Option<Columns>,
+    /// The key of the path, where the form knows it.
+    path_key: Option<String>,
 }
 
 impl Objects {
+    /// Objects whose path is under this key, whatever other keys look like it.
+    #[cfg(feature = "parquet")]
+    pub fn with_path_key(key: String) -> Self {
+        Self {
+            path_key: Some(key),
+            ..Self::default()
+        }
+    }
+
     /// Takes in the next object.
     pub fn take(
         &mut self,
@@ -75,8 +86,18 @@ impl Objects {
         let columns = match &mut self.columns {
             Some(columns) if found.len() == before => columns,
             other => {
-                let chosen =
-                    Columns::choose(reader.manifest, found, reader.columns, reader.wanted)?;
+                let named;
+                let names = match &self.path_key {
+                    Some(key) => {
+                        named = ColumnNames {
+                            path: Some(key.clone()),
+                            ..reader.columns.clone()
+                        };
+                        &named
+                    }
+                    None => reader.columns,
+                };
+                let chosen = Columns::choose(reader.manifest, found, names, reader.wanted)?;
                 reader.set_targets(line, &chosen, found)?;
                 other.insert(chosen)
             }
