@@ -20,7 +20,9 @@ const SETTINGS: &[&str] = &[
     "--set",
     "phase1.stopping.patience=2000",
     "--set",
-    "phase1.ema=0.9",
+    "phase1.swa_epochs=999",
+    "--set",
+    "phase1.lookahead=3",
     "--set",
     "phase2.epochs=30",
     "--set",
@@ -29,6 +31,8 @@ const SETTINGS: &[&str] = &[
     "phase2.stopping.patience=1000",
     "--set",
     "phase2.ema=0.9",
+    "--set",
+    "phase2.lookahead=3",
 ];
 
 /// Runs the binary and sends it SIGINT when it has printed a line that starts with `sign`.
@@ -136,6 +140,8 @@ fn an_interrupted_run_with_balanced_drawing_goes_on_with_the_same_images() {
             "data.sampling=balanced",
             "--set",
             "phase1.epochs=2",
+            "--set",
+            "phase1.swa_epochs=1",
         ];
         let streamed = ["--set", "data.feature_cache_mb=0"];
         [
@@ -195,6 +201,14 @@ fn a_run_whose_images_changed_is_not_resumed() {
     let start = [&["train", "photos", "--name", "a"], SETTINGS].concat();
     let first = interrupted_at(&place, &start, "2 ");
     assert_eq!(first.code, Some(130), "{first:?}");
+    let own = place.read("photos/sky/3.png");
+    place.write("photos/sky/3.png", [&own[..], b"another one"].concat());
+    place.rekindle(&["train", "--resume", "runs/a"]).error(&[
+        "runs/a cannot go on",
+        "`sky/3.png`",
+        "replaced",
+    ]);
+    place.write("photos/sky/3.png", own);
     place.add_images("photos/sky", "sky", 9);
     place
         .rekindle(&["train", "--resume", "runs/a"])

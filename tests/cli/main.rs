@@ -2,6 +2,7 @@
 //!
 //! Training happens on `REKINDLE_TEST_DEVICE`, by default `cpu`.
 
+mod averages;
 mod bad_images;
 mod bad_models;
 mod bad_settings;

@@ -36,6 +36,17 @@ impl ImageFolder {
         }
     }
 
+    /// How many bytes an image's file, or its part of a file, has; asked of the system, without opening it.
+    ///
+    /// # Errors
+    /// It is not there.
+    pub fn length(&self, sample: &Sample) -> io::Result<u64> {
+        match self.member_of(sample) {
+            Some(member) => Ok(member.length),
+            None => Ok(std::fs::metadata(self.path_of(sample))?.len()),
+        }
+    }
+
     /// The path of a file whose name can be written in a split file or a report.
     fn readable_path(&self, sample: &Sample) -> io::Result<PathBuf> {
         match sample

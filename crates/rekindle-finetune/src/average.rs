@@ -1,34 +1,59 @@
-//! The exponential moving average of a module's weights over its steps of training (EMA).
+//! Averages of a module's weights over its training: the exponential moving average (EMA) and the plain mean (SWA).
 //!
-//! Owns the average and how fast it follows. When it moves and what becomes of it is `phase.rs`'s, or that of a loop of your own.
+//! Owns the average and how fast it follows. When it moves and what becomes of it is `phase/followers.rs`'s, or that of a loop of your own.
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::Tensor;
 
-/// The average of the weights and of the statistics of batch norms after each step, `average = d * average + (1 - d) * weights`.
-///
-/// `d` grows from 0 to the wished decay, since the first weights are of no use: in step `n`, from 1, it is `1 - n^(-2/3)` at most.
-///
-/// Source: timm's `ModelEmaV3` with `use_warmup=True`, from which the numbers in `tests/data/average.json` are; the idea is that of
-/// [Polyak and Juditsky 1992](https://doi.org/10.1137/0330046).
+/// How an average weighs what it has followed.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Averaging {
+    /// `average = d * average + (1 - d) * weights`, where `d`, from 0 to below 1, grows from 0 to the wished decay, since the first weights
+    /// are of no use: in step `n`, from 1, it is `1 - n^(-2/3)` at most.
+    ///
+    /// Source: timm's `ModelEmaV3` with `use_warmup=True`; the idea is that of
+    /// [Polyak and Juditsky 1992](https://doi.org/10.1137/0330046).
+    Exponential {
+        /// The wished decay.
+        decay: f64,
+    },
+    /// The mean of all weights that it has followed: stochastic weight averaging, with one step an epoch.
+    ///
+    /// Source: torch's `AveragedModel` with `use_buffers=True`; [Izmailov et al. 2018](https://arxiv.org/abs/1803.05407).
+    Equal,
+}
+
+impl Averaging {
+    /// The weight of the average itself in a step, from 1.
+    fn keep(self, step: u64) -> f64 {
+        let step = step as f64;
+        match self {
+            Self::Exponential { decay } => (1.0 - step.powf(-2.0 / 3.0)).min(decay),
+            Self::Equal => (step - 1.0) / step,
+        }
+    }
+}
+
+/// The average of the weights and of the statistics of batch norms. The numbers that it was checked against are in
+/// `tests/data/average.json`.
 #[derive(Debug)]
 pub struct WeightAverage<M> {
     average: M,
-    decay: f64,
+    how: Averaging,
     steps: u64,
 }
 
 impl<M: Module> WeightAverage<M> {
-    /// An average that begins with these weights. `decay` is from 0 to below 1.
-    pub fn new(module: &M, decay: f64) -> Self {
-        Self::restored(module.valid(), decay, 0)
+    /// An average that has followed nothing yet; until it has, it is these weights.
+    pub fn new(module: &M, how: Averaging) -> Self {
+        Self::restored(module.valid(), how, 0)
     }
 
     /// The average after `steps` steps, as [`module`](Self::module) gave it.
-    pub fn restored(average: M, decay: f64, steps: u64) -> Self {
+    pub fn restored(average: M, how: Averaging, steps: u64) -> Self {
         Self {
             average,
-            decay,
+            how,
             steps,
         }
     }
@@ -36,14 +61,9 @@ impl<M: Module> WeightAverage<M> {
     /// Follows the weights after a step.
     pub fn update(&mut self, module: &M) {
         self.steps += 1;
-        let mut values = Values(Vec::new());
         // The copy has the statistics of the last step, and no gradients.
-        module.valid().visit(&mut values);
-        let mut blend = Blend {
-            values: values.0.into_iter(),
-            keep: decay_of_step(self.decay, self.steps),
-        };
-        self.average = self.average.clone().map(&mut blend);
+        let keep = self.how.keep(self.steps);
+        self.average = blend(self.average.clone(), &module.valid(), keep);
     }
 
     /// The averaged module, for inference.
@@ -57,9 +77,21 @@ impl<M: Module> WeightAverage<M> {
     }
 }
 
-/// The weight of the average itself in a step, from 1.
-fn decay_of_step(decay: f64, step: u64) -> f64 {
-    (1.0 - (step as f64).powf(-2.0 / 3.0)).min(decay)
+/// `keep * one + (1 - keep) * other`, tensor by tensor; both are copies of one module without autodiff.
+pub(crate) fn blend<M: Module>(one: M, other: &M, keep: f64) -> M {
+    let mut values = Values(Vec::new());
+    other.visit(&mut values);
+    one.map(&mut Blend {
+        values: values.0.into_iter(),
+        keep,
+    })
+}
+
+/// The trained parameters of a module set to those of a copy without autodiff; all else stays.
+pub(crate) fn with_values_of<M: Module>(module: M, copy: &M) -> M {
+    let mut values = Values(Vec::new());
+    copy.visit(&mut values);
+    module.map(&mut Take(values.0.into_iter()))
 }
 
 /// Every tensor, flat, in the module's order.
@@ -92,6 +124,23 @@ impl ModuleMapper for Blend {
     }
 }
 
+/// Gives each trained parameter the value at its place.
+struct Take(std::vec::IntoIter<Tensor<1>>);
+
+impl ModuleMapper for Take {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let Some(value) = self.0.next() else {
+            unreachable!("both are copies of one module");
+        };
+        if !param.is_require_grad() {
+            return param;
+        }
+        let (id, old, mapper) = param.consume();
+        let value = Tensor::from_inner(value.reshape(old.dims()));
+        Param::from_mapped_value(id, value, mapper).set_require_grad(true)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -114,10 +163,8 @@ mod tests {
         }
     }
 
-    #[test]
-    fn weights_and_statistics_are_averaged_as_timm_does() {
-        let fixture: Value =
-            serde_json::from_str(include_str!("../tests/data/average.json")).unwrap();
+    /// The averages after each of the fixture's steps, with the number of steps.
+    fn follows(fixture: &Value, how: Averaging, expected: &str) -> u64 {
         let (plain, autodiff) = (Device::flex(), Device::flex().autodiff());
         let with = |step: usize| -> BatchNorm {
             let mut norm = BatchNormConfig::new("norm", 3).init(&autodiff);
@@ -126,8 +173,8 @@ mod tests {
                 .update(tensor(&fixture["running_means"][step], &plain));
             norm
         };
-        let mut average = WeightAverage::new(&with(0), fixture["decay"].as_f64().unwrap());
-        for (step, expected) in fixture["averages"].as_array().unwrap().iter().enumerate() {
+        let mut average = WeightAverage::new(&with(0), how);
+        for (step, expected) in fixture[expected].as_array().unwrap().iter().enumerate() {
             let norm = with(step);
             average.update(&norm);
             assert_near(average.module().gamma.val(), &expected["weight"]);
@@ -141,6 +188,16 @@ mod tests {
                 &fixture["running_means"][step],
             );
         }
-        assert_eq!(average.steps(), 8);
+        average.steps()
+    }
+
+    #[test]
+    fn the_moving_average_is_that_of_timm_and_the_mean_that_of_torch() {
+        let fixture: Value =
+            serde_json::from_str(include_str!("../tests/data/average.json")).unwrap();
+        let decay = fixture["decay"].as_f64().unwrap();
+        let exponential = Averaging::Exponential { decay };
+        assert_eq!(follows(&fixture, exponential, "averages"), 8);
+        assert_eq!(follows(&fixture, Averaging::Equal, "means"), 8);
     }
 }

@@ -58,6 +58,8 @@ pub struct Checkpoint {
     pub current: NetworkState,
     /// The average of its weights, where the phase has one.
     pub average: Option<NetworkState>,
+    /// The slow weights of Lookahead, where the phase has them.
+    pub slow: Option<NetworkState>,
     /// The best state so far.
     pub best: Option<NetworkState>,
     /// Its metrics.
@@ -73,6 +75,7 @@ const OLD_REPORT: &str = "best.json";
 const OLD_PROGRESS: &str = "progress.json";
 const CURRENT: &str = "current.safetensors";
 const AVERAGE: &str = "average.safetensors";
+const SLOW: &str = "slow.safetensors";
 const BEST: &str = "best.safetensors";
 const OPTIMIZER: &str = "optimizer.bpk";
 
@@ -108,6 +111,9 @@ impl Checkpoint {
         write_whole(&folder.join(CURRENT), &tail_bytes(&self.current))?;
         if let Some(average) = &self.average {
             write_whole(&folder.join(AVERAGE), &tail_bytes(average))?;
+        }
+        if let Some(slow) = &self.slow {
+            write_whole(&folder.join(SLOW), &tail_bytes(slow))?;
         }
         if let Some(best) = &self.best {
             write_whole(&folder.join(BEST), &tail_bytes(best))?;
@@ -149,6 +155,7 @@ impl Checkpoint {
             progress,
             current: tail(CURRENT)?,
             average: optional(AVERAGE).then(|| tail(AVERAGE)).transpose()?,
+            slow: optional(SLOW).then(|| tail(SLOW)).transpose()?,
             best: optional(BEST).then(|| tail(BEST)).transpose()?,
             best_report: read_either(&folder, [REPORT, OLD_REPORT], run)?,
             optimizer: match optional(OPTIMIZER) {
@@ -334,6 +341,7 @@ mod tests {
             progress,
             current: NetworkState::default(),
             average: None,
+            slow: None,
             best: None,
             best_report: None,
             optimizer: None,

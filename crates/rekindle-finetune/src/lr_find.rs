@@ -13,6 +13,7 @@ use serde::Serialize;
 
 pub use suggest::{steepest, valley};
 
+use crate::distill::Teacher;
 use crate::features::FrozenNetwork;
 use crate::observer::Observer;
 use crate::phase::Phase;
@@ -176,6 +177,7 @@ pub fn lr_find(
     let cut = plan.cut(test.phase)?;
     let tail: Network = tail_of(plan, &backbone, &head, test.phase)?;
     let settings = &recipe.phase[test.phase];
+    let teacher = Teacher::of(plan, &plan.device)?;
     let phase = Phase {
         number: test.phase as u64 + 1,
         recipe: settings,
@@ -184,6 +186,7 @@ pub fn lr_find(
         cut,
         samples: &samples,
         rates: rates_of(&tail, settings),
+        teacher: teacher.as_ref(),
         directory: Path::new(""),
         interrupt,
     };

@@ -1,6 +1,7 @@
 //! One phase of training: epochs of steps, validation, early stopping, checkpoints. What a step's features come from is `phase/feed.rs`'s.
 
 mod feed;
+mod followers;
 mod state;
 mod try_rates;
 
@@ -9,6 +10,8 @@ use std::time::{Duration, Instant};
 
 use self::feed::Feed;
 pub use self::feed::Inputs;
+pub use self::followers::Followed;
+use self::followers::Followers;
 use self::state::{DROPOUT, MIX};
 pub use self::state::{Phase, PhaseEnd, RunState, epoch_id};
 use burn::module::Module;
@@ -21,7 +24,6 @@ use rekindle_data::{
 };
 use rekindle_model::{Features, Network, NetworkState};
 
-use crate::average::WeightAverage;
 use crate::checkpoint::{Checkpoint, Progress, restore_optimizer};
 use crate::observer::{EpochRecord, EpochTiming, Observer, StepProgress};
 use crate::run::predictions;
@@ -58,7 +60,7 @@ impl Phase<'_> {
         &self,
         mut tail: Network,
         optimizer_state: Option<Bytes>,
-        averaged: Option<NetworkState>,
+        followed: Followed,
         train: &mut Inputs,
         validation: &mut Inputs,
         state: &mut RunState,
@@ -70,7 +72,7 @@ impl Phase<'_> {
         if let Some(bytes) = optimizer_state {
             optimizer = restore_optimizer(optimizer, bytes, self.directory)?;
         }
-        let mut average = self.average(&tail, averaged, &state.progress)?;
+        let mut followers = Followers::new(self.recipe, &tail, followed)?;
         let outputs = self.plan.outputs();
         let mut last_checkpoint = Instant::now();
         while state.progress.epoch < self.recipe.epochs && !self.is_over(&state.progress) {
@@ -81,7 +83,7 @@ impl Phase<'_> {
             let mut feed = self
                 .feed(train, epoch, &batches, state.progress.step)
                 .map_err(|error| {
-                    self.keep(error, &Trained(&tail, &optimizer, average.as_ref()), state)
+                    self.keep(error, &Trained(&tail, &optimizer, &followers), state)
                 })?;
             let mut images: usize = batches[..state.progress.step].iter().map(Vec::len).sum();
             let plateau = self.plateau(&state.progress);
@@ -97,19 +99,16 @@ impl Phase<'_> {
                 let inputs = self
                     .step_inputs(&mut feed, &outputs, epoch, step, batch, observer)
                     .map_err(|error| {
-                        self.keep(error, &Trained(&tail, &optimizer, average.as_ref()), state)
+                        self.keep(error, &Trained(&tail, &optimizer, &followers), state)
                     })?;
                 let Some(inputs) = inputs else {
-                    self.save(&Trained(&tail, &optimizer, average.as_ref()), state)?;
+                    self.save(&Trained(&tail, &optimizer, &followers), state)?;
                     return Ok(PhaseEnd::Interrupted);
                 };
                 let (next, output) = step_of
                     .take(tail, &mut optimizer, inputs, rate(step))
                     .map_err(|failure| self.failed(failure, epoch, step))?;
-                tail = next;
-                if let Some(average) = &mut average {
-                    average.update(&tail);
-                }
+                tail = followers.after_step(next, epoch * steps + step + 1);
                 state.first_step.get_or_insert_with(Instant::now);
                 images += batch.len();
                 let weight = batch.len() as f64;
@@ -130,16 +129,17 @@ impl Phase<'_> {
                     loss: output.loss,
                 });
                 if self.interrupt.load(Ordering::Relaxed) {
-                    self.save(&Trained(&tail, &optimizer, average.as_ref()), state)?;
+                    self.save(&Trained(&tail, &optimizer, &followers), state)?;
                     return Ok(PhaseEnd::Interrupted);
                 }
             }
             let streamed = feed.waited();
             drop(feed);
+            followers.after_epoch(&tail, epoch + 1);
             let measured = self
-                .measure(averaged_or(&tail, &average), validation)
+                .measure(followers.measured(&tail), validation)
                 .map_err(|error| {
-                    self.keep(error, &Trained(&tail, &optimizer, average.as_ref()), state)
+                    self.keep(error, &Trained(&tail, &optimizer, &followers), state)
                 })?;
             let Some(Measured {
                 report,
@@ -147,7 +147,7 @@ impl Phase<'_> {
                 waited: measured,
             }) = measured
             else {
-                self.save(&Trained(&tail, &optimizer, average.as_ref()), state)?;
+                self.save(&Trained(&tail, &optimizer, &followers), state)?;
                 return Ok(PhaseEnd::Interrupted);
             };
             let waited = train.waited() + validation.waited() - waited + streamed + measured;
@@ -159,27 +159,30 @@ impl Phase<'_> {
                 waited_seconds: waited.as_secs_f64(),
             };
             let stop = self.close_epoch(
-                averaged_or(&tail, &average),
+                followers.measured(&tail),
                 (report, outputs),
                 rate(steps - 1),
                 timing,
                 state,
             );
             // What is told is in the files already.
-            let written = records.epoch(state);
+            let mut written = records.epoch(state);
+            if written.is_ok() && self.keeps(epoch + 1) {
+                written = records.kept_epoch(followers.measured(&tail).state(), state);
+            }
             let progress = &state.progress;
             if let (Some(record), Some(timing)) = (progress.history.last(), progress.timings.last())
             {
                 observer.epoch(record, timing);
             }
             written.map_err(|error| {
-                self.keep(error, &Trained(&tail, &optimizer, average.as_ref()), state)
+                self.keep(error, &Trained(&tail, &optimizer, &followers), state)
             })?;
             if stop {
                 break;
             }
             if last_checkpoint.elapsed() > CHECKPOINT_EVERY {
-                self.save(&Trained(&tail, &optimizer, average.as_ref()), state)?;
+                self.save(&Trained(&tail, &optimizer, &followers), state)?;
                 last_checkpoint = Instant::now();
             }
         }
@@ -221,26 +224,6 @@ impl Phase<'_> {
             features,
             targets,
             dropout_seed: dropout.next_u64(),
-        }))
-    }
-
-    /// The average of the weights, where the phase wants one: that of a checkpoint, or a new one.
-    fn average(
-        &self,
-        tail: &Network,
-        averaged: Option<NetworkState>,
-        progress: &Progress,
-    ) -> Result<Option<WeightAverage<Network>>, FinetuneError> {
-        let decay = self.recipe.ema;
-        if decay == 0.0 {
-            return Ok(None);
-        }
-        Ok(Some(match averaged {
-            Some(state) => {
-                let network = tail.valid().load_state(&state, "the checkpoint")?;
-                WeightAverage::restored(network, decay, progress.averaged)
-            }
-            None => WeightAverage::new(tail, decay),
         }))
     }
 
@@ -303,6 +286,11 @@ impl Phase<'_> {
         decision == Decision::Stop
     }
 
+    /// Whether the model of an epoch, from 1, is written by itself.
+    fn keeps(&self, epoch: usize) -> bool {
+        self.recipe.keep_every > 0 && epoch.is_multiple_of(self.recipe.keep_every)
+    }
+
     /// Saves what was trained before an error, so that the run can go on when its cause is gone.
     fn keep(&self, error: FinetuneError, trained: &Trained, state: &RunState) -> FinetuneError {
         let progress = &state.progress;
@@ -314,20 +302,22 @@ impl Phase<'_> {
     }
 
     fn save(&self, trained: &Trained, state: &RunState) -> Result<(), FinetuneError> {
-        let Trained(tail, optimizer, average) = trained;
+        let Trained(tail, optimizer, followers) = trained;
         let optimizer = optimizer
             .into_bytes()
             .map_err(|error| FinetuneError::OptimizerState {
                 path: self.directory.join("checkpoint"),
                 reason: error.to_string(),
             })?;
+        let followed = followers.state();
         let checkpoint = Checkpoint {
             progress: Progress {
-                averaged: average.map_or(0, WeightAverage::steps),
+                averaged: followed.averaged,
                 ..state.progress.clone()
             },
             current: tail.state(),
-            average: average.map(|average| average.module().state()),
+            average: followed.average,
+            slow: followed.slow,
             best: state.best.clone(),
             best_report: state.best_report.clone(),
             optimizer: Some(optimizer),
@@ -438,7 +428,11 @@ impl Phase<'_> {
 
     /// What a batch is trained towards, `[batch, outputs]`.
     fn target_rows(&self, outputs: &Outputs, batch: &[Draw]) -> Tensor<2> {
-        let rows = outputs.rows(self.targets(batch.iter().map(|draw| draw.sample)));
+        let samples = batch.iter().map(|draw| draw.sample);
+        let mut rows = outputs.rows(self.targets(samples.clone()));
+        if let Some(teacher) = self.teacher {
+            teacher.blend(&mut rows, samples);
+        }
         let data = TensorData::new(rows, [batch.len(), outputs.names.len()]);
         Tensor::from_data(data, &self.plan.device)
     }
@@ -458,17 +452,8 @@ impl Phase<'_> {
     }
 }
 
-/// What a checkpoint keeps of a phase: the network, the optimiser and the average of the weights.
-struct Trained<'a>(
-    &'a Network,
-    &'a ModuleOptimizer,
-    Option<&'a WeightAverage<Network>>,
-);
-
-/// What is measured and kept: the average of the weights, where there is one.
-fn averaged_or<'a>(tail: &'a Network, average: &'a Option<WeightAverage<Network>>) -> &'a Network {
-    average.as_ref().map_or(tail, WeightAverage::module)
-}
+/// What a checkpoint keeps of a phase: the network, the optimiser and what follows the weights.
+struct Trained<'a>(&'a Network, &'a ModuleOptimizer, &'a Followers);
 
 /// The images of an epoch in which all classes are used equally often.
 pub fn balanced_draws(plan: &Plan, epoch: u64) -> Vec<Draw> {

@@ -15,7 +15,7 @@ use rekindle_data::{
 };
 use rekindle_head::LossConfig;
 use rekindle_model::{
-    Joint, check_precision, device_from_name, origin, preprocessing, resolve_card,
+    Joint, check_precision, device_from_name, origin, preprocessing, resolve_card, sha256_of,
 };
 use rekindle_settings::{SettingError, Within, to_toml_string};
 use serde::Serialize;
@@ -94,6 +94,9 @@ pub struct Facts {
     /// Mean and deviation of the training images' numbers; none for other tasks.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub number_scale: Option<NumberScale>,
+    /// SHA-256 of the model that has a say in the targets, where there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub teacher_sha256: Option<String>,
 }
 
 impl Plan {
@@ -143,6 +146,7 @@ impl Plan {
             &mut data_paths.root,
             &mut data_paths.validation,
             &mut data_paths.cache_directory,
+            &mut recipe.distill.model,
         ];
         for path in places.into_iter().flatten() {
             // A run that goes on may be started from another directory.
@@ -201,6 +205,13 @@ impl Plan {
             preprocessing.rescale = fit_rescale(spec, &preprocessing, &dataset, &split.train)?;
             preprocessing.check().within("input")?;
         }
+        let teacher = recipe.distill.model.as_ref();
+        let own = Outputs {
+            task: folder.task,
+            names: classes.clone(),
+            scale: number_scale.clone(),
+        };
+        recipe.distill.check_teacher(&own)?;
         // Written out, so that a model's border does not depend on how a later version would choose it.
         preprocessing.fill = Some(preprocessing.fill());
         let facts = Facts {
@@ -224,6 +235,7 @@ impl Plan {
             stages,
             first_unfrozen_stage,
             number_scale,
+            teacher_sha256: teacher.map(|path| sha256_of(path)).transpose()?,
         };
         let plan = Self {
             recipe,
@@ -386,6 +398,7 @@ fn taps(count: usize, stages: usize) -> Result<Vec<usize>, SettingError> {
 
 fn check_settings(recipe: &Recipe) -> Result<(), SettingError> {
     recipe.data.check()?;
+    recipe.distill.check().within("distill")?;
     recipe.phase.iter().try_for_each(|phase| phase.check())?;
     if !recipe.trains() {
         let key = format!("{}.epochs", recipe.phase[0].name);

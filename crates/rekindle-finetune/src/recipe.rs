@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
 use crate::FinetuneError;
+use crate::distill::DistillRecipe;
 
 pub use log::LogRecipe;
 pub use loss::LossRecipe;
@@ -48,6 +49,9 @@ pub struct Recipe {
     /// The loss that is trained on: `cross_entropy` or `focal` for classes, `binary_cross_entropy` or `binary_focal` for several labels,
     /// `mean_squared_error`, `mean_absolute_error` or `huber` for numbers. Default the first one of each, see [`LossRecipe`].
     pub loss: LossRecipe,
+    /// A trained model that has a say in the targets.
+    #[serde(default)]
+    pub distill: DistillRecipe,
     /// The phases, one after the other; each begins with the best epoch of those before it, and has to beat it to become the result.
     /// Default `phase1`, the head alone on frozen features that are computed once, and `phase2`, the last two stages too.
     pub phase: Vec<PhaseRecipe>,
@@ -114,6 +118,7 @@ impl Default for Recipe {
                 ..HeadConfig::default()
             },
             loss: LossRecipe::default(),
+            distill: DistillRecipe::default(),
             phase: vec![PhaseRecipe::of_head(), PhaseRecipe::of_stages()],
             log: LogRecipe::default(),
         }

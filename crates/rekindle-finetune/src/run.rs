@@ -5,40 +5,42 @@
 mod clock;
 mod directory;
 mod latest;
+mod lengths;
 mod lock;
 mod memory;
 pub(crate) mod predictions;
 pub(crate) mod records;
 mod room;
 mod sources;
+mod stand;
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 pub use self::clock::utc;
 use self::directory::{MODEL, PARAMETERS, PLAN, PREDICTIONS, SPLIT};
 pub use self::directory::{RunDirectory, RunStatus};
 pub use self::latest::Latest;
+use self::lengths::{check_lengths, write_lengths};
 use self::records::{Records, report_failure};
 pub(crate) use self::sources::Sources;
 pub(crate) use self::sources::kept_features;
+use self::stand::{Stand, enter, place_of, stand, start_of, with_trained};
 use burn::module::Module;
-use burn::tensor::Bytes;
 use rekindle_backbone::Backbone;
 use rekindle_data::{Fingerprints, Sampling, Split, TaskReport, epoch_order};
-use rekindle_model::{FileError, Network, NetworkState, head_for, load_backbone, write_whole};
+use rekindle_model::{FileError, head_for, load_backbone, write_whole};
 use serde::Serialize;
 
-use crate::checkpoint::{Checkpoint, Progress};
+use crate::checkpoint::Checkpoint;
+use crate::distill::Teacher;
 use crate::features::FrozenNetwork;
 use crate::memory::available_memory;
 use crate::observer::{EpochRecord, EpochTiming, Observer};
 use crate::phase::{Phase, PhaseEnd, RunState, balanced_draws};
-use crate::recipe::PhaseRecipe;
-use crate::stopping::EarlyStopping;
 use crate::tail::{groups_csv, rates_of, tail_of};
 use crate::{FinetuneError, Plan};
 
@@ -206,7 +208,7 @@ fn train(
     let Stand {
         state,
         mut current,
-        mut average,
+        mut followed,
         mut optimizer,
     } = stand(plan, checkpoint)?;
     let state = place_of_state.insert(state);
@@ -215,6 +217,14 @@ fn train(
     let needed = room::needed(plan, &pretrained, &head);
     room::check(directory, needed.saturating_sub(there))?;
     let mut records = Records::new(plan, directory, &pretrained, sha256, started, state)?;
+    if let Some(path) = &recipe.distill.model {
+        let images = plan.split.train.len();
+        observer.note(&format!(
+            "the teacher {} looks at {images} images",
+            path.display()
+        ));
+    }
+    let teacher = Teacher::of(plan, &plan.device)?;
     let mut network = frozen(&pretrained);
     // The lowest stage that differs from the pretrained one in `network`.
     let mut in_network = plan.facts.stages.len();
@@ -249,6 +259,7 @@ fn train(
             cut,
             samples: &samples,
             rates: rates_of(&tail, phase),
+            teacher: teacher.as_ref(),
             directory,
             interrupt,
         };
@@ -257,7 +268,7 @@ fn train(
         let end = running.run(
             tail,
             optimizer.take(),
-            average.take(),
+            std::mem::take(&mut followed),
             &mut train,
             &mut validation,
             state,
@@ -276,16 +287,6 @@ fn train(
     note_unwritten(plan, observer);
     let report = write_result(plan, directory, started, &mut records, state, observer)?;
     Ok(RunOutcome::Finished(Box::new(report)))
-}
-
-/// The place of the phase that a checkpoint is of.
-fn place_of(plan: &Plan, name: &str, directory: &Path) -> Result<usize, FinetuneError> {
-    let mut phases = plan.recipe.phase.iter();
-    let place = phases.position(|phase| phase.name == name);
-    place.ok_or_else(|| FinetuneError::ResumeMismatch {
-        path: directory.into(),
-        reason: format!("its checkpoint is of the phase `{name}`, which the plan has not"),
-    })
 }
 
 /// Tells why nothing could be kept on disk, where that is so.
@@ -313,6 +314,7 @@ fn open_directory(
         let parameters = groups_csv(&plan.parameter_groups()?);
         write_whole(&directory.join(PARAMETERS), parameters.as_bytes())?;
         save_split()?;
+        write_lengths(plan, directory)?;
         return Ok(None);
     }
     let checkpoint = Checkpoint::load(directory)?;
@@ -345,6 +347,7 @@ fn open_directory(
             "the images of the folder are not those of split.json",
         ));
     }
+    check_lengths(plan, directory)?;
     Ok(checkpoint)
 }
 
@@ -368,87 +371,6 @@ pub(crate) fn block_order(plan: &Plan) -> Vec<usize> {
             used_or_not.filter(|sample| seen.insert(*sample)).collect()
         }
     }
-}
-
-/// Where a run stands, what it was training there with the average of its weights, and the optimiser's state.
-struct Stand {
-    state: RunState,
-    current: Option<NetworkState>,
-    average: Option<NetworkState>,
-    optimizer: Option<Bytes>,
-}
-
-/// Where the run stands: at its beginning, or at a checkpoint.
-fn stand(plan: &Plan, checkpoint: Option<Checkpoint>) -> Result<Stand, FinetuneError> {
-    let state = |progress, best, best_report| RunState {
-        progress,
-        best,
-        best_report,
-        best_outputs: None,
-        first_step: None,
-        waited: Duration::ZERO,
-    };
-    if let Some(at) = checkpoint {
-        return Ok(Stand {
-            state: state(at.progress, at.best, at.best_report),
-            current: Some(at.current),
-            average: at.average,
-            optimizer: at.optimizer,
-        });
-    }
-    let first = &plan.recipe.phase[0];
-    let progress = Progress {
-        phase: first.name.clone(),
-        epoch: 0,
-        step: 0,
-        sums: [0.0; 3],
-        averaged: 0,
-        stopping: EarlyStopping::new(first.stopping),
-        history: Vec::new(),
-        timings: Vec::new(),
-        best: None,
-        plan: plan.to_toml()?,
-    };
-    Ok(Stand {
-        state: state(progress, None, None),
-        current: None,
-        average: None,
-        optimizer: None,
-    })
-}
-
-/// Puts the run at the beginning of a phase.
-fn enter(state: &mut RunState, phase: &PhaseRecipe) {
-    let progress = &mut state.progress;
-    progress.phase.clone_from(&phase.name);
-    (progress.epoch, progress.step) = (0, 0);
-    progress.stopping = EarlyStopping::new(phase.stopping);
-    // A phase has to beat those before it to be the result.
-    if let Some(report) = &state.best_report {
-        let monitor = phase.stopping.monitor.unwrap_or_default();
-        progress.stopping.update(0, monitor.value(report));
-    }
-}
-
-/// The backbone with what the phases so far have trained of it.
-fn with_trained(pretrained: &Backbone, state: &RunState) -> Result<Backbone, FinetuneError> {
-    match &state.best {
-        Some(best) if !best.backbone.is_empty() => {
-            let mut weights = pretrained.state();
-            weights.extend(best.backbone.clone());
-            Ok(pretrained
-                .clone()
-                .load_state(&weights, "the best epoch so far")?)
-        }
-        _ => Ok(pretrained.clone()),
-    }
-}
-
-/// What a phase begins with: the best head so far, and the stages as they are.
-fn start_of(state: &RunState, tail: &Network) -> Option<NetworkState> {
-    let head = state.best.as_ref()?.head.clone();
-    let backbone = tail.state().backbone;
-    Some(NetworkState { backbone, head })
 }
 
 /// Writes the model, the metrics of every epoch and run.json; removes the checkpoint, which is of no more use.

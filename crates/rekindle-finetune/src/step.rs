@@ -182,6 +182,7 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
+    use crate::lookahead::Lookahead;
     use crate::optim::{OptimizerSpec, SgdSpec};
 
     fn tensor(value: &Value) -> Tensor<2> {
@@ -265,6 +266,35 @@ mod tests {
             };
             let lr = fixture["lr"].as_f64().unwrap();
             network = step.take(network, &mut optimizer, batch, lr).unwrap().0;
+            let rows = expected["weight"].as_array().unwrap().iter();
+            let all = rows.flat_map(|row| row.as_array().unwrap());
+            let all = all.chain(expected["bias"].as_array().unwrap());
+            let expected: Vec<f32> = all.map(|value| value.as_f64().unwrap() as f32).collect();
+            assert_near(&weights(&network), &expected, 1e-6);
+        }
+    }
+
+    #[test]
+    fn lookahead_is_that_of_pytorch_optimizer() {
+        let fixture: Value =
+            serde_json::from_str(include_str!("../tests/data/lookahead.json")).unwrap();
+        let mut network = linear(vec![0.3, -0.2, 0.5, -0.4, 0.1, 0.2], vec![0.1, -0.1]);
+        let step = step(LossConfig::MeanSquaredError(MeanSquaredError {}));
+        let mut optimizer = sgd().build_for(&network, &Device::flex());
+        let every = fixture["every"].as_u64().unwrap() as usize;
+        let alpha = fixture["alpha"].as_f64().unwrap();
+        let mut lookahead = Lookahead::new(&network, every, alpha);
+        let steps = fixture["steps"].as_array().unwrap();
+        assert_eq!(steps.len(), 7);
+        for (place, expected) in steps.iter().enumerate() {
+            let batch = Batch {
+                features: Features::Joined(tensor(&fixture["inputs"])),
+                targets: tensor(&fixture["targets"]),
+                dropout_seed: 0,
+            };
+            let lr = fixture["lr"].as_f64().unwrap();
+            network = step.take(network, &mut optimizer, batch, lr).unwrap().0;
+            network = lookahead.after_step(network, place + 1);
             let rows = expected["weight"].as_array().unwrap().iter();
             let all = rows.flat_map(|row| row.as_array().unwrap());
             let all = all.chain(expected["bias"].as_array().unwrap());

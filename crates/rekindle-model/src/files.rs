@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::TensorData;
 use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
 
 /// A file that cannot be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -28,6 +29,20 @@ pub enum FileError {
         /// What the system said.
         source: std::io::Error,
     },
+}
+
+/// The SHA-256 of a file, in hexadecimal digits.
+///
+/// # Errors
+///
+/// It cannot be read.
+pub fn sha256_of(path: &Path) -> Result<String, FileError> {
+    Ok(hexadecimal(&Sha256::digest(read(path)?)))
+}
+
+/// Bytes as hexadecimal digits.
+pub(crate) fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Writes a file whole: under another name first, then renamed. It is on the disk when this returns.

@@ -25,7 +25,9 @@ mod weights;
 pub use checksum::of_state as state_checksum;
 pub use device::{available_devices, device_from_name};
 pub use error::ModelError;
-pub use files::{FileError, create_directory, read, to_safetensors, write_often, write_whole};
+pub use files::{
+    FileError, create_directory, read, sha256_of, to_safetensors, write_often, write_whole,
+};
 pub use model_file::{ModelFile, ModelInfo, load_info, save_model};
 pub use network::{Features, Joint, Network, NetworkState, Trunk, head_for};
 pub use precision::check_precision;

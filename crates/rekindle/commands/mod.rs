@@ -30,6 +30,7 @@ mod sequence;
 mod settings;
 mod signals;
 mod sorted;
+mod soup;
 mod stack;
 mod summary;
 mod train;
@@ -101,6 +102,7 @@ commands! {
     predict: Predict,
     explain: Explain,
     ensemble: Ensemble,
+    soup: Soup,
     stack: Stack,
     calibrate: Calibrate,
     export: Export,

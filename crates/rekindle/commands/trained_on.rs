@@ -23,7 +23,10 @@ pub fn trained_on(model: &Path) -> Result<Option<Fingerprints>> {
         let read = read.with_context(|| format!("cannot read {}", own.display()))?;
         return Ok(Some(read));
     }
-    let Some(run) = model.parent() else {
+    // The model of an epoch lies in a folder of the run.
+    let epochs = |folder: &&Path| folder.file_name().is_some_and(|name| name == "epochs");
+    let folder = model.parent();
+    let Some(run) = folder.filter(epochs).and_then(Path::parent).or(folder) else {
         return Ok(None);
     };
     let file = run.join(Fingerprints::FILE);

@@ -90,8 +90,8 @@ fn labels(text: &mut Text, report: &CheckReport) {
     for (one, more, doubts) in [
         ("label may be wrong", "labels may be wrong", &labels.wrong),
         (
-            "picture has no class as surely as is usual for it",
-            "pictures have no class as surely as is usual for it",
+            "picture is unusually unsure",
+            "pictures are unusually unsure",
             &labels.outliers,
         ),
     ] {

@@ -62,6 +62,8 @@ pub struct Combined<'a> {
     /// Strengths of a meta-learner with their log losses.
     pub tried: Vec<(f64, f64)>,
     pub spread: Option<Spread>,
+    /// Of a soup, the models, and whether each is in it; empty of what combines networks.
+    pub mixed: Vec<(PathBuf, bool)>,
 }
 
 impl<'a> Combined<'a> {
@@ -76,6 +78,7 @@ impl<'a> Combined<'a> {
             folds: None,
             tried: Vec::new(),
             spread: None,
+            mixed: Vec::new(),
         }
     }
 }
@@ -133,6 +136,29 @@ fn text(of: &Combined, width: Option<usize>) -> String {
             words::count(combination.networks(), "network", "networks")
         );
         let _ = writeln!(text, "Rule        {}", rule_words(&combination.rule));
+    }
+    if !of.mixed.is_empty() {
+        let mixed = of.mixed.iter().filter(|(_, is_in)| *is_in).count();
+        let begins = if text.is_empty() { "" } else { "\n" };
+        let all = of.mixed.len();
+        let which = if mixed == all {
+            String::new()
+        } else {
+            format!(" {mixed} of")
+        };
+        let _ = writeln!(
+            text,
+            "{begins}Result      {}: one network\nRule        mean of the weights of{which} {all} models",
+            of.output.display()
+        );
+        for (path, _) in of.mixed.iter().filter(|(_, is_in)| mixed < all && *is_in) {
+            let _ = writeln!(text, "            {}", path.display());
+        }
+        if of.data.is_some() {
+            text.push_str(
+                "\nThe models were chosen by these images, so the last row is a little too good; measure\nthe result on others with `rekindle evaluate`.\n",
+            );
+        }
     }
     if !of.info.after.test_time.is_empty() {
         let views = of.info.after.test_time.views();
@@ -311,6 +337,14 @@ pub fn value(of: &Combined) -> Result<Value> {
         value["images_left_out"] = of.skipped.into();
         value["folds"] = of.folds.into();
         value["rows"] = of.rows.iter().map(row).collect();
+    }
+    if !of.mixed.is_empty() {
+        value["rule"] = "soup".into();
+        value["networks"] = 1.into();
+        let each = of.mixed.iter().map(|(model, is_in)| {
+            Ok(json!({ "model": serde_json::to_value(model)?, "mixed": is_in }))
+        });
+        value["models"] = Value::Array(each.collect::<Result<_>>()?);
     }
     if !of.tried.is_empty() {
         let each = |(l2, loss): &(f64, f64)| json!({ "l2": l2, "log_loss": loss });

@@ -10,6 +10,7 @@ use rekindle_model::NetworkState;
 
 use crate::Plan;
 use crate::checkpoint::Progress;
+use crate::distill::Teacher;
 use crate::features::{Cut, FrozenNetwork};
 use crate::recipe::PhaseRecipe;
 
@@ -44,6 +45,8 @@ pub struct Phase<'a> {
     pub samples: &'a [usize],
     /// Parameters with a learning rate of their own.
     pub rates: Vec<(ParamGroup, f64)>,
+    /// What a teacher says of the training images, where there is one.
+    pub teacher: Option<&'a Teacher>,
     /// The run directory.
     pub directory: &'a Path,
     /// Set when the user wants the run to stop.

@@ -59,6 +59,21 @@ pub struct PhaseRecipe {
     /// Decay of the moving average of the weights (EMA), which is measured and kept in place of the weights: each step takes `1 - ema` of it
     /// from the new weights. 0 for none. Default 0.99 where stages are trained, and 0 for the head alone.
     pub ema: f64,
+    /// The last epochs whose weights are averaged, all alike, and measured and kept in place of the weights: stochastic weight averaging
+    /// (SWA), which takes the place of `ema`. Worth trying with a rate that stays high: `schedule = { name = "constant" }`. Default 0, off.
+    #[serde(default)]
+    pub swa_epochs: usize,
+    /// Lookahead: every so many steps, such as 6, slow weights go `lookahead_alpha` of the way to the trained ones, which begin anew from
+    /// there. Worth trying where the loss jumps from step to step. Default 0, off.
+    #[serde(default)]
+    pub lookahead: usize,
+    /// How far the slow weights go, from above 0 to 1. Default 0.5.
+    #[serde(default = "half")]
+    pub lookahead_alpha: f64,
+    /// Every so many epochs the model of the epoch is written to `epochs/` in the run, to be joined by `rekindle soup` or `rekindle ensemble`:
+    /// with `schedule = { name = "restarts" }` at the ends of its cycles, a snapshot ensemble. Default 0, none.
+    #[serde(default)]
+    pub keep_every: usize,
     /// Radius of sharpness-aware minimisation (SAM), which looks for weights whose surroundings are good too: each step takes the gradient
     /// where the weights, moved this far along the gradient, are worst. Twice the time. Worth trying where training and validation differ
     /// much: 0.05. Default 0, off.
@@ -149,6 +164,10 @@ impl PhaseRecipe {
             },
             clip: ClipSpec::None,
             ema: 0.0,
+            swa_epochs: 0,
+            lookahead: 0,
+            lookahead_alpha: half(),
+            keep_every: 0,
             sam: 0.0,
             l1: 0.0,
             stopping: StoppingSpec {
@@ -182,6 +201,11 @@ impl PhaseRecipe {
         }
     }
 
+    /// Whether an average of the weights is kept in their place.
+    pub fn averages(&self) -> bool {
+        self.ema > 0.0 || self.swa_epochs > 0
+    }
+
     /// The name as people read it: `phase 2` for `phase2`.
     pub fn title(&self) -> String {
         title(&self.name)
@@ -208,6 +232,18 @@ impl PhaseRecipe {
         for (glob, factor) in &self.lr_of {
             positive(&format!("lr_of.\"{glob}\""), *factor)?;
         }
+        if self.epochs > 0 && self.swa_epochs > self.epochs {
+            let expected = format!("no more than the phase's {} epochs", self.epochs);
+            return Err(SettingError::new("swa_epochs", self.swa_epochs, expected));
+        }
+        if !(self.lookahead_alpha > 0.0 && self.lookahead_alpha <= 1.0) {
+            let expected = "above 0, up to 1";
+            return Err(SettingError::new(
+                "lookahead_alpha",
+                self.lookahead_alpha,
+                expected,
+            ));
+        }
         non_negative("sam", self.sam)?;
         non_negative("l1", self.l1)?;
         self.optim.check()?;
@@ -228,6 +264,10 @@ pub fn title(name: &str) -> String {
         }
         _ => name.to_owned(),
     }
+}
+
+fn half() -> f64 {
+    0.5
 }
 
 fn adamw() -> OptimizerSpec {

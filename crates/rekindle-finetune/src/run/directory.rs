@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use rekindle_model::FileError;
 use serde::{Deserialize, Serialize};
 
+use super::lengths::LENGTHS;
 use super::lock::{LOCK, NotLocked, RunLock};
 use crate::FinetuneError;
 use crate::checkpoint::Checkpoint;
@@ -23,6 +24,8 @@ pub(super) const SPLIT: &str = "split.json";
 pub(super) const MODEL: &str = "model.safetensors";
 /// Each parameter of each phase: whether it is trained, its rate and its decay.
 pub(super) const PARAMETERS: &str = "parameters.csv";
+/// The models of epochs that were asked for by themselves.
+pub(super) const EPOCHS: &str = "epochs";
 /// A line for each epoch.
 pub(super) const METRICS: &str = "metrics.csv";
 /// What the result says of each validation image.
@@ -153,7 +156,7 @@ impl RunDirectory {
             return false;
         }
         // The error of the run is the one to tell; a directory that holds anything else stays.
-        for file in [PLAN, PARAMETERS, SPLIT, METRICS, REPORT, LOG, LOCK] {
+        for file in [PLAN, PARAMETERS, SPLIT, LENGTHS, METRICS, REPORT, LOG, LOCK] {
             let _ = fs::remove_file(self.path.join(file));
         }
         fs::remove_dir(&self.path).is_ok()

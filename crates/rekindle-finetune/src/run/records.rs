@@ -9,10 +9,12 @@ use std::time::{Duration, Instant};
 
 use rekindle_backbone::{Backbone, StateDict};
 use rekindle_data::{TaskKind, TaskReport};
-use rekindle_model::{FileError, ModelInfo, save_model, write_often, write_whole};
+use rekindle_model::{
+    FileError, ModelInfo, NetworkState, create_directory, save_model, write_often, write_whole,
+};
 use serde::Serialize;
 
-use super::directory::{METRICS, MODEL, REPORT, RunStatus};
+use super::directory::{EPOCHS, METRICS, MODEL, REPORT, RunStatus};
 use super::lock::Holder;
 use crate::checkpoint::to_json;
 use crate::events::Events;
@@ -126,7 +128,11 @@ impl<'a> Records<'a> {
         let began = Instant::now();
         let mut weights: StateDict = self.backbone.state();
         weights.extend(best.backbone.clone());
-        let info = self.info(of, report)?;
+        let figures = report.figures();
+        let info = self.info(
+            of,
+            figures.map(|(figure, value)| (figure.name.to_owned(), value)),
+        )?;
         save_model(
             &self.directory.join(MODEL),
             &info,
@@ -139,12 +145,43 @@ impl<'a> Records<'a> {
         Ok(())
     }
 
+    /// Writes the model of the epoch that the history ends with, by itself: `epochs/PHASE-EPOCH.safetensors`.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be written.
+    pub fn kept_epoch(&self, tail: NetworkState, state: &RunState) -> Result<(), FinetuneError> {
+        let Some(record) = state.progress.history.last() else {
+            return Ok(());
+        };
+        let folder = self.directory.join(EPOCHS);
+        create_directory(&folder)?;
+        let mut weights: StateDict = self.backbone.state();
+        // What earlier phases have trained and this one keeps frozen.
+        weights.extend((state.best.iter()).flat_map(|best| best.backbone.clone()));
+        weights.extend(tail.backbone);
+        let figures = record.validation.iter().filter_map(|(name, value)| {
+            Some((name.strip_prefix("validation_")?.to_owned(), *value))
+        });
+        let info = self.info(&(record.phase.clone(), record.epoch), figures)?;
+        let file = format!("{}-{:03}.safetensors", record.phase, record.epoch);
+        let classifier = self.backbone.classifier();
+        Ok(save_model(
+            &folder.join(file),
+            &info,
+            classifier,
+            &weights,
+            &tail.head,
+        )?)
+    }
+
     fn info(
         &self,
         (phase, epoch): &(String, usize),
-        report: &TaskReport,
+        validation: impl Iterator<Item = (String, f64)>,
     ) -> Result<ModelInfo, FinetuneError> {
         let plan = self.plan;
+        let images = ("images".to_owned(), plan.split.validation.len() as f64);
         Ok(ModelInfo {
             format: ModelInfo::format_of(plan.facts.task),
             rekindle: env!("CARGO_PKG_VERSION").into(),
@@ -161,12 +198,7 @@ impl<'a> Records<'a> {
             unit_rms: plan.recipe.features.unit_rms,
             best_phase: phase.clone(),
             best_epoch: *epoch,
-            validation: (report
-                .figures()
-                .map(|(figure, value)| (figure.name, value))
-                .chain([("images", report.samples() as f64)]))
-            .map(|(name, value)| (name.to_owned(), value))
-            .collect(),
+            validation: validation.chain([images]).collect(),
             recipe: plan.recipe.to_toml()?,
             after: Default::default(),
         })

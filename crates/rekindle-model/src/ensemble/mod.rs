@@ -2,6 +2,7 @@
 //!
 //! - [`AfterTraining`]: what a model file says of it: [`Combination`], [`Temperature`], [`Threshold`], [`TestTime`].
 //! - [`ModelParts`]: a file as it is, to be joined with others ([`join`]) or added to, and written again.
+//! - [`soup`], [`greedy_soup`]: the mean of their weights, which is one network again.
 //! - [`HeldOut`]: what models say of images that they were not trained on; weights, temperatures and meta-learners are fitted to it.
 //! - [`Spread`]: how far errors of models go together, and what a mean of them can do.
 //!
@@ -16,6 +17,7 @@ mod lockstep;
 mod parts;
 mod rows;
 mod softmax_regression;
+mod soup;
 mod spread;
 mod stack;
 mod test_time;
@@ -29,6 +31,7 @@ pub use held_out::HeldOut;
 pub use parts::{ModelParts, join};
 pub use rows::{MeanOf, mean_of_rows};
 pub use softmax_regression::{SoftmaxRegression, fit_softmax_regression};
+pub use soup::{greedy_soup, soup};
 pub use spread::Spread;
 pub use stack::{StackFit, fit_stack};
 pub use test_time::TestTime;

@@ -14,6 +14,7 @@ use sha2::{Digest, Sha256};
 use super::cards::preprocessing;
 use super::source::{Source, fetch_from, origin, resolve_card};
 use crate::ModelError;
+use crate::files::hexadecimal;
 use crate::settings::{BackboneRecipe, InputRecipe};
 
 /// A backbone with its weights.
@@ -151,8 +152,4 @@ pub(super) fn load_file(
         sha256,
         notes,
     })
-}
-
-fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
