@@ -20,6 +20,7 @@ const FIRST: &[&str] = &[
     "convnextv2_tiny.fcmae_ft_in22k_in1k",
     "efficientnet_b0.ra_in1k",
     "efficientnet_b1.ra4_e3600_r240_in1k",
+    "inception_v3.tv_in1k",
     "mobilenetv3_large_100.ra_in1k",
     "mobilenetv4_conv_large.e600_r384_in1k",
     "mobilenetv4_conv_medium.e500_r256_in1k",

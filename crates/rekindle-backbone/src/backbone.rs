@@ -8,7 +8,7 @@ use crate::inference::Plans;
 use crate::layers::{FeatureMap, Part};
 use crate::stage::Stage;
 use crate::summary::{StageSummary, summary};
-use crate::{Named, StateVisitor};
+use crate::{BackboneError, Named, StateVisitor};
 
 /// A convolutional trunk: images in, features out.
 ///
@@ -21,6 +21,11 @@ pub struct Backbone {
     name: String,
     #[module(skip)]
     classifier: String,
+    /// The first words of keys of parts that are left out, which a weight file may hold.
+    #[module(skip)]
+    left_out: Vec<String>,
+    #[module(skip)]
+    smallest: usize,
     #[module(skip)]
     precision: Precision,
     /// Of a folded backbone: how it is run where the kernels take over.
@@ -40,10 +45,56 @@ impl Backbone {
             stages,
             name: name.into(),
             classifier: classifier.into(),
+            left_out: Vec::new(),
+            smallest: 1,
             precision: Precision::default(),
             plans: None,
         };
         new.with_precision(Precision::default())
+    }
+
+    /// The same where weight files may hold other parts, whose keys begin with these words, that are no part of the backbone: classifiers on
+    /// the way, `AuxLogits`.
+    pub fn passing_over(mut self, parts: &[&str]) -> Self {
+        self.left_out = parts.iter().map(|part| (*part).to_owned()).collect();
+        self
+    }
+
+    /// The same, for images of at least so many pixels a side.
+    pub fn at_least(mut self, side: usize) -> Self {
+        self.smallest = side;
+        self
+    }
+
+    /// Pixels that a side of an image has at least: with fewer a map has none left for a kernel without padding. 1 for most networks.
+    pub fn smallest_side(&self) -> usize {
+        self.smallest
+    }
+
+    /// Checks the size of images.
+    ///
+    /// # Errors
+    ///
+    /// A side is below [`smallest_side`](Self::smallest_side).
+    pub fn check_size(&self, [height, width]: [usize; 2]) -> Result<(), BackboneError> {
+        match height.min(width) < self.smallest {
+            true => Err(BackboneError::ImageTooSmall {
+                architecture: self.name.clone(),
+                height,
+                width,
+                smallest: self.smallest,
+            }),
+            false => Ok(()),
+        }
+    }
+
+    /// Whether a key of a weight file belongs to the classifier or another part that is left out.
+    pub(crate) fn passes_over(&self, key: &str) -> bool {
+        let mut parts = self.left_out.iter().chain([&self.classifier]);
+        parts.any(|part| {
+            key.strip_prefix(part.as_str())
+                .is_some_and(|rest| rest.starts_with('.'))
+        })
     }
 
     /// The same with its convolutions' products in another precision, where rekindle's kernels take over and the processor has it
@@ -71,8 +122,8 @@ impl Backbone {
     ///
     /// # Panics
     ///
-    /// When a kernel is larger than the padded map that it meets, as no kernel of this crate's architectures is for images of a pixel or
-    /// more.
+    /// When a kernel is larger than the padded map that it meets, as no kernel of this crate's architectures is for images of
+    /// [`smallest_side`](Self::smallest_side) or more.
     pub fn summary(&self, height: usize, width: usize) -> Vec<StageSummary> {
         summary(&self.stages, height, width)
     }
@@ -216,6 +267,11 @@ impl Backbone {
             self.stages[from..to].to_vec(),
             self.classifier.clone(),
         );
+        let part = Self {
+            left_out: self.left_out.clone(),
+            smallest: self.smallest,
+            ..part
+        };
         part.with_precision(self.precision)
     }
 

@@ -32,6 +32,8 @@ pub struct WeightsSource {
     pub bundled: Option<String>,
     /// Repository on the Hugging Face hub that holds `model.safetensors`.
     pub hub: Option<String>,
+    /// Where the file can be had by hand, for weights that are on no hub.
+    pub url: Option<String>,
     /// SHA-256 of the file, in hexadecimal.
     pub sha256: Option<String>,
 }

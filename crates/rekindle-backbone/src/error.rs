@@ -67,6 +67,21 @@ pub enum BackboneError {
         /// Every key that is missing, unused or misshapen.
         mismatch: UnmatchedWeights,
     },
+    /// Images are too small for a network.
+    #[error(
+        "images of {width}x{height} pixels are too small for {architecture}, which needs at least {smallest} a side; set `input.size` to \
+         that or more, or take another backbone"
+    )]
+    ImageTooSmall {
+        /// The architecture.
+        architecture: String,
+        /// Height of the images in pixels.
+        height: usize,
+        /// Their width.
+        width: usize,
+        /// What it needs.
+        smallest: usize,
+    },
     /// Weights that are infinite or not numbers.
     #[error(
         "{origin} holds values that are not finite in {} tensors: {}; the file is damaged, or the training that made it diverged: take other \

@@ -9,10 +9,10 @@ use burn::tensor::Tensor;
 use rekindle_kernels::Activation;
 use rekindle_kernels::ops::{self, Snapshot};
 use rekindle_kernels::plan::{
-    self, InferencePlan, PlanBuilder, PlanPadding, PlannedConv, PlannedPool,
+    self, InferencePlan, PlanBuilder, PlanPadding, PlannedChannels, PlannedConv, PlannedPool,
 };
 
-use crate::layers::{FeatureMap, Padding, PoolConfig, PoolKind};
+use crate::layers::{Channels, ChannelsOf, FeatureMap, Padding, PoolConfig, PoolKind};
 use crate::stage::Stage;
 use crate::walk::{ConvStep, Step, Unknown, Value, Walker};
 
@@ -268,10 +268,13 @@ impl Walker for Planner {
             stride: pool.stride,
             padding: pool.padding,
             ceil: pool.kind.ceil(),
+            counted: pool.kind.counted(),
         };
         let out = match pool.kind {
             PoolKind::Max | PoolKind::MaxCeil => self.builder.max_pool(x, planned),
-            PoolKind::Average | PoolKind::AverageCeil => self.builder.average_pool(x, planned),
+            PoolKind::Average | PoolKind::AverageCeil | PoolKind::AverageCounted => {
+                self.builder.average_pool(x, planned)
+            }
             PoolKind::GlobalAverage => self.builder.global_average(x),
         };
         Ok(self.give(out))
@@ -286,6 +289,22 @@ impl Walker for Planner {
     fn gate(&mut self, x: Value, gate: Value) -> Step {
         let (x, gate) = (self.take(x), self.take(gate));
         let out = self.builder.gate(x, gate);
+        Ok(self.give(out))
+    }
+
+    fn concat(&mut self, inputs: Vec<Value>) -> Step {
+        let maps: Vec<plan::Value> = inputs.into_iter().map(|input| self.take(input)).collect();
+        let out = self.builder.concat(&maps);
+        Ok(self.give(out))
+    }
+
+    fn channels(&mut self, x: Value, channels: &Channels) -> Step {
+        let x = self.take(x);
+        let planned = match channels.of() {
+            ChannelsOf::Range(range) => PlannedChannels::Range(range.clone()),
+            ChannelsOf::Shuffled(groups) => PlannedChannels::Shuffled(*groups),
+        };
+        let out = self.builder.channels(x, planned);
         Ok(self.give(out))
     }
 }

@@ -128,7 +128,7 @@ fn duplicate_key(json: &[u8]) -> Option<String> {
 impl Backbone {
     /// Loads timm weights from a `.safetensors` file.
     ///
-    /// The keys of the classifier behind the backbone are allowed and passed over.
+    /// The keys of the classifier behind the backbone, and of classifiers on the way, are allowed and passed over.
     ///
     /// # Errors
     ///
@@ -153,10 +153,9 @@ impl Backbone {
         let Check {
             seen, mut mismatch, ..
         } = check;
-        let classifier = format!("{}.", self.classifier());
         mismatch.unused = state
             .keys()
-            .filter(|key| !seen.contains(*key) && !key.starts_with(&classifier))
+            .filter(|key| !seen.contains(*key) && !self.passes_over(key))
             .cloned()
             .collect();
         if !mismatch.is_empty() {
@@ -244,7 +243,8 @@ impl StateVisitor for Check<'_> {
     }
 
     fn matrix(&mut self, key: &str, parameter: &mut Param<Tensor<4>>) {
-        self.tensor(key, &parameter.lazy_shape()[..2]);
+        let shape = parameter.lazy_shape();
+        self.tensor(key, &[shape[0], shape[1..].iter().product()]);
     }
 
     fn buffer(&mut self, key: &str, buffer: &mut RunningState<Tensor<1>>) {
@@ -273,8 +273,7 @@ impl StateVisitor for Load<'_> {
 
     fn matrix(&mut self, key: &str, parameter: &mut Param<Tensor<4>>) {
         if let Some(data) = self.state.get(key) {
-            let mut shape = data.shape().to_vec();
-            shape.extend([1, 1]);
+            let shape = parameter.lazy_shape().to_vec();
             load(
                 parameter,
                 TensorData::new(data.iter::<f32>().collect(), shape),
@@ -304,8 +303,8 @@ impl StateVisitor for Collect {
 
     fn matrix(&mut self, key: &str, parameter: &mut Param<Tensor<4>>) {
         let value = parameter.val().without_autodiff();
-        let [channels_out, channels_in, ..] = value.dims();
-        let value = value.reshape([channels_out, channels_in]);
+        let [channels_out, inputs @ ..] = value.dims();
+        let value = value.reshape([channels_out, inputs.iter().product()]);
         self.state.insert(key.to_owned(), value.into_data());
     }
 

@@ -7,7 +7,8 @@ use burn::tensor::Tensor;
 pub trait StateVisitor {
     /// A trainable parameter.
     fn parameter<const D: usize>(&mut self, key: &str, parameter: &mut Param<Tensor<D>>);
-    /// The weight of a 1x1 convolution, `[channels_out, channels_in, 1, 1]`, that checkpoints keep as a matrix `[channels_out, channels_in]`.
+    /// The weight of a convolution, `[channels_out, channels_in, height, width]`, that checkpoints keep as that of a linear layer over all
+    /// numbers of a map, `[channels_out, channels_in * height * width]`.
     ///
     /// By default as [`parameter`](Self::parameter); who cares for the shape in a file has an own one.
     fn matrix(&mut self, key: &str, parameter: &mut Param<Tensor<4>>) {

@@ -8,7 +8,9 @@ use burn::module::Param;
 use burn::tensor::Tensor;
 use rekindle_kernels::Activation;
 
-use crate::layers::{BatchNorm, Conv2d, Enlarge, Grn, LayerNorm, PoolConfig, Scale};
+use crate::layers::{
+    AdaptivePool, BatchNorm, Channels, Conv2d, Enlarge, Grn, LayerNorm, PoolConfig, Scale, Weight,
+};
 
 /// A feature map on a walk: the input of a layer or the result of an operation, as the walker counts them.
 ///
@@ -121,6 +123,22 @@ pub trait Walker {
     /// A small map pooled to at least so many pixels.
     fn enlarge(&mut self, x: Value, enlarge: &Enlarge) -> Step {
         self.custom(vec![x], enlarge)
+    }
+
+    /// A map pooled to one size.
+    fn adaptive_pool(&mut self, x: Value, pool: &AdaptivePool) -> Step {
+        self.custom(vec![x], pool)
+    }
+
+    /// Some channels of a map, or all in another order.
+    fn channels(&mut self, x: Value, channels: &Channels) -> Step {
+        self.custom(vec![x], channels)
+    }
+
+    /// `x * weights`, of as many channels; weights of fewer pixels are enlarged to the size of `x`, each to those that it lies nearest to
+    /// ([`nearest_pixels`](crate::layers::nearest_pixels)).
+    fn weight(&mut self, x: Value, weights: Value) -> Step {
+        self.custom(vec![x, weights], &Weight)
     }
 
     /// An elementwise function.

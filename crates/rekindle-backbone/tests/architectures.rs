@@ -18,7 +18,7 @@ fn image(device: &Device) -> Tensor<4> {
 /// The architectures whose numbers tests compute: of the families with networks beyond any test's time those that are small or differ.
 /// What all have in common without computing is in `variants.rs`.
 fn computed() -> Vec<Architecture> {
-    const OF_LARGE_FAMILIES: [&str; 26] = [
+    const OF_LARGE_FAMILIES: [&str; 29] = [
         "mobilenetv2_035",
         "mobilenetv2_120d",
         "efficientnet_b0",
@@ -45,6 +45,9 @@ fn computed() -> Vec<Architecture> {
         "vgg11_bn",
         "densenet121",
         "resnet26t",
+        "ghostnet_050",
+        "googlenet",
+        "shufflenet_v2_x0_5",
     ];
     // More than a hundred layers, or wide ones: what they have, smaller ones of their kind have too.
     const LARGE: [&str; 9] = [
@@ -87,6 +90,56 @@ fn every_stage_has_the_shape_it_says() {
         };
         assert_eq!(taps.count(), expected, "{}", architecture.name);
     }
+}
+
+#[test]
+fn networks_take_their_smallest_image_and_say_so_of_smaller_ones() {
+    let device = Device::flex();
+    for (name, smallest) in [
+        ("alexnet", 63),
+        ("squeezenet1_0", 21),
+        ("squeezenet1_1", 17),
+        ("googlenet", 15),
+        ("inception_v3", 75),
+        ("ghostnetv2_100", 33),
+        ("resnet18", 1),
+    ] {
+        let backbone = Architecture::from_name(name).unwrap().init(&device);
+        assert_eq!(backbone.smallest_side(), smallest, "{name}");
+        let [height, width] = [smallest, smallest + 8];
+        assert!(backbone.check_size([height, width]).is_ok());
+        let mut x = Tensor::random([1, 3, height, width], Distribution::Default, &device);
+        for (said, stage) in backbone
+            .summary(height, width)
+            .iter()
+            .zip(backbone.stages())
+        {
+            x = stage.forward(x);
+            let expected = [1, said.channels, said.height, said.width];
+            assert_eq!(x.dims(), expected, "{name} {}", said.name);
+        }
+        let error = backbone.check_size([width, smallest - 1]).unwrap_err();
+        assert!(error.to_string().contains(name), "{error}");
+    }
+}
+
+#[test]
+fn classifiers_on_the_way_are_passed_over_and_nothing_else_is() {
+    let device = Device::flex();
+    let architecture = Architecture::from_name("googlenet").unwrap();
+    let mut state = architecture.init(&device).state();
+    let bias = state["conv1.bn.bias"].clone();
+    for key in ["aux1.fc1.bias", "aux2.conv.bn.bias", "fc.bias"] {
+        state.insert(key.into(), bias.clone());
+    }
+    let load = |state: &_| architecture.init(&device).load_state(state, "memory");
+    assert!(load(&state).is_ok());
+    state.insert("aux10.fc1.bias".into(), bias);
+    let error = load(&state).unwrap_err().to_string();
+    assert!(
+        error.contains("aux10.fc1.bias") && !error.contains("aux1."),
+        "{error}"
+    );
 }
 
 #[test]
@@ -143,6 +196,9 @@ fn every_parameter_gets_a_gradient() {
         "convnext_atto",
         "convnextv2_atto",
         "densenet121",
+        "ghostnet_050",
+        "googlenet",
+        "shufflenet_v2_x0_5",
     ] {
         let mut backbone = Architecture::from_name(name).unwrap().init(&device).train();
         let images = Tensor::from_inner(image(&device));

@@ -1,4 +1,5 @@
-//! What timm computes, this crate computes: every fixture under `tests/parity/` and under the folder that `REKINDLE_PARITY_DIR` names.
+//! What timm computes (torchvision, where timm has no such network), this crate computes: every fixture under `tests/parity/` and under
+//! the folder that `REKINDLE_PARITY_DIR` names.
 //!
 //! A fixture fills each tensor by a formula, so a wrong key, shape, padding, epsilon, activation or order shows up in the numbers
 //! with no weights stored. `tests/parity/README.md` has the formula and the script.
@@ -99,7 +100,7 @@ fn check(architecture: &Architecture, fixture: &Value) -> Result<String, String>
         .iter()
         .map(|n| *n as usize)
         .collect();
-    let images = Tensor::<4>::from_data(fill("input.image", &shape), &device);
+    let images = Tensor::<4>::from_data(fill("input.image", &shape, 1.0), &device);
     let mut report = Report::default();
 
     let (features, pooled) = run(&backbone.valid(), images.clone());
@@ -379,10 +380,11 @@ fn linear(state: &StateDict, name: &str, device: &Device) -> Linear {
 
 fn rebuild(fixture: &Value) -> StateDict {
     let tensors = fixture["tensors"].as_array().unwrap();
+    let gain = fixture["gain"].as_f64().unwrap_or(1.0);
     let each = |entry: &Value| {
         let key = entry[0].as_str().unwrap();
         let shape: Vec<usize> = numbers(&entry[1]).iter().map(|n| *n as usize).collect();
-        (key.to_owned(), fill(key, &shape))
+        (key.to_owned(), fill(key, &shape, gain))
     };
     tensors.iter().map(each).collect()
 }
@@ -409,12 +411,12 @@ fn numbers(value: &Value) -> Vec<f64> {
 }
 
 /// The formula of `tests/parity/README.md`.
-fn fill(key: &str, shape: &[usize]) -> TensorData {
+fn fill(key: &str, shape: &[usize], gain: f64) -> TensorData {
     let hash = key.bytes().fold(0xCBF2_9CE4_8422_2325u64, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01B3)
     });
     let count: usize = shape.iter().product();
-    let spread = (6.0 / (count / shape[0]) as f64).sqrt();
+    let spread = gain * (6.0 / (count / shape[0]) as f64).sqrt();
     let value = |index: usize| {
         let mut z = hash.wrapping_add((index as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15));
         z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);

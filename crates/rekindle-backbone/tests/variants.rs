@@ -22,7 +22,8 @@ impl StateVisitor for Shapes {
     }
 
     fn matrix(&mut self, key: &str, parameter: &mut Param<Tensor<4>>) {
-        self.add(key, parameter.lazy_shape()[..2].to_vec());
+        let shape = parameter.lazy_shape();
+        self.add(key, vec![shape[0], shape[1..].iter().product()]);
     }
 
     fn buffer(&mut self, key: &str, buffer: &mut RunningState<Tensor<1>>) {

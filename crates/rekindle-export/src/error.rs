@@ -33,6 +33,14 @@ pub enum ExportError {
         /// The value.
         value: f32,
     },
+    /// The network is not one that timm has.
+    #[error(
+        "timm has no {architecture}, which is torchvision's; `--format onnx` writes every network"
+    )]
+    NotTimms {
+        /// The architecture.
+        architecture: String,
+    },
     /// The head is not one that timm has.
     #[error("timm's {architecture} has no such head: {reasons}; `--format onnx` writes every head")]
     NotTimm {

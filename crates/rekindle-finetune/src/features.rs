@@ -464,9 +464,10 @@ fn gather(rows: &[(&Rows, usize)], device: &Device) -> Features {
 
 /// Bytes of one image's features at a cut.
 pub fn bytes_per_image(backbone: &Backbone, cut: Cut, head: &Head, size: [usize; 2]) -> usize {
-    let maps = |stages: usize| match stages.checked_sub(1).map(|last| &backbone.stages()[last]) {
-        Some(stage) => {
-            size.map(|side| stage.side(side)).iter().product::<usize>() * stage.channels() * 4
+    let maps = |stages: usize| match stages.checked_sub(1) {
+        Some(last) => {
+            let stage = &backbone.summary(size[0], size[1])[last];
+            stage.height * stage.width * stage.channels * 4
         }
         None => size.iter().product::<usize>() * 3 * 4,
     };

@@ -245,7 +245,7 @@ proptest! {
         padding in 0usize..2,
     ) {
         let x = random([x.0, x.1, x.2, x.3]);
-        let options = PoolOptions { kernel, stride, padding, ceil: false };
+        let options = PoolOptions { kernel, stride, padding, ceil: false, counted: false };
         compare(
             [x.clone()],
             &[],
@@ -255,7 +255,7 @@ proptest! {
                 channels_last(max_pool2d(channels_first(x.clone()), options))
             },
         );
-        let options = PoolOptions { kernel: 2, stride: 2, padding: 0, ceil: true };
+        let options = PoolOptions { kernel: 2, stride: 2, padding: 0, ceil: true, counted: false };
         compare(
             [x.clone()],
             &[],
@@ -263,6 +263,16 @@ proptest! {
             |[x], _| {
                 let options = AvgPoolOptions::new([2; 2]).with_stride([2; 2]).with_count_include_pad(false).with_ceil_mode(true);
                 channels_last(avg_pool2d(channels_first(x.clone()), options))
+            },
+        );
+        let options = PoolOptions { kernel, stride, padding, ceil: false, counted: true };
+        compare(
+            [x.clone()],
+            &[],
+            |[x], _| avg_pool(x.clone(), options),
+            |[x], _| {
+                let options = AvgPoolOptions::new([kernel; 2]).with_stride([stride; 2]).with_padding([padding; 2]);
+                channels_last(avg_pool2d(channels_first(x.clone()), options.with_count_include_pad(true)))
             },
         );
         compare([x], &[], |[x], _| global_average(x.clone(), None), |[x], _| x.clone().mean_dim(1).mean_dim(2));

@@ -157,7 +157,7 @@ impl<'a> Row<'a> {
         row["multiply_adds"] = self.cost.multiply_adds.into();
         row["bundled"] = card.is_some_and(is_bundled).into();
         row["cached"] = (self.weights == "cached").into();
-        let url = card.filter(|card| card.source.hub.is_some());
+        let url = card.filter(|card| card.source.hub.is_some() || card.source.url.is_some());
         row["url"] = url.map(download_url).into();
         Ok(row)
     }

@@ -34,6 +34,7 @@ pub fn run(args: &Args) -> Result<Ending> {
     let size = args.size.map(|side| [side; 2]).or(own);
     let [height, width] = size.unwrap_or([224; 2]);
     let backbone = architecture.init(&device_from_name("cpu")?);
+    backbone.check_size([height, width])?;
     let stages = backbone.summary(height, width);
     let taps = backbone.stages().iter().map(|stage| stage.is_tap());
     let summary = Summary {

@@ -324,6 +324,24 @@ pub(super) fn conv_norm_act(
     .init(device)
 }
 
+/// A convolution, a batch norm of epsilon 1e-3 and ReLU in the names of torchvision's `BasicConv2d`, `KEY.conv` and `KEY.bn`: Inception's block.
+pub(super) fn basic_conv(key: &str, conv: Conv2dConfig, device: &Device) -> AnyLayer {
+    let norm = BatchNormConfig {
+        epsilon: 1e-3,
+        ..BatchNormConfig::new(format!("{key}.bn"), conv.channels[1])
+    };
+    let conv = Conv2dConfig {
+        key: format!("{key}.conv"),
+        ..conv
+    };
+    let config = ConvNormActConfig {
+        conv,
+        norm: Some(norm),
+        activation: Activation::Relu,
+    };
+    AnyLayer::new(config.init(device))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

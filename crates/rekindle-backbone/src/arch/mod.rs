@@ -1,16 +1,22 @@
 //! Which networks there are: one file for each family, and its line in the list at the end of this one.
 
+pub mod alexnet;
 mod blocks;
 pub mod convnext;
 pub mod densenet;
 pub mod efficientnet;
 pub mod efficientnet_lite;
+pub mod ghostnet;
+pub mod googlenet;
+pub mod inception_v3;
 mod inverted_residual;
 pub mod mobilenet_v3;
 pub mod mobilenet_v4;
 pub mod regnet;
 pub mod resnet;
 pub mod senet;
+pub mod shufflenet_v2;
+pub mod squeezenet;
 pub mod vgg;
 
 use burn::tensor::Device;
@@ -20,16 +26,27 @@ use crate::{Backbone, BackboneError};
 
 pub use mobilenet_v3::{MobileNetV3Flavour, MobileNetV3Size};
 
-/// A network's shape, named as timm names it.
+/// A network's shape, named as timm names it, or torchvision where timm has none.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Architecture {
-    /// timm's name, `resnet50` or `tf_efficientnet_lite0`.
+    /// timm's name, `resnet50` or `tf_efficientnet_lite0`, or torchvision's, `alexnet`.
     pub name: &'static str,
     /// Its shape.
     pub family: Family,
 }
 
 impl Architecture {
+    /// Whether timm has it under this name and with these keys. The others are torchvision's.
+    pub fn is_timms(&self) -> bool {
+        !matches!(
+            self.family,
+            Family::AlexNet(_)
+                | Family::SqueezeNet(_)
+                | Family::GoogLeNet(_)
+                | Family::ShuffleNetV2(_)
+        )
+    }
+
     /// The architecture of this name, without a weight tag: `resnet50`, not `resnet50.a1_in1k`.
     ///
     /// # Errors
@@ -103,4 +120,16 @@ families! {
     vgg::Vgg,
     /// DenseNet.
     densenet::DenseNet,
+    /// GhostNet and GhostNetV2.
+    ghostnet::GhostNet,
+    /// Inception v3.
+    inception_v3::InceptionV3,
+    /// AlexNet, torchvision's.
+    alexnet::AlexNet,
+    /// SqueezeNet, torchvision's.
+    squeezenet::SqueezeNet,
+    /// GoogLeNet, torchvision's.
+    googlenet::GoogLeNet,
+    /// ShuffleNetV2, torchvision's.
+    shufflenet_v2::ShuffleNetV2,
 }

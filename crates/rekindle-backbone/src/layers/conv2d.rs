@@ -39,7 +39,7 @@ pub struct Conv2dConfig {
     pub groups: usize,
     /// Whether a bias is added (off where a norm follows).
     pub bias: bool,
-    /// Whether checkpoints keep the weight as a matrix, as they do that of a linear layer over the channels; for 1x1 kernels.
+    /// Whether checkpoints keep the weight as a matrix, as they do that of a linear layer over all numbers that the kernel covers.
     pub matrix: bool,
 }
 

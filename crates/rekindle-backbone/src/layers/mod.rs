@@ -4,8 +4,11 @@
 //! `conv_norm` is the one seam at which a faster kernel can take over; nothing outside this module calls a convolution.
 
 mod act;
+mod adaptive_pool;
 mod any;
+mod attend;
 mod batch_norm;
+mod channels;
 mod concat;
 mod conv2d;
 mod conv_norm;
@@ -28,8 +31,12 @@ mod squeeze_excite;
 mod tests;
 
 pub use act::Act;
+pub use adaptive_pool::AdaptivePool;
 pub use any::AnyLayer;
+pub(crate) use attend::Weight;
+pub use attend::{Attend, nearest_pixels};
 pub use batch_norm::{BatchNorm, BatchNormConfig};
+pub use channels::{Channels, ChannelsOf};
 pub use concat::Concat;
 pub use conv_norm_act::{ConvNormAct, ConvNormActConfig};
 pub use conv2d::{Conv2d, Conv2dConfig, Padding};

@@ -20,6 +20,8 @@ pub enum PoolKind {
     /// Mean of the window's pixels that lie in the image; the window may reach over the border (PyTorch's `ceil_mode=True`,
     /// `count_include_pad=False`).
     AverageCeil,
+    /// Mean of the window, in which pixels of the padding count as zeros (PyTorch's `AvgPool2d` by default).
+    AverageCounted,
     /// Mean of the whole map, to one pixel; kernel, stride and padding count for nothing.
     GlobalAverage,
 }
@@ -28,6 +30,11 @@ impl PoolKind {
     /// Whether a window may reach over the bottom and right border.
     pub(crate) fn ceil(self) -> bool {
         matches!(self, Self::MaxCeil | Self::AverageCeil)
+    }
+
+    /// Whether the padding counts.
+    pub(crate) fn counted(self) -> bool {
+        self == Self::AverageCounted
     }
 }
 
@@ -40,7 +47,7 @@ pub struct PoolConfig {
     pub kernel: usize,
     /// Stride in both directions.
     pub stride: usize,
-    /// Padding on each side, never counted.
+    /// Padding on each side, counted by [`PoolKind::AverageCounted`] alone.
     pub padding: usize,
 }
 
@@ -66,7 +73,7 @@ impl PoolConfig {
             PoolShape::new(1, size, 1, self.kernel, self.stride, self.padding)
         };
         match self.kind {
-            PoolKind::Max | PoolKind::Average => shape().out,
+            PoolKind::Max | PoolKind::Average | PoolKind::AverageCounted => shape().out,
             PoolKind::MaxCeil | PoolKind::AverageCeil => shape().with_ceil().out,
             PoolKind::GlobalAverage => [1; 2],
         }
@@ -107,10 +114,13 @@ impl PoolConfig {
             stride,
             padding,
             ceil: kind.ceil(),
+            counted: kind.counted(),
         };
         match kind {
             PoolKind::Max | PoolKind::MaxCeil => ops::max_pool(x, options),
-            PoolKind::Average | PoolKind::AverageCeil => ops::avg_pool(x, options),
+            PoolKind::Average | PoolKind::AverageCeil | PoolKind::AverageCounted => {
+                ops::avg_pool(x, options)
+            }
             PoolKind::GlobalAverage => ops::global_average(x, None),
         }
     }
@@ -128,11 +138,11 @@ impl PoolConfig {
                 let options = options.with_padding([padding; 2]);
                 max_pool2d(x, options.with_ceil_mode(kind.ceil()))
             }
-            PoolKind::Average | PoolKind::AverageCeil => {
+            PoolKind::Average | PoolKind::AverageCeil | PoolKind::AverageCounted => {
                 let options = AvgPoolOptions::new([kernel; 2]).with_stride([stride; 2]);
                 let options = options
                     .with_padding([padding; 2])
-                    .with_count_include_pad(false);
+                    .with_count_include_pad(kind.counted());
                 avg_pool2d(x, options.with_ceil_mode(kind.ceil()))
             }
             PoolKind::GlobalAverage => x.mean_dims(&[2, 3]),

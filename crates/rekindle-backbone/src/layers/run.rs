@@ -5,7 +5,7 @@ use rekindle_kernels::{Activation, ops};
 
 use super::conv_norm::conv_norm;
 use super::feature_map::FeatureMap;
-use super::{BatchNorm, LayerNorm, PoolConfig};
+use super::{BatchNorm, Channels, LayerNorm, PoolConfig};
 use crate::walk::{ConvStep, Custom, Step, Value, Walker};
 
 /// Computes what `walk` describes from `x`.
@@ -98,8 +98,24 @@ impl Walker for Runner {
     }
 
     fn concat(&mut self, inputs: Vec<Value>) -> Step {
-        let inputs = self.images(inputs);
-        Ok(self.give(FeatureMap::new(Tensor::cat(inputs, 1))))
+        let maps: Vec<FeatureMap> = inputs.into_iter().map(|input| self.take(input)).collect();
+        let last = maps.iter().all(FeatureMap::is_channels_last);
+        let out = match last {
+            true => {
+                let maps = maps.into_iter().map(FeatureMap::into_tensor);
+                FeatureMap::channels_last(Tensor::cat(maps.collect(), 3))
+            }
+            false => {
+                let maps = maps.into_iter().map(FeatureMap::into_images);
+                FeatureMap::new(Tensor::cat(maps.collect(), 1))
+            }
+        };
+        Ok(self.give(out))
+    }
+
+    fn channels(&mut self, x: Value, channels: &Channels) -> Step {
+        let out = channels.take(self.take(x));
+        Ok(self.give(out))
     }
 
     fn custom(&mut self, inputs: Vec<Value>, operation: &dyn Custom) -> Step {

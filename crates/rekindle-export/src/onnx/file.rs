@@ -115,6 +115,7 @@ fn check(graph: &Graph) -> Result<(), ExportError> {
         let size = match tensor.data_type() {
             proto::F32 => 4,
             proto::F16 => 2,
+            proto::INT64 => 8,
             other => {
                 return Err(fault(format!(
                     "`{}` has the unknown type {other}",
@@ -184,6 +185,10 @@ fn numbers(tensor: &TensorProto) -> TensorData {
         proto::F16 => raw
             .chunks_exact(2)
             .map(|b| f16::from_le_bytes([b[0], b[1]]).to_f32())
+            .collect(),
+        proto::INT64 => raw
+            .chunks_exact(8)
+            .map(|b| i64::from_le_bytes([b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7]]) as f32)
             .collect(),
         _ => raw
             .chunks_exact(4)

@@ -82,6 +82,16 @@ impl GraphBuilder {
         name
     }
 
+    /// Places in a dimension, for an operation that gathers them.
+    pub(super) fn places(&mut self, name: &str, values: &[usize]) -> String {
+        let raw = values
+            .iter()
+            .flat_map(|value| (*value as i64).to_le_bytes());
+        let name = self.fresh(name);
+        self.tensor(&name, &[values.len()], proto::INT64, raw.collect());
+        name
+    }
+
     /// The weights of a product, which are kept in the graph's precision and computed with in f32.
     ///
     /// # Errors

@@ -100,7 +100,7 @@ pub(crate) const INTS: i32 = 7;
 pub(crate) struct TensorProto {
     #[prost(int64, repeated, packed = "false", tag = "1")]
     pub dims: Vec<i64>,
-    /// [`F32`] or [`F16`].
+    /// [`F32`], [`F16`] or [`INT64`].
     #[prost(int32, optional, tag = "2")]
     pub data_type: Option<i32>,
     #[prost(string, optional, tag = "8")]
@@ -114,6 +114,9 @@ pub(crate) struct TensorProto {
 pub(crate) const F32: i32 = 1;
 /// Numbers of 16 bits, IEEE 754's.
 pub(crate) const F16: i32 = 10;
+
+/// Whole numbers of 64 bits.
+pub(crate) const INT64: i32 = 7;
 
 /// An input or output of a graph.
 #[derive(Clone, PartialEq, Message)]

@@ -22,6 +22,7 @@ pub(super) const OPERATIONS: &[&str] = &[
     "Div",
     "Erf",
     "Flatten",
+    "Gather",
     "Gemm",
     "GlobalAveragePool",
     "GlobalMaxPool",
@@ -131,6 +132,11 @@ impl Operation<'_> {
                 x.reshape([batch, channels * height * width, 1, 1])
             }
             "Concat" => Tensor::cat(self.inputs.clone(), self.int("axis", 0) as usize),
+            "Gather" => {
+                // Whole numbers are in f32 here, which holds every place in a dimension of less than 2^24.
+                let places = self.vector(1)?.int();
+                x.select(self.int("axis", 0) as usize, places)
+            }
             "Transpose" => {
                 let order: Vec<usize> = self.sizes("perm");
                 match order[..] {
@@ -199,6 +205,9 @@ impl Operation<'_> {
             let options = AvgPoolOptions::new(kernel).with_stride(strides);
             module::avg_pool2d(padded(x, 0.0), options)
         };
+        if self.int("count_include_pad", 0) == 1 {
+            return Ok(average(x));
+        }
         let inside = average(x.ones_like());
         Ok(average(x) / inside)
     }

@@ -3,7 +3,8 @@
 use burn::tensor::Device;
 use rekindle_augment::Rescale;
 use rekindle_backbone::layers::{
-    Activation, AnyLayer, Conv2dConfig, ConvNormActConfig, Enlarge, Pool, PoolConfig, PoolKind,
+    Activation, AdaptivePool, AnyLayer, Conv2dConfig, ConvNormActConfig, Enlarge, Pool, PoolConfig,
+    PoolKind,
 };
 use rekindle_backbone::{Backbone, Stage};
 use rekindle_data::TaskKind;
@@ -56,6 +57,12 @@ fn a_network_of_every_family_says_the_same_as_onnx() {
         ("convnextv2_atto", [40, 64]),
         ("legacy_seresnet18", [45, 40]),
         ("densenet121", [40, 40]),
+        ("ghostnet_050", [45, 40]),
+        ("ghostnetv2_100", [40, 45]),
+        ("inception_v3", [91, 80]),
+        ("squeezenet1_1", [40, 45]),
+        ("googlenet", [45, 40]),
+        ("shufflenet_v2_x0_5", [45, 40]),
     ] {
         agree(&fixture::model(architecture, size), &LOGITS);
     }
@@ -172,6 +179,7 @@ fn every_kind_of_pooling_is_written_also_where_windows_reach_over_the_border() {
         PoolKind::MaxCeil,
         PoolKind::Average,
         PoolKind::AverageCeil,
+        PoolKind::AverageCounted,
         PoolKind::GlobalAverage,
     ] {
         for (kernel, stride, padding) in [(2, 2, 0), (3, 2, 1), (3, 2, 0), (3, 1, 1), (2, 3, 0)] {
@@ -191,6 +199,13 @@ fn a_map_that_is_too_small_is_enlarged() {
     for side in [7, 10, 20] {
         let file = agree(&tiny(AnyLayer::new(Enlarge::new(side))), &LOGITS);
         assert_eq!(file.operations().contains("MatMul"), side > 9);
+    }
+}
+
+#[test]
+fn a_map_is_pooled_to_one_size_whatever_its_own() {
+    for side in [1, 4, 6, 10] {
+        agree(&tiny(AnyLayer::new(AdaptivePool::new(side))), &LOGITS);
     }
 }
 

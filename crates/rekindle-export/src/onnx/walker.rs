@@ -5,7 +5,8 @@ use burn::module::Param;
 use burn::tensor::Tensor;
 use rekindle_backbone::Stage;
 use rekindle_backbone::layers::{
-    Activation, BatchNorm, Enlarge, Grn, LayerNorm, PoolConfig, PoolKind,
+    Activation, AdaptivePool, BatchNorm, Channels, Enlarge, Grn, LayerNorm, PoolConfig, PoolKind,
+    nearest_pixels,
 };
 use rekindle_backbone::walk::{ConvStep, Custom, Step, Unknown, Value, Walker};
 
@@ -89,6 +90,38 @@ impl<'a> OnnxWalker<'a> {
             self.failed = Some(error);
             Unknown::new("weight")
         })
+    }
+
+    /// Some places of a dimension, in this order.
+    fn gathered(&mut self, x: &str, axis: usize, places: &[usize], name: &str) -> String {
+        let places = self.graph.places(&format!("{name}.places"), places);
+        let axis = int("axis", axis as i64);
+        self.graph.node("Gather", &[x, &places], vec![axis], name)
+    }
+
+    /// The map pooled to so many rows and columns, each pixel the mean of those that it covers.
+    fn adapted(&mut self, x: Map, [rows, columns]: [usize; 2], what: &str) -> Value {
+        let [channels, height, width] = x.shape;
+        if [rows, columns] == [height, width] {
+            return self.give(x.name, x.shape);
+        }
+        // Adaptive pooling is a product with a matrix on each side.
+        let name = self.name(what);
+        let above = means(height, rows);
+        let beside = means(width, columns);
+        let transposed: Vec<f32> = (0..width * columns)
+            .map(|place| beside[place % columns * width + place / columns])
+            .collect();
+        let above = self
+            .graph
+            .vector(&format!("{name}.rows"), &[1, 1, rows, height], &above);
+        let dims = [1, 1, width, columns];
+        let beside = self
+            .graph
+            .vector(&format!("{name}.columns"), &dims, &transposed);
+        let tall = self.graph.node("MatMul", &[&above, &x.name], vec![], &name);
+        let out = self.graph.node("MatMul", &[&tall, &beside], vec![], &name);
+        self.give(out, [channels, rows, columns])
     }
 
     /// `norm(x)` with the running statistics.
@@ -304,28 +337,37 @@ impl Walker for OnnxWalker<'_> {
 
     fn enlarge(&mut self, x: Value, enlarge: &Enlarge) -> Step {
         let x = self.map(&x);
-        let [channels, height, width] = x.shape;
-        let [rows, columns] = [height, width].map(|side| side.max(enlarge.side()));
-        if [rows, columns] == [height, width] {
-            return Ok(self.give(x.name, x.shape));
+        let [_, height, width] = x.shape;
+        let sides = [height, width].map(|side| side.max(enlarge.side()));
+        Ok(self.adapted(x, sides, "enlarge"))
+    }
+
+    fn adaptive_pool(&mut self, x: Value, pool: &AdaptivePool) -> Step {
+        let x = self.map(&x);
+        Ok(self.adapted(x, [pool.side(); 2], "adaptive_pool"))
+    }
+
+    fn channels(&mut self, x: Value, channels: &Channels) -> Step {
+        let x = self.map(&x);
+        let [count, height, width] = x.shape;
+        let taken = channels.indices(count);
+        let name = self.name("channels");
+        let out = self.gathered(&x.name, 1, &taken, &name);
+        Ok(self.give(out, [taken.len(), height, width]))
+    }
+
+    fn weight(&mut self, x: Value, weights: Value) -> Step {
+        let (x, weights) = (self.map(&x), self.map(&weights));
+        let name = self.name("weighted");
+        let mut enlarged = weights.name;
+        for side in [1, 2] {
+            let (from, to) = (weights.shape[side], x.shape[side]);
+            if from != to {
+                enlarged = self.gathered(&enlarged, side + 1, &nearest_pixels(from, to), &name);
+            }
         }
-        // Adaptive pooling is a product with a matrix on each side.
-        let name = self.name("enlarge");
-        let above = means(height, rows);
-        let beside = means(width, columns);
-        let transposed: Vec<f32> = (0..width * columns)
-            .map(|place| beside[place % columns * width + place / columns])
-            .collect();
-        let above = self
-            .graph
-            .vector(&format!("{name}.rows"), &[1, 1, rows, height], &above);
-        let dims = [1, 1, width, columns];
-        let beside = self
-            .graph
-            .vector(&format!("{name}.columns"), &dims, &transposed);
-        let tall = self.graph.node("MatMul", &[&above, &x.name], vec![], &name);
-        let out = self.graph.node("MatMul", &[&tall, &beside], vec![], &name);
-        Ok(self.give(out, [channels, rows, columns]))
+        let out = self.graph.node("Mul", &[&x.name, &enlarged], vec![], &name);
+        Ok(self.give(out, x.shape))
     }
 
     fn activation(&mut self, x: Value, function: Activation) -> Step {
@@ -350,6 +392,11 @@ impl Walker for OnnxWalker<'_> {
         let (operation, settings) = match pool.kind {
             PoolKind::Max | PoolKind::MaxCeil => ("MaxPool", window()),
             PoolKind::Average | PoolKind::AverageCeil => ("AveragePool", window()),
+            PoolKind::AverageCounted => {
+                let mut settings = window();
+                settings.push(int("count_include_pad", 1));
+                ("AveragePool", settings)
+            }
             PoolKind::GlobalAverage => ("GlobalAveragePool", vec![]),
         };
         let out = self.graph.node(operation, &[&x.name], settings, &name);

@@ -11,7 +11,12 @@ use crate::fixture;
 
 #[test]
 fn what_is_written_reads_back_as_the_same_network() {
-    for architecture in ["resnet18", "mobilenetv3_small_050", "convnext_atto"] {
+    for architecture in [
+        "resnet18",
+        "mobilenetv3_small_050",
+        "convnext_atto",
+        "ghostnet_050",
+    ] {
         let model = fixture::model(architecture, [40, 64]);
         let files = to_timm(&model, WeightPrecision::F32).unwrap();
         let device = Device::flex();
@@ -19,6 +24,14 @@ fn what_is_written_reads_back_as_the_same_network() {
         assert_eq!(found.difference, 0.0, "{architecture}: {found:?}");
         assert_eq!(files, to_timm(&model, WeightPrecision::F32).unwrap());
     }
+}
+
+#[test]
+fn a_network_that_timm_does_not_have_is_refused() {
+    let model = fixture::model("shufflenet_v2_x0_5", [40, 40]);
+    let error = to_timm(&model, WeightPrecision::F32).unwrap_err();
+    let expected = "timm has no shufflenet_v2_x0_5, which is torchvision's; `--format onnx` writes every network";
+    assert_eq!(error.to_string(), expected);
 }
 
 #[test]

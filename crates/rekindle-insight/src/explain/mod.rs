@@ -343,9 +343,13 @@ fn stage_of(
         None => &[],
     };
     let [height, width] = model.info().preprocessing.input_size;
-    let pixels = |stage: &Stage| stage.side(height) * stage.side(width);
+    let sizes = match &network.backbone {
+        Some(backbone) => backbone.summary(height, width),
+        None => Vec::new(),
+    };
+    let pixels = |stage: usize| sizes[stage].height * sizes[stage].width;
     let Some(wanted) = wanted else {
-        let last = stages.iter().rposition(|stage| pixels(stage) > 1);
+        let last = (0..stages.len()).rev().find(|&stage| pixels(stage) > 1);
         let Some(last) = last else {
             return Err(refused(format!(
                 "no stage makes a map of more than one pixel of {width}x{height} pixels; use integrated-gradients or occlusion"

@@ -14,10 +14,12 @@ pub struct PoolOptions {
     pub kernel: usize,
     /// Step in both directions.
     pub stride: usize,
-    /// Padding on each side, which belongs to no window's result.
+    /// Padding on each side, which belongs to no window's result unless it is counted.
     pub padding: usize,
     /// Whether a window may reach over the bottom and right border (PyTorch's `ceil_mode`).
     pub ceil: bool,
+    /// Whether a mean counts the padding as zeros (PyTorch's `count_include_pad`), which is not for `ceil`.
+    pub counted: bool,
 }
 
 /// The largest number of each window.
@@ -35,6 +37,7 @@ pub fn max_pool(x: Tensor<4>, options: PoolOptions) -> Tensor<4> {
         stride,
         padding,
         ceil,
+        counted: _,
     } = options;
     let burn_options = MaxPoolOptions::new([kernel; 2])
         .with_stride([stride; 2])
@@ -43,7 +46,7 @@ pub fn max_pool(x: Tensor<4>, options: PoolOptions) -> Tensor<4> {
     channels_last(max_pool2d(channels_first(x), burn_options))
 }
 
-/// The mean of each window's pixels that lie in the image (PyTorch's `count_include_pad=False`).
+/// The mean of each window's pixels that lie in the image, or of all where the padding is counted.
 ///
 /// # Shapes
 ///
@@ -58,12 +61,13 @@ pub fn avg_pool(x: Tensor<4>, options: PoolOptions) -> Tensor<4> {
         stride,
         padding,
         ceil,
+        counted,
     } = options;
     let burn_options = AvgPoolOptions::new([kernel; 2])
         .with_stride([stride; 2])
         .with_padding([padding; 2]);
     let burn_options = burn_options
-        .with_count_include_pad(false)
+        .with_count_include_pad(counted)
         .with_ceil_mode(ceil);
     channels_last(avg_pool2d(channels_first(x), burn_options))
 }
@@ -131,10 +135,10 @@ mod on_flex {
             options.stride,
             options.padding,
         );
-        if options.ceil {
-            shape.with_ceil()
-        } else {
-            shape
+        match options {
+            PoolOptions { counted: true, .. } => shape.with_counted_padding(),
+            PoolOptions { ceil: true, .. } => shape.with_ceil(),
+            _ => shape,
         }
     }
 

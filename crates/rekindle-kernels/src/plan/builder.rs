@@ -2,6 +2,7 @@
 
 use std::sync::Mutex;
 
+use super::channels::PlannedChannels;
 use super::inference::{InferencePlan, LARGE_MAP, PART_BYTES};
 use super::layers::{PlannedConv, PlannedPool};
 use super::step::{Layer, Step};
@@ -50,7 +51,7 @@ impl PlanBuilder {
         self.push(x, Layer::MaxPool(pool))
     }
 
-    /// The mean of each window's pixels inside the image.
+    /// The mean of each window's pixels inside the image, or of all with zeros outside where the padding is counted.
     pub fn average_pool(&mut self, x: Value, pool: PlannedPool) -> Value {
         self.push(x, Layer::AveragePool(pool))
     }
@@ -68,6 +69,21 @@ impl PlanBuilder {
     /// `activation(x + other)`.
     pub fn add(&mut self, x: Value, other: Value, activation: Activation) -> Value {
         self.push(x, Layer::Add { other, activation })
+    }
+
+    /// The channels of maps of one size, one map's behind the other's.
+    ///
+    /// # Panics
+    ///
+    /// When there are no maps.
+    pub fn concat(&mut self, maps: &[Value]) -> Value {
+        let (first, others) = maps.split_first().expect("a concatenation has maps");
+        self.push(*first, Layer::Concat(others.to_vec()))
+    }
+
+    /// Some channels of `x`, or all in another order.
+    pub fn channels(&mut self, x: Value, channels: PlannedChannels) -> Value {
+        self.push(x, Layer::Channels(channels))
     }
 
     /// How many layers there are, for [`truncate`](Self::truncate).

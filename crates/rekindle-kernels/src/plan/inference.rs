@@ -42,8 +42,7 @@ impl InferencePlan {
         );
         let mut shapes = vec![dims];
         for step in &self.steps {
-            let from = shapes[step.input.0];
-            shapes.push(step.out(from));
+            shapes.push(step.out(&shapes));
         }
         let mut values: Vec<Option<Buffer>> = shapes.iter().map(|_| None).collect();
         for segment in self.segments(&shapes) {

@@ -87,10 +87,12 @@ pub struct PlannedPool {
     pub kernel: usize,
     /// Step in both directions.
     pub stride: usize,
-    /// Padding on each side, never counted.
+    /// Padding on each side.
     pub padding: usize,
     /// Whether windows may reach over the bottom and right border.
     pub ceil: bool,
+    /// Whether a mean counts the padding as zeros, which is not for `ceil`.
+    pub counted: bool,
 }
 
 impl PlannedPool {
@@ -104,6 +106,10 @@ impl PlannedPool {
             self.stride,
             self.padding,
         );
-        if self.ceil { shape.with_ceil() } else { shape }
+        match self {
+            Self { counted: true, .. } => shape.with_counted_padding(),
+            Self { ceil: true, .. } => shape.with_ceil(),
+            _ => shape,
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
+use super::channels::{PlannedChannels, concat};
 use super::layers::{PlannedConv, PlannedPool};
 use super::value::Value;
 use crate::Activation;
@@ -27,6 +28,9 @@ pub(super) enum Layer {
         other: Value,
         activation: Activation,
     },
+    /// The channels of the input, then those of these.
+    Concat(Vec<Value>),
+    Channels(PlannedChannels),
 }
 
 /// One layer and what it reads.
@@ -37,18 +41,25 @@ pub(super) struct Step {
 
 impl Step {
     /// What it reads.
-    pub(super) fn reads(&self) -> impl Iterator<Item = Value> {
+    pub(super) fn reads(&self) -> impl Iterator<Item = Value> + '_ {
+        let others = match &self.layer {
+            Layer::Concat(others) => &others[..],
+            _ => &[],
+        };
         let other = match &self.layer {
             Layer::Conv { residual, .. } => *residual,
             Layer::Gate(gate) => Some(*gate),
             Layer::Add { other, .. } => Some(*other),
             _ => None,
         };
-        std::iter::once(self.input).chain(other)
+        std::iter::once(self.input)
+            .chain(other)
+            .chain(others.iter().copied())
     }
 
-    /// The dimensions of its result.
-    pub(super) fn out(&self, dims: [usize; 4]) -> [usize; 4] {
+    /// The dimensions of its result; `shapes` are those of the values before it.
+    pub(super) fn out(&self, shapes: &[[usize; 4]]) -> [usize; 4] {
+        let dims = shapes[self.input.0];
         match &self.layer {
             Layer::Conv { conv, .. } => {
                 let shape = conv.shape(dims);
@@ -66,6 +77,17 @@ impl Step {
             }
             Layer::GlobalAverage => [dims[0], 1, 1, dims[3]],
             Layer::Gate(_) | Layer::Add { .. } => dims,
+            Layer::Concat(others) => {
+                let all = others.iter().map(|other| shapes[other.0]);
+                let same = |other: &[usize; 4]| other[..3] == dims[..3];
+                assert!(
+                    all.clone().all(|other| same(&other)),
+                    "maps of different sizes are put together"
+                );
+                let others: usize = all.map(|other| other[3]).sum();
+                [dims[0], dims[1], dims[2], dims[3] + others]
+            }
+            Layer::Channels(channels) => [dims[0], dims[1], dims[2], channels.count(dims[3])],
         }
     }
 
@@ -120,6 +142,12 @@ impl Step {
             Layer::GlobalAverage => global_average_pool(x, dims[0], out),
             Layer::Gate(factors) => gate(x, read(*factors), dims[0], out),
             Layer::Add { other, activation } => add_activate(x, read(*other), *activation, out),
+            Layer::Concat(others) => {
+                let others = others.iter().map(|other| read(*other));
+                let maps: Vec<&[f32]> = std::iter::once(x).chain(others).collect();
+                concat(&maps, dims[..3].iter().product(), out);
+            }
+            Layer::Channels(channels) => channels.take(x, dims[3], out),
         }
     }
 

@@ -65,6 +65,7 @@ fn network() -> InferencePlan {
             stride: 2,
             padding: 1,
             ceil: false,
+            counted: false,
         },
     );
     let first = plan.conv(
@@ -92,8 +93,13 @@ fn network() -> InferencePlan {
             stride: 2,
             padding: 0,
             ceil: true,
+            counted: false,
         },
     );
+    let moved = plan.channels(halved, PlannedChannels::Shuffled(2));
+    let half = plan.channels(moved, PlannedChannels::Range(5..9));
+    let joined = plan.concat(&[half, moved, halved]);
+    let halved = plan.channels(joined, PlannedChannels::Shuffled(4));
     let last = plan.add(halved, halved, Activation::Relu);
     plan.build(vec![narrow, last, narrow])
 }
@@ -102,8 +108,9 @@ fn network() -> InferencePlan {
 fn step_by_step(plan: &InferencePlan, images: &[f32], dims: [usize; 4]) -> Vec<Vec<f32>> {
     let mut values = vec![(images.to_vec(), dims)];
     for step in &plan.steps {
+        let shapes: Vec<[usize; 4]> = values.iter().map(|(_, dims)| *dims).collect();
         let (x, dims) = &values[step.input.0];
-        let out_dims = step.out(*dims);
+        let out_dims = step.out(&shapes);
         let mut out = vec![f32::NAN; out_dims.iter().product()];
         match &step.layer {
             Layer::Conv {

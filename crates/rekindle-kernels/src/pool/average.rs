@@ -8,7 +8,7 @@ use crate::channels::Access;
 use crate::parallel::Shared;
 use crate::simd::Simd;
 
-/// The mean of each window's pixels inside the input.
+/// The mean of each window's pixels inside the input, or of all with zeros outside where the padding is [counted](PoolShape::counted).
 ///
 /// # Panics
 ///

@@ -19,10 +19,12 @@ pub struct PoolShape {
     pub stride: [usize; 2],
     /// Distance between the window's taps in each direction.
     pub dilation: [usize; 2],
-    /// Padding above and on the left; it belongs to no window's result.
+    /// Padding above and on the left; it belongs to no window's result, unless it is [counted](Self::counted).
     pub padding: [usize; 2],
     /// Height and width of the output.
     pub out: [usize; 2],
+    /// Whether a mean counts the pixels of its window that lie outside the input as zeros (PyTorch's `count_include_pad`).
+    pub counted: bool,
 }
 
 impl PoolShape {
@@ -46,6 +48,7 @@ impl PoolShape {
             dilation: [1; 2],
             padding: [padding; 2],
             out,
+            counted: false,
         }
     }
 
@@ -58,6 +61,15 @@ impl PoolShape {
             self.out[dim] = out - usize::from((out - 1) * stride >= size + padding);
         }
         self
+    }
+
+    /// The same with means that count padding as zeros: windows of one size all. They must end inside the padded input, so that it goes
+    /// not with [`with_ceil`](Self::with_ceil).
+    pub fn with_counted_padding(self) -> Self {
+        Self {
+            counted: true,
+            ..self
+        }
     }
 
     /// Numbers in the input.

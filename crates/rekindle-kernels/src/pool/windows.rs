@@ -67,8 +67,12 @@ impl PoolShape {
         readers
     }
 
-    /// One over the number of pixels in each window, `[out[0], out[1]]`.
+    /// One over the number of pixels in each window, `[out[0], out[1]]`; those of the padding are among them where it counts.
     pub(super) fn inverse_counts(&self) -> Vec<f32> {
+        if self.counted {
+            let inverse = 1.0 / (self.kernel[0] * self.kernel[1]) as f32;
+            return vec![inverse; self.out[0] * self.out[1]];
+        }
         let [rows, columns] = [self.windows(0), self.windows(1)];
         let pairs = rows
             .iter()

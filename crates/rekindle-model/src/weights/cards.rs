@@ -9,8 +9,8 @@ use rekindle_backbone::{Architecture, BackboneError, Card, CardPreprocessing, We
 use rekindle_settings::{Within, nearest};
 use rekindle_weights::TimmConfig;
 
-use crate::ModelError;
 use crate::settings::InputRecipe;
+use crate::{ModelError, device_from_name};
 
 /// Every card there is, the default one first.
 ///
@@ -76,6 +76,7 @@ pub(super) fn card_of_config(config: &TimmConfig, repository: &str) -> Card {
         source: WeightsSource {
             bundled: None,
             hub: Some(repository.to_owned()),
+            url: None,
             sha256: None,
         },
         licence: spdx(config.licence.as_deref().unwrap_or_default()),
@@ -127,6 +128,7 @@ impl Row {
             source: WeightsSource {
                 bundled: None,
                 hub: Some(hub.to_owned()),
+                url: None,
                 sha256: None,
             },
             licence: spdx(licence),
@@ -188,7 +190,7 @@ pub fn architecture_from_name(name: &str) -> Result<Architecture, ModelError> {
 ///
 /// # Errors
 ///
-/// The card names an unknown filter, or the outcome is out of range.
+/// The card names an unknown filter, the outcome is out of range, or images would be too small for the network.
 pub fn preprocessing(card: &Card, input: &InputRecipe) -> Result<Preprocessing, ModelError> {
     let own = &card.preprocessing;
     let interpolation = own
@@ -212,5 +214,17 @@ pub fn preprocessing(card: &Card, input: &InputRecipe) -> Result<Preprocessing, 
         range: input.range.unwrap_or_default(),
     };
     preprocessing.check().within("input")?;
+    check_size(card, preprocessing.input_size)?;
     Ok(preprocessing)
+}
+
+/// Whether a network takes images of this size. It is built to be asked, without weights.
+fn check_size(card: &Card, size: [usize; 2]) -> Result<(), ModelError> {
+    let (Ok(architecture), Ok(device)) = (
+        Architecture::from_name(&card.architecture),
+        device_from_name("cpu"),
+    ) else {
+        return Ok(());
+    };
+    Ok(architecture.init(&device).check_size(size)?)
 }

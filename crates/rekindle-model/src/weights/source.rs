@@ -195,8 +195,9 @@ pub(super) fn fetch_from(
 
 /// Where a card's file can be downloaded by hand.
 pub fn download_url(card: &Card) -> String {
-    match &card.source.hub {
-        Some(hub) => format!("https://huggingface.co/{hub}/resolve/main/model.safetensors"),
-        None => "the weights named in its card".into(),
+    match (&card.source.hub, &card.source.url) {
+        (Some(hub), _) => format!("https://huggingface.co/{hub}/resolve/main/model.safetensors"),
+        (None, Some(url)) => url.clone(),
+        (None, None) => "the weights named in its card".into(),
     }
 }
