@@ -64,6 +64,8 @@ fn a_network_of_every_family_says_the_same_as_onnx() {
         ("googlenet", [45, 40]),
         ("shufflenet_v2_x0_5", [45, 40]),
     ] {
+        // Shown where it fails.
+        println!("{architecture}");
         agree(&fixture::model(architecture, size), &LOGITS);
     }
 }
