@@ -34,8 +34,11 @@ pub(super) const VARIANTS: &[(&str, GhostNet)] = &[
     ("ghostnetv2_160", ghost(1.6, true)),
 ];
 
-/// Blocks of the stages (table 1 of the paper): kernel, channels in the middle, channels, whether there is a squeeze-and-excitation, stride.
-const STAGES: &[&[(usize, usize, usize, bool, usize)]] = &[
+/// A block: kernel, channels in the middle, channels, whether there is a squeeze-and-excitation, stride.
+type Row = (usize, usize, usize, bool, usize);
+
+/// Blocks of the stages (table 1 of the paper).
+const STAGES: &[&[Row]] = &[
     &[(3, 16, 16, false, 1)],
     &[(3, 48, 24, false, 2)],
     &[(3, 72, 24, false, 1)],
