@@ -20,9 +20,7 @@ const SETTINGS: &[&str] = &[
     "--set",
     "phase1.stopping.patience=2000",
     "--set",
-    "phase1.swa_epochs=999",
-    "--set",
-    "phase1.lookahead=3",
+    "phase1.ema=0.9",
     "--set",
     "phase2.epochs=30",
     "--set",
@@ -31,8 +29,6 @@ const SETTINGS: &[&str] = &[
     "phase2.stopping.patience=1000",
     "--set",
     "phase2.ema=0.9",
-    "--set",
-    "phase2.lookahead=3",
 ];
 
 /// Runs the binary and sends it SIGINT when it has printed a line that starts with `sign`.
@@ -142,6 +138,10 @@ fn an_interrupted_run_with_balanced_drawing_goes_on_with_the_same_images() {
             "phase1.epochs=2",
             "--set",
             "phase1.swa_epochs=1",
+            "--set",
+            "phase2.swa_epochs=28",
+            "--set",
+            "phase2.lookahead=3",
         ];
         let streamed = ["--set", "data.feature_cache_mb=0"];
         [
