@@ -35,6 +35,7 @@ mod rescale;
 mod runs;
 mod scale;
 mod sequence;
+mod serve;
 mod sources;
 mod support;
 mod targets;

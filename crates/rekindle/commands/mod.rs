@@ -27,6 +27,7 @@ mod preview;
 mod report;
 mod runs;
 mod sequence;
+mod serve;
 mod settings;
 mod signals;
 mod sorted;
@@ -100,6 +101,7 @@ commands! {
     runs: Runs,
     predict: Predict,
     explain: Explain,
+    serve: Serve,
     ensemble: Ensemble,
     stack: Stack,
     calibrate: Calibrate,
