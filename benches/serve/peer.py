@@ -5,7 +5,7 @@
 Decodes and resizes in FastAPI's thread pool, predicts each image by itself there: ONNX Runtime uses all cores for one. `--batch` forms
 batches as rekindle does, of what has come while the one before was computed.
 """
-import asyncio, io, json, sys
+import asyncio, contextlib, io, json, sys
 
 import fastapi, numpy as np, onnxruntime, uvicorn
 from fastapi.concurrency import run_in_threadpool
@@ -16,7 +16,6 @@ about = session.get_modelmeta().custom_metadata_map
 classes, (height, width) = json.loads(about["classes"]), json.loads(about["input_size"])
 assert about["resize_policy"] == "crop" and about["rescaling"] == "in the graph", about
 filters = {"bicubic": Image.BICUBIC, "bilinear": Image.BILINEAR}
-app = fastapi.FastAPI()
 waiting = asyncio.Queue()
 
 
@@ -51,10 +50,15 @@ async def batches():
                 reply.set_result(row)
 
 
-@app.on_event("startup")
-async def start():
-    if "--batch" in sys.argv:
-        app.state.batches = asyncio.create_task(batches())
+@contextlib.asynccontextmanager
+async def lifespan(app):
+    task = asyncio.create_task(batches()) if "--batch" in sys.argv else None
+    yield
+    if task:
+        task.cancel()
+
+
+app = fastapi.FastAPI(lifespan=lifespan)
 
 
 @app.get("/ready")

@@ -10,6 +10,7 @@ pub(crate) enum Endpoint {
     /// What the model says of images.
     Predict,
     /// What in a picture decided.
+    #[cfg(feature = "explain")]
     Explain,
     /// What is served.
     Model,
@@ -42,6 +43,7 @@ impl Endpoint {
         match self {
             Self::Page => "/",
             Self::Predict => "/predict",
+            #[cfg(feature = "explain")]
             Self::Explain => "/explain",
             Self::Model => "/model",
             Self::Health => "/health",
@@ -54,7 +56,9 @@ impl Endpoint {
     /// The method.
     pub fn method(self) -> Method {
         match self {
-            Self::Predict | Self::Explain => Method::POST,
+            Self::Predict => Method::POST,
+            #[cfg(feature = "explain")]
+            Self::Explain => Method::POST,
             _ => Method::GET,
         }
     }
@@ -64,6 +68,7 @@ impl Endpoint {
         match self {
             Self::Page => "A page to drop a picture on",
             Self::Predict => "What the model says of one or several images",
+            #[cfg(feature = "explain")]
             Self::Explain => "What in a picture decided, by Grad-CAM",
             Self::Model => "Classes, preprocessing, task and limits of what is served",
             Self::Health => "Whether the program runs",

@@ -88,6 +88,7 @@ fn operation(endpoint: Endpoint, kind: OutputKind) -> Value {
                 }),
             )
         }
+        #[cfg(feature = "explain")]
         Endpoint::Explain => {
             operation["parameters"] = json!([{
                 "name": "class",

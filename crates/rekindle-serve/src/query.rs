@@ -48,7 +48,9 @@ impl Wanted {
                 }
                 ("top", _) => return Err(of_no_use("top", "one class of several", info)),
                 ("threshold", _) => return Err(of_no_use("threshold", "several labels", info)),
-                _ => return Err(unknown(&key, &["top", "threshold"])),
+                (_, OutputKind::Distribution) => return Err(unknown(&key, &["top"])),
+                (_, OutputKind::Indicators) => return Err(unknown(&key, &["threshold"])),
+                (_, OutputKind::Numbers) => return Err(unknown(&key, &[])),
             }
         }
         Ok(wanted)
@@ -100,8 +102,9 @@ fn of_no_use(key: &str, kind: &str, info: &ModelInfo) -> Refusal {
 fn unknown(key: &str, known: &[&str]) -> Refusal {
     let names: Vec<String> = known.iter().map(|name| format!("`{name}`")).collect();
     let close = did_you_mean(key, known);
-    Refusal::malformed(format!(
-        "there is no parameter {key:?}{close}; known: {}",
-        names.join(", ")
-    ))
+    let known = match names.is_empty() {
+        true => "this model takes none".to_owned(),
+        false => format!("known: {}", names.join(", ")),
+    };
+    Refusal::malformed(format!("there is no parameter {key:?}{close}; {known}"))
 }

@@ -35,8 +35,6 @@ fn of(endpoint: Endpoint) -> MethodRouter<Service> {
         Endpoint::Predict => post(handlers::predict),
         #[cfg(feature = "explain")]
         Endpoint::Explain => post(handlers::explain),
-        #[cfg(not(feature = "explain"))]
-        Endpoint::Explain => MethodRouter::new(),
         Endpoint::Model => get(handlers::model),
         Endpoint::Health => get(handlers::health),
         Endpoint::Ready => get(handlers::ready),
