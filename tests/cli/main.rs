@@ -36,6 +36,7 @@ mod rescale;
 mod runs;
 mod scale;
 mod sequence;
+mod serve;
 mod sources;
 mod support;
 mod targets;

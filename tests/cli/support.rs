@@ -253,6 +253,7 @@ impl Place {
                     | "evaluate"
                     | "predict"
                     | "explain"
+                    | "serve"
                     | "bench"
                     | "ensemble"
                     | "stack"

@@ -31,7 +31,7 @@ pub use files::{
 pub use model_file::{ModelFile, ModelInfo, load_info, save_model};
 pub use network::{Features, Joint, Network, NetworkState, Trunk, head_for};
 pub use precision::check_precision;
-pub use predict::Predictor;
+pub use predict::{ImageViews, Predictor};
 pub use probe::{Probe, Slope};
 pub use rekindle_backbone::Precision;
 pub use rekindle_weights::{

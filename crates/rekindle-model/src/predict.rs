@@ -25,6 +25,17 @@ pub struct Predictor {
     device: Device,
 }
 
+/// One image as the networks of a [`Predictor`] see it: a picture for each of its views, of which most models have one.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ImageViews(Vec<RgbImage>);
+
+impl ImageViews {
+    /// The picture that [`Predictor::pipeline`] makes, which the first network is run on first.
+    pub fn first(&self) -> &RgbImage {
+        &self.0[0]
+    }
+}
+
 impl Predictor {
     /// Loads a model file onto a device; batch norms are folded. It computes in the precision of the model's training.
     ///
@@ -149,20 +160,54 @@ impl Predictor {
     ///
     /// The bytes cannot be decoded, or an output is not finite.
     pub fn predict_bytes(&self, bytes: &[u8]) -> Result<Vec<f32>, ModelError> {
+        let views = self.views_of(bytes, &DecodeLimits::default())?;
+        let mut rows = self.predict_views_of(std::slice::from_ref(&views))?;
+        Ok(rows.pop().unwrap_or_default())
+    }
+
+    /// What the networks see of the bytes of one image file: the first half of [`predict_bytes`](Self::predict_bytes), which takes no
+    /// network, so that many threads can do it while another one predicts. Samples are read in the range that the model was trained with,
+    /// whatever that of the limits.
+    ///
+    /// # Errors
+    ///
+    /// The bytes cannot be decoded within the limits.
+    pub fn views_of(&self, bytes: &[u8], limits: &DecodeLimits) -> Result<ImageViews, ModelError> {
         let limits = DecodeLimits {
             range: self.info().preprocessing.range,
-            ..DecodeLimits::default()
+            ..limits.clone()
         };
         // One view of a large picture takes a few of its rows at a time; several views are of one decoded picture.
         if let [pipeline] = self.views.pipelines() {
             let rng = &mut SampleRng::new(0, 0, 0);
             let view = pipeline.apply_bytes(bytes, &limits, JpegScaling::Full, rng)?;
-            let views = [batch_of(std::slice::from_ref(&view.image))?];
-            return Ok(self.predict_views(&views)?.pop().unwrap_or_default());
+            return Ok(ImageViews(vec![view.image]));
         }
         let image = decode(bytes, &limits)?.image;
-        let mut rows = self.predict_images(std::slice::from_ref(&image))?;
-        Ok(rows.pop().unwrap_or_default())
+        let view = |pipeline: &Arc<Pipeline>| pipeline.apply(&image, &mut SampleRng::new(0, 0, 0));
+        Ok(ImageViews(
+            self.views.pipelines().iter().map(view).collect(),
+        ))
+    }
+
+    /// What the model says of images, all in one batch: the second half of [`predict_bytes`](Self::predict_bytes). A row for each; the
+    /// others change no more of it than the last digit.
+    ///
+    /// # Errors
+    ///
+    /// An output is not finite.
+    ///
+    /// # Panics
+    ///
+    /// Where the views are another predictor's, which has another number of them or other sizes.
+    pub fn predict_views_of(&self, images: &[ImageViews]) -> Result<Vec<Vec<f32>>, ModelError> {
+        if images.is_empty() {
+            return Ok(Vec::new());
+        }
+        let of_view = |view: usize| batch_of(images.iter().map(|image| &image.0[view]));
+        let views = (0..self.views.pipelines().len()).map(of_view);
+        let views: Vec<RgbBatch> = views.collect::<Result<_, _>>()?;
+        self.predict_views(&views)
     }
 
     /// What the model says of decoded, upright images, all in one batch: a row for each, as [`predict_bytes`](Self::predict_bytes) has
@@ -178,7 +223,7 @@ impl Predictor {
         let of_view = |pipeline: &Arc<Pipeline>| {
             let view = |image: &RgbImage| pipeline.apply(image, &mut SampleRng::new(0, 0, 0));
             let views: Vec<RgbImage> = images.iter().map(view).collect();
-            batch_of(&views)
+            batch_of(views.iter())
         };
         let views = self.views.pipelines().iter().map(of_view);
         let views: Vec<RgbBatch> = views.collect::<Result<_, _>>()?;
@@ -354,16 +399,18 @@ impl Predictor {
     }
 }
 
-/// Views of one size as a batch.
-fn batch_of(views: &[RgbImage]) -> Result<RgbBatch, AugmentError> {
-    let (width, height) = views[0].dimensions();
-    let pixels = views.iter().flat_map(|view| view.as_raw().iter().copied());
-    RgbBatch::new(
-        pixels.collect(),
-        views.len(),
-        height as usize,
-        width as usize,
-    )
+/// Views of one size as a batch; there is at least one.
+fn batch_of<'a>(
+    views: impl Iterator<Item = &'a RgbImage> + Clone,
+) -> Result<RgbBatch, AugmentError> {
+    let (width, height) = views.clone().next().map_or((0, 0), RgbImage::dimensions);
+    let mut pixels = Vec::with_capacity(views.clone().map(|view| view.as_raw().len()).sum());
+    let mut images = 0;
+    for view in views {
+        pixels.extend_from_slice(view.as_raw());
+        images += 1;
+    }
+    RgbBatch::new(pixels, images, height as usize, width as usize)
 }
 
 #[cfg(test)]

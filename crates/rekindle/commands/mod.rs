@@ -27,6 +27,7 @@ mod preview;
 mod report;
 mod runs;
 mod sequence;
+mod serve;
 mod settings;
 mod signals;
 mod sorted;
@@ -101,6 +102,7 @@ commands! {
     runs: Runs,
     predict: Predict,
     explain: Explain,
+    serve: Serve,
     ensemble: Ensemble,
     soup: Soup,
     stack: Stack,

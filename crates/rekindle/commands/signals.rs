@@ -1,7 +1,7 @@
 //! The signals that stop a run: Ctrl-C, and on Unix SIGTERM (`docker stop`, Slurm, `systemd`) and SIGHUP (a terminal that is gone).
 //!
 //! Before training they end the program at once, since there is nothing to save. While a run is trained the first one sets a flag, upon
-//! which the run saves itself; the second one ends the program at once.
+//! which the run saves itself; the second one ends the program at once. What serves is told by the first one, and ended by the second.
 
 use std::io::{self, Write};
 use std::process::exit;
@@ -82,6 +82,20 @@ impl Signals {
             }
         });
     }
+}
+
+/// Calls a function upon the first signal, and ends the program upon the second.
+pub fn upon_first(says: &'static str, mut then: impl FnMut() + Send + 'static) -> Result<()> {
+    let mut came = false;
+    let heard = move |number: u8| {
+        if came {
+            exit((128 + number).into());
+        }
+        came = true;
+        say(says);
+        then();
+    };
+    listen(heard).context("cannot listen for signals")
 }
 
 fn say(text: &str) {
