@@ -1,5 +1,8 @@
 //! What commands have in common on the command line: shared flags, words of choices, and the ranges of numbers.
 
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, bail};
 use clap::ValueEnum;
 
 /// What `evaluate` and `predict` share.
@@ -14,6 +17,43 @@ pub struct InferenceArgs {
     /// What to do with images that cannot be decoded
     #[arg(long, value_name = "POLICY", default_value = "fail")]
     pub bad_images: BadImagesArg,
+}
+
+/// What commands share that write one model file.
+#[derive(Debug, clap::Args)]
+pub struct WrittenArgs {
+    /// The file to write, OUT.safetensors
+    #[arg(short, long, value_name = "OUT")]
+    pub output: PathBuf,
+    /// Replace what is there
+    #[arg(long)]
+    pub force: bool,
+    /// Print the result as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What commands share that fit to held-out images, or measure on them.
+#[derive(Debug, clap::Args)]
+pub struct HeldOutArgs {
+    /// Which images of DATA [default: val/ if there is one, else all but test/]
+    #[arg(long)]
+    pub split: Option<SplitArg>,
+    /// How DATA is read: a setting that begins with `data.`, as for `train`; may be repeated
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+}
+
+impl HeldOutArgs {
+    /// Checks that there are images that they can be about.
+    pub fn check_fit(&self, fit: Option<&Path>) -> Result<()> {
+        if fit.is_none() && (self.split.is_some() || !self.set.is_empty()) {
+            bail!(
+                "--split and --set say which images of --fit and how they are read; give --fit DATA, or leave them out"
+            );
+        }
+        Ok(())
+    }
 }
 
 /// What to do with images that cannot be decoded.

@@ -71,6 +71,25 @@ fn the_average_of_the_last_epochs_is_measured_in_place_of_the_weights() {
 }
 
 #[test]
+fn an_average_of_the_last_epochs_waits_for_them() {
+    let place = Place::with_photos();
+    // Nothing gets better by as much as that, so that early stopping would end the phase at its second epoch.
+    let settings = [
+        "--set",
+        "phase1.epochs=4",
+        "--set",
+        "phase2.epochs=0",
+        "--set",
+        "phase1.stopping={patience=1, min_change=5}",
+    ];
+    place.train("stopped", &settings).success();
+    assert_eq!(metrics(&place, "stopped").len(), 1 + 2);
+    let averaged = [&settings[..], &["--set", "phase1.swa_epochs=1"]].concat();
+    place.train("averaged", &averaged).success();
+    assert_eq!(metrics(&place, "averaged").len(), 1 + 4);
+}
+
+#[test]
 fn a_soup_takes_the_models_that_make_it_no_worse() {
     let place = Place::with_photos();
     place.train("good", &["--seed", "1"]).success();
@@ -134,6 +153,41 @@ fn slow_weights_change_what_is_trained() {
         .train("with", &["--set", "phase1.lookahead=2"])
         .success();
     assert_ne!(metrics(&place, "with")[2], metrics(&place, "without")[2]);
+}
+
+#[test]
+fn a_student_with_no_say_of_its_own_learns_what_its_teacher_says() {
+    let place = Place::with_photos();
+    let more = ["--set", "phase1.epochs=8"];
+    place.train("teacher", &more).success();
+    // Images of leaves among the apples, and the other way round.
+    for (folder, pictures) in [("apple", "leaf"), ("leaf", "apple"), ("sky", "sky")] {
+        place.add_images(&format!("swapped/{folder}"), pictures, 16);
+    }
+    let taught = [
+        &["train", "swapped", "--name", "student"],
+        TINY,
+        &more,
+        &["--set", "distill.model=runs/teacher/model.safetensors"],
+        &["--set", "distill.weight=1"],
+    ];
+    place.rekindle(&taught.concat()).success();
+    let accuracy = |images: &str| {
+        let found = place.rekindle(&[
+            "evaluate",
+            "runs/student",
+            images,
+            "--split",
+            "all",
+            "--json",
+        ]);
+        found.success().json()["accuracy"].as_f64().unwrap()
+    };
+    let (as_the_teacher, as_labelled) = (accuracy("photos"), accuracy("swapped"));
+    assert!(
+        as_the_teacher > 0.9 && as_labelled < 0.5,
+        "{as_the_teacher} and {as_labelled}"
+    );
 }
 
 #[test]

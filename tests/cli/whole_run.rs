@@ -180,6 +180,25 @@ fn a_backbone_from_scratch_needs_no_file() {
 }
 
 #[test]
+fn an_input_too_small_for_the_network_is_refused_before_anything_is_read() {
+    let place = Place::with_photos();
+    let small = [
+        "train",
+        "photos",
+        "--dry-run",
+        "--backbone",
+        "inception_v3",
+        "--weights",
+        "random",
+        "--set",
+        "input.size=[200,74]",
+    ];
+    place
+        .rekindle(&small)
+        .error(&["74x200", "inception_v3", "75 a side"]);
+}
+
+#[test]
 fn images_that_lie_on_their_side_are_turned_and_counted() {
     let place = Place::with_photos();
     let sideways = concat!(

@@ -6,6 +6,7 @@
 mod container;
 mod ending;
 mod guard;
+mod in_turn;
 mod jpeg;
 mod limits;
 mod npy;
@@ -24,6 +25,7 @@ mod upright;
 mod webp;
 mod whole;
 
+pub use self::in_turn::LargeInTurn;
 pub(crate) use self::jpeg::round_trip;
 pub use self::limits::{DecodeLimits, SampleRange};
 pub use self::region::{

@@ -55,9 +55,9 @@ mod transform;
 mod vectorised;
 
 pub use decode::{
-    DecodeLimits, Decoded, DecodedRegion, ImageHeader, JpegScaling, ReducedPicture, RegionRequest,
-    SampleRange, SourceMode, UprightSize, decode, decode_region, read_header, reducible_size,
-    verify_pixels,
+    DecodeLimits, Decoded, DecodedRegion, ImageHeader, JpegScaling, LargeInTurn, ReducedPicture,
+    RegionRequest, SampleRange, SourceMode, UprightSize, decode, decode_region, read_header,
+    reducible_size, verify_pixels,
 };
 pub use error::AugmentError;
 pub use format::Format;

@@ -35,11 +35,13 @@ pub enum ExportError {
     },
     /// The network is not one that timm has.
     #[error(
-        "timm has no {architecture}, which is torchvision's; `--format onnx` writes every network"
+        "timm has no {architecture}, which is {library}'s; `--format onnx` writes every network"
     )]
-    NotTimms {
+    UnknownToTimm {
         /// The architecture.
         architecture: String,
+        /// The library that it is of.
+        library: &'static str,
     },
     /// The head is not one that timm has.
     #[error("timm's {architecture} has no such head: {reasons}; `--format onnx` writes every head")]

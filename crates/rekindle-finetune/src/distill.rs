@@ -1,11 +1,13 @@
 //! Distillation: targets that a trained model has a say in. Owns the settings, and what the teacher says of each training image.
 
 use std::collections::HashMap;
+use std::ops::ControlFlow::{self, Break, Continue};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use burn::tensor::Device;
 use rekindle_data::{OutputKind, Outputs, Target};
-use rekindle_model::{Predictor, load_info};
+use rekindle_model::{ModelError, Predictor, load_info};
 use rekindle_settings::{SettingError, positive};
 use serde::{Deserialize, Serialize};
 
@@ -89,21 +91,37 @@ pub struct Teacher {
 }
 
 impl Teacher {
-    /// Asks the teacher of a plan, if it has one.
+    /// Asks the teacher of a plan, if it has one; breaks off where the user interrupts.
     ///
     /// # Errors
     ///
     /// It cannot be read, does not fit, or an image cannot be read.
-    pub fn of(plan: &Plan, device: &Device) -> Result<Option<Self>, FinetuneError> {
+    pub fn of(
+        plan: &Plan,
+        device: &Device,
+        interrupt: &AtomicBool,
+    ) -> Result<ControlFlow<(), Option<Self>>, FinetuneError> {
         let recipe = &plan.recipe.distill;
         let Some(path) = &recipe.model else {
-            return Ok(None);
+            return Ok(Continue(None));
         };
         let predictor = Predictor::load(path, device)?;
         let own = plan.outputs();
         let order = order(&own, &predictor.info().outputs(), path)?;
         let samples = &plan.split.train;
-        let said = predictor.predict(&plan.dataset, samples, AT_ONCE)?;
+        let mut said = Vec::with_capacity(samples.len());
+        let asked = predictor.predict_each(&plan.dataset, samples, AT_ONCE, |_, rows| {
+            said.extend(rows);
+            match interrupt.load(Ordering::Relaxed) {
+                true => Err(Halt::Interrupted),
+                false => Ok(()),
+            }
+        });
+        match asked {
+            Err(Halt::Interrupted) => return Ok(Break(())),
+            Err(Halt::Failed(error)) => return Err(error.into()),
+            Ok(()) => {}
+        }
         let kind = own.task.outputs();
         let rows = samples.iter().zip(said).map(|(sample, said)| {
             let mut row: Vec<f32> = order.iter().map(|place| said[*place]).collect();
@@ -116,10 +134,10 @@ impl Teacher {
             }
             (*sample, row)
         });
-        Ok(Some(Self {
+        Ok(Continue(Some(Self {
             rows: rows.collect(),
             weight: recipe.weight as f32,
-        }))
+        })))
     }
 
     /// Blends what it said into rows of targets of these samples, row by row.
@@ -133,6 +151,18 @@ impl Teacher {
                 *target += self.weight * (said - *target);
             }
         }
+    }
+}
+
+/// Why the teacher is asked no more.
+enum Halt {
+    Interrupted,
+    Failed(ModelError),
+}
+
+impl From<ModelError> for Halt {
+    fn from(error: ModelError) -> Self {
+        Self::Failed(error)
     }
 }
 
@@ -195,6 +225,8 @@ fn order(own: &Outputs, teacher: &Outputs, path: &Path) -> Result<Vec<usize>, Fi
 
 #[cfg(test)]
 mod tests {
+    use rekindle_data::TaskKind;
+
     use super::*;
 
     #[test]
@@ -215,6 +247,25 @@ mod tests {
         for (found, expected) in row.iter().zip([sigmoid(1.5), sigmoid(-1.0)]) {
             assert!((found - expected).abs() < 1e-6, "{found} for {expected}");
         }
+    }
+
+    #[test]
+    fn outputs_are_found_by_name_whatever_their_order() {
+        let outputs = |names: &[&str]| Outputs {
+            task: TaskKind::Classification,
+            names: names.iter().map(|name| (*name).to_owned()).collect(),
+            scale: None,
+        };
+        let own = outputs(&["apple", "leaf", "sky"]);
+        let path = Path::new("teacher");
+        let found = order(&own, &outputs(&["sky", "apple", "leaf"]), path);
+        assert_eq!(found.unwrap(), [1, 2, 0]);
+        let error = order(&own, &outputs(&["apple", "leaf", "sea"]), path);
+        let error = error.unwrap_err().to_string();
+        assert!(
+            error.contains("lacks sky and has in addition sea"),
+            "{error}"
+        );
     }
 
     #[test]

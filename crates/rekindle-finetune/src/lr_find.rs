@@ -4,6 +4,7 @@
 
 mod suggest;
 
+use std::ops::ControlFlow::Continue;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
@@ -177,7 +178,9 @@ pub fn lr_find(
     let cut = plan.cut(test.phase)?;
     let tail: Network = tail_of(plan, &backbone, &head, test.phase)?;
     let settings = &recipe.phase[test.phase];
-    let teacher = Teacher::of(plan, &plan.device)?;
+    let Continue(teacher) = Teacher::of(plan, &plan.device, interrupt)? else {
+        return Ok(None);
+    };
     let phase = Phase {
         number: test.phase as u64 + 1,
         recipe: settings,

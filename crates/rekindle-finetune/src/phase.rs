@@ -239,7 +239,12 @@ impl Phase<'_> {
 
     /// Whether early stopping has ended the phase, where a run goes on that was stopped right behind its last epoch.
     fn is_over(&self, progress: &Progress) -> bool {
-        progress.epoch > 0 && progress.step == 0 && progress.stopping.is_over()
+        self.may_stop() && progress.epoch > 0 && progress.step == 0 && progress.stopping.is_over()
+    }
+
+    /// Whether early stopping may end the phase: an average of the last epochs needs them all.
+    fn may_stop(&self) -> bool {
+        self.recipe.swa_epochs == 0
     }
 
     /// Books an epoch; tells whether the phase is to stop.
@@ -283,7 +288,7 @@ impl Phase<'_> {
         }
         progress.history.push(record);
         progress.timings.push(timing);
-        decision == Decision::Stop
+        decision == Decision::Stop && self.may_stop()
     }
 
     /// Whether the model of an epoch, from 1, is written by itself.

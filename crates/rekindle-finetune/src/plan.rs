@@ -131,6 +131,7 @@ impl Plan {
             .map_err(|error| error.within("augment"))?;
         let architecture = Architecture::from_name(&card.architecture)?;
         let network = architecture.init(&device);
+        network.check_size(preprocessing.input_size)?;
         let stages: Vec<String> = network
             .stage_names()
             .into_iter()

@@ -15,13 +15,14 @@ mod sources;
 mod stand;
 
 use std::collections::HashSet;
+use std::ops::ControlFlow::Continue;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 pub use self::clock::utc;
-use self::directory::{MODEL, PARAMETERS, PLAN, PREDICTIONS, SPLIT};
+use self::directory::{EPOCHS, MODEL, PARAMETERS, PLAN, PREDICTIONS, SPLIT};
 pub use self::directory::{RunDirectory, RunStatus};
 pub use self::latest::Latest;
 use self::lengths::{check_lengths, write_lengths};
@@ -213,7 +214,9 @@ fn train(
     } = stand(plan, checkpoint)?;
     let state = place_of_state.insert(state);
     let first = place_of(plan, &state.progress.phase, directory)?;
-    let there = Checkpoint::size(directory) + size_of_file(&directory.join(MODEL));
+    let kept = directory.join(EPOCHS);
+    let there =
+        Checkpoint::size(directory) + size_of_file(&directory.join(MODEL)) + size_of_files(&kept);
     let needed = room::needed(plan, &pretrained, &head);
     room::check(directory, needed.saturating_sub(there))?;
     let mut records = Records::new(plan, directory, &pretrained, sha256, started, state)?;
@@ -224,7 +227,10 @@ fn train(
             path.display()
         ));
     }
-    let teacher = Teacher::of(plan, &plan.device)?;
+    let Continue(teacher) = Teacher::of(plan, &plan.device, interrupt)? else {
+        records.report(state, RunStatus::Interrupted)?;
+        return Ok(RunOutcome::Interrupted);
+    };
     let mut network = frozen(&pretrained);
     // The lowest stage that differs from the pretrained one in `network`.
     let mut in_network = plan.facts.stages.len();
@@ -354,6 +360,12 @@ fn open_directory(
 /// Bytes of a file; 0 where there is none.
 fn size_of_file(path: &Path) -> u64 {
     std::fs::metadata(path).map_or(0, |file| file.len())
+}
+
+/// The length of the files in a directory; 0 where there is none.
+fn size_of_files(directory: &Path) -> u64 {
+    let files = std::fs::read_dir(directory).into_iter().flatten().flatten();
+    files.map(|file| size_of_file(&file.path())).sum()
 }
 
 /// The training samples in the order of the feature blocks, which is that of the first epoch.

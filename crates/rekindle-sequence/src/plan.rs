@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use burn::tensor::Device;
 use rekindle_augment::{DecodeLimits, Preprocessing};
-use rekindle_backbone::{Backbone, Card, Stage};
+use rekindle_backbone::{Architecture, Backbone, Card, Stage};
 use rekindle_data::{BadImage, BadImages, Dataset, Outputs, Sequences, Split, TaskKind};
 use rekindle_model::{device_from_name, preprocessing, resolve_card};
 use rekindle_settings::Within;
@@ -47,6 +47,8 @@ impl Plan {
         let device = device_from_name(&recipe.device)?;
         let card = resolve_card(&recipe.backbone)?;
         let preprocessing = preprocessing(&card, &recipe.input)?;
+        let network = Architecture::from_name(&card.architecture)?.init(&device);
+        network.check_size(preprocessing.input_size)?;
         let sequences = Sequences::open(data, &recipe.data.source_options())?;
         recipe
             .train

@@ -13,7 +13,7 @@ use super::ensemble::validation;
 use super::held_out::{Choice, HeldOutImages, check_output};
 use super::model::model_path;
 use crate::Ending;
-use crate::args::{InferenceArgs, SplitArg};
+use crate::args::{HeldOutArgs, InferenceArgs, WrittenArgs};
 use crate::print::{self, calibrated};
 
 const EXAMPLES: &str = "\
@@ -31,27 +31,16 @@ pub struct Args {
     /// The images, of which those that the model was trained on are left out
     #[arg(long, value_name = "DATA")]
     pub data: PathBuf,
-    /// The file to write, OUT.safetensors
-    #[arg(short, long, value_name = "OUT")]
-    pub output: PathBuf,
+    #[command(flatten)]
+    pub written: WrittenArgs,
     /// Answer `unknown` below the probability from which on this share of the answers is right
     #[arg(long, value_name = "SHARE", value_parser = share)]
     pub precision: Option<f64>,
-    /// Images to fit to [default: val/ if there is one, else all but test/]
-    #[arg(long)]
-    pub split: Option<SplitArg>,
-    /// How DATA is read: a setting that begins with `data.`, as for `train`; may be repeated
-    #[arg(long, value_name = "KEY=VALUE")]
-    pub set: Vec<String>,
+    #[command(flatten)]
+    pub held_out: HeldOutArgs,
     /// Average over further views of each image, kept in the file: `flip`, scales such as 1.15, or both, as flip,1.15
     #[arg(long, value_name = "VIEWS")]
     pub tta: Option<TestTime>,
-    /// Replace what is there
-    #[arg(long)]
-    pub force: bool,
-    /// Print the result as JSON
-    #[arg(long)]
-    pub json: bool,
     #[command(flatten)]
     pub inference: InferenceArgs,
 }
@@ -68,8 +57,13 @@ pub fn run(args: &Args) -> Result<Ending> {
     let device = device_from_name(&args.inference.device)?;
     let path = model_path(&args.model)?;
     let paths = [path.clone()];
-    check_output(&args.output, args.force, Some(&args.data), &paths)?;
-    let settings = data_settings(&args.set)?;
+    check_output(
+        &args.written.output,
+        args.written.force,
+        Some(&args.data),
+        &paths,
+    )?;
+    let settings = data_settings(&args.held_out.set)?;
     let mut parts = ModelParts::load(&path)?;
     // Fitted anew.
     parts.info.after.temperature = None;
@@ -79,7 +73,7 @@ pub fn run(args: &Args) -> Result<Ending> {
     }
     let choice = Choice {
         data: &args.data,
-        split: args.split,
+        split: args.held_out.split,
         settings: &settings,
         inference: &args.inference,
     };
@@ -114,10 +108,10 @@ pub fn run(args: &Args) -> Result<Ending> {
         parts.info.after.threshold = Some(threshold);
     }
     parts.info.validation = validation(&reports[1]);
-    parts.save(&args.output)?;
-    images.write_seen(&args.output)?;
+    parts.save(&args.written.output)?;
+    images.write_seen(&args.written.output)?;
     let said = calibrated::Calibrated {
-        output: &args.output,
+        output: &args.written.output,
         data: &args.data,
         part: &images.part,
         skipped: images.skipped,
@@ -125,7 +119,7 @@ pub fn run(args: &Args) -> Result<Ending> {
         reports: &reports,
     };
     let mut out = io::stdout().lock();
-    match args.json {
+    match args.written.json {
         true => writeln!(out, "{}", calibrated::json(&said)?)?,
         false => write!(out, "{}", calibrated::text(&said))?,
     }

@@ -12,7 +12,7 @@ use super::data_settings::data_settings;
 use super::held_out::{Choice, HeldOutImages, check_output, check_page, read_all, write_seen_of};
 use super::model::model_path;
 use crate::Ending;
-use crate::args::{InferenceArgs, SplitArg};
+use crate::args::{HeldOutArgs, InferenceArgs, WrittenArgs};
 use crate::print::combined::{Combined, Measured, page, print};
 
 const EXAMPLES: &str = "\
@@ -28,9 +28,8 @@ pub struct Args {
     /// Model files, or the directories of runs; two or more
     #[arg(required = true, num_args = 2.., value_name = "MODEL")]
     pub models: Vec<PathBuf>,
-    /// The file to write, OUT.safetensors
-    #[arg(short, long, value_name = "OUT")]
-    pub output: PathBuf,
+    #[command(flatten)]
+    pub written: WrittenArgs,
     /// What is averaged
     #[arg(long, value_name = "WHAT", default_value = "probabilities")]
     pub of: MeanOfArg,
@@ -43,24 +42,14 @@ pub struct Args {
     /// Parts in which the fitted weights are measured, each with weights of the others
     #[arg(long, value_name = "K", default_value_t = 5, requires = "fit", value_parser = folds)]
     pub folds: usize,
-    /// Images to fit to [default: val/ if there is one, else all but test/]
-    #[arg(long, requires = "fit")]
-    pub split: Option<SplitArg>,
-    /// How DATA is read: a setting that begins with `data.`, as for `train`; may be repeated
-    #[arg(long, value_name = "KEY=VALUE", requires = "fit")]
-    pub set: Vec<String>,
+    #[command(flatten)]
+    pub held_out: HeldOutArgs,
     /// Average over further views of each image, kept in the file: `flip`, scales such as 1.15, or both, as flip,1.15
     #[arg(long, value_name = "VIEWS")]
     pub tta: Option<TestTime>,
     /// Write the figures as a page, too
     #[arg(long, value_name = "FILE.html", requires = "fit")]
     pub report: Option<PathBuf>,
-    /// Replace what is there
-    #[arg(long)]
-    pub force: bool,
-    /// Print the result as JSON
-    #[arg(long)]
-    pub json: bool,
     #[command(flatten)]
     pub inference: InferenceArgs,
 }
@@ -102,13 +91,19 @@ pub fn run(args: &Args) -> Result<Ending> {
     let device = device_from_name(&args.inference.device)?;
     let paths = args.models.iter().map(|model| model_path(model));
     let paths: Vec<PathBuf> = paths.collect::<Result<_>>()?;
-    check_output(&args.output, args.force, args.fit.as_deref(), &paths)?;
+    check_output(
+        &args.written.output,
+        args.written.force,
+        args.fit.as_deref(),
+        &paths,
+    )?;
     let weights = given_weights(args)?;
     let of = MeanOf::from(args.of);
     if let Some(file) = &args.report {
-        check_page(file, args.force)?;
+        check_page(file, args.written.force)?;
     }
-    let settings = data_settings(&args.set)?;
+    args.held_out.check_fit(args.fit.as_deref())?;
+    let settings = data_settings(&args.held_out.set)?;
     let members = read_all(&paths)?;
     let predictors = match &args.fit {
         Some(_) => {
@@ -124,14 +119,17 @@ pub fn run(args: &Args) -> Result<Ending> {
     };
     let mut whole = join(members, rule, args.tta.clone().unwrap_or_default())?;
     let Some(data) = &args.fit else {
-        whole.save(&args.output)?;
-        write_seen_of(&args.output, &paths)?;
-        print(&Combined::new(&args.output, &whole.info), args.json)?;
+        whole.save(&args.written.output)?;
+        write_seen_of(&args.written.output, &paths)?;
+        print(
+            &Combined::new(&args.written.output, &whole.info),
+            args.written.json,
+        )?;
         return Ok(Ending::Done);
     };
     let choice = Choice {
         data,
-        split: args.split,
+        split: args.held_out.split,
         settings: &settings,
         inference: &args.inference,
     };
@@ -161,20 +159,20 @@ pub fn run(args: &Args) -> Result<Ending> {
         };
     }
     whole.info.validation = validation(&crossed);
-    whole.save(&args.output)?;
-    images.write_seen(&args.output)?;
+    whole.save(&args.written.output)?;
+    images.write_seen(&args.written.output)?;
     let combined = Combined {
         data: Some((data.clone(), images.part.clone(), images.images())),
         skipped: images.skipped,
         rows,
         folds: Some(args.folds),
         spread: held.spread(),
-        ..Combined::new(&args.output, &whole.info)
+        ..Combined::new(&args.written.output, &whole.info)
     };
     if let Some(file) = &args.report {
         write_combination(file, &page(&combined))?;
     }
-    print(&combined, args.json)?;
+    print(&combined, args.written.json)?;
     Ok(Ending::Done)
 }
 

@@ -80,6 +80,7 @@ pub fn run(args: &Args) -> Result<Ending> {
     }
     let device = device_from_name(&args.inference.device)?;
     let (backbone, input) = network(args)?;
+    backbone.check_size(input.input_size)?;
     let extractor = FeatureExtractor::new(&backbone, &input, args.stage.as_deref(), &device)?;
     let limits = DecodeLimits {
         range: input.range,

@@ -83,6 +83,9 @@ fn text(path: &Path, info: &ModelInfo) -> Result<String> {
     if combination.is_none() {
         writeln!(text, "Input       {height}x{width}")?;
         writeln!(text, "Head        {head}")?;
+    }
+    // A soup is of several.
+    if !info.best_phase.is_empty() {
         writeln!(
             text,
             "Best        {}, epoch {}",

@@ -11,7 +11,7 @@ use super::ensemble::validation;
 use super::held_out::{Choice, HeldOutImages, check_output, read_all, write_seen_of};
 use super::model::model_path;
 use crate::Ending;
-use crate::args::{InferenceArgs, SplitArg};
+use crate::args::{HeldOutArgs, InferenceArgs, WrittenArgs};
 use crate::print::combined::{Combined, Measured, print};
 
 const EXAMPLES: &str = "\
@@ -27,24 +27,13 @@ pub struct Args {
     /// Model files, or the directories of runs; two or more
     #[arg(required = true, num_args = 2.., value_name = "MODEL")]
     pub models: Vec<PathBuf>,
-    /// The file to write, OUT.safetensors
-    #[arg(short, long, value_name = "OUT")]
-    pub output: PathBuf,
+    #[command(flatten)]
+    pub written: WrittenArgs,
     /// Take only models that make the soup no worse on these images, the best first; those that a model was trained on are left out
     #[arg(long, value_name = "DATA")]
     pub fit: Option<PathBuf>,
-    /// Images to choose by [default: val/ if there is one, else all but test/]
-    #[arg(long, requires = "fit")]
-    pub split: Option<SplitArg>,
-    /// How DATA is read: a setting that begins with `data.`, as for `train`; may be repeated
-    #[arg(long, value_name = "KEY=VALUE", requires = "fit")]
-    pub set: Vec<String>,
-    /// Replace what is there
-    #[arg(long)]
-    pub force: bool,
-    /// Print the result as JSON
-    #[arg(long)]
-    pub json: bool,
+    #[command(flatten)]
+    pub held_out: HeldOutArgs,
     #[command(flatten)]
     pub inference: InferenceArgs,
 }
@@ -54,28 +43,34 @@ pub fn run(args: &Args) -> Result<Ending> {
     let device = device_from_name(&args.inference.device)?;
     let paths = args.models.iter().map(|model| model_path(model));
     let paths: Vec<PathBuf> = paths.collect::<Result<_>>()?;
-    check_output(&args.output, args.force, args.fit.as_deref(), &paths)?;
-    let settings = data_settings(&args.set)?;
+    check_output(
+        &args.written.output,
+        args.written.force,
+        args.fit.as_deref(),
+        &paths,
+    )?;
+    args.held_out.check_fit(args.fit.as_deref())?;
+    let settings = data_settings(&args.held_out.set)?;
     let models = read_all(&paths)?;
     let all: Vec<&ModelParts> = models.iter().collect();
     let mut alike = soup(&all)?;
     let Some(data) = &args.fit else {
-        alike.save(&args.output)?;
-        write_seen_of(&args.output, &paths)?;
+        alike.save(&args.written.output)?;
+        write_seen_of(&args.written.output, &paths)?;
         let combined = Combined {
             mixed: args
                 .models
                 .iter()
                 .map(|path| (path.clone(), true))
                 .collect(),
-            ..Combined::new(&args.output, &alike.info)
+            ..Combined::new(&args.written.output, &alike.info)
         };
-        print(&combined, args.json)?;
+        print(&combined, args.written.json)?;
         return Ok(Ending::Done);
     };
     let choice = Choice {
         data,
-        split: args.split,
+        split: args.held_out.split,
         settings: &settings,
         inference: &args.inference,
     };
@@ -116,15 +111,15 @@ pub fn run(args: &Args) -> Result<Ending> {
     rows.push(Measured::new("all, alike", of_all));
     rows.push(Measured::new("chosen", chosen.clone()));
     whole.info.validation = validation(&chosen);
-    whole.save(&args.output)?;
-    images.write_seen(&args.output)?;
+    whole.save(&args.written.output)?;
+    images.write_seen(&args.written.output)?;
     let combined = Combined {
         data: Some((data.clone(), images.part.clone(), images.images())),
         skipped: images.skipped,
         rows,
         mixed: args.models.iter().cloned().zip(is_in).collect(),
-        ..Combined::new(&args.output, &whole.info)
+        ..Combined::new(&args.written.output, &whole.info)
     };
-    print(&combined, args.json)?;
+    print(&combined, args.written.json)?;
     Ok(Ending::Done)
 }

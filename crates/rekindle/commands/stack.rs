@@ -12,7 +12,7 @@ use super::ensemble::{folds, singles, validation};
 use super::held_out::{Choice, HeldOutImages, check_output, check_page, read_all};
 use super::model::model_path;
 use crate::Ending;
-use crate::args::{InferenceArgs, SplitArg};
+use crate::args::{HeldOutArgs, InferenceArgs, WrittenArgs};
 use crate::print::combined::{Combined, Measured, page, print};
 
 const EXAMPLES: &str = "\
@@ -30,30 +30,19 @@ pub struct Args {
     /// The images, of which those that a model was trained on are left out
     #[arg(long, value_name = "DATA")]
     pub data: PathBuf,
-    /// The file to write, OUT.safetensors
-    #[arg(short, long, value_name = "OUT")]
-    pub output: PathBuf,
+    #[command(flatten)]
+    pub written: WrittenArgs,
     /// Parts in which it is chosen and measured, each by a fit of the others
     #[arg(long, value_name = "K", default_value_t = 5, value_parser = folds)]
     pub folds: usize,
-    /// Images to fit to [default: val/ if there is one, else all but test/]
-    #[arg(long)]
-    pub split: Option<SplitArg>,
-    /// How DATA is read: a setting that begins with `data.`, as for `train`; may be repeated
-    #[arg(long, value_name = "KEY=VALUE")]
-    pub set: Vec<String>,
+    #[command(flatten)]
+    pub held_out: HeldOutArgs,
     /// Average each model over further views, kept in the file: `flip`, scales such as 1.15, or both, as flip,1.15
     #[arg(long, value_name = "VIEWS")]
     pub tta: Option<TestTime>,
     /// Write the figures as a page, too
     #[arg(long, value_name = "FILE.html")]
     pub report: Option<PathBuf>,
-    /// Replace what is there
-    #[arg(long)]
-    pub force: bool,
-    /// Print the result as JSON
-    #[arg(long)]
-    pub json: bool,
     #[command(flatten)]
     pub inference: InferenceArgs,
 }
@@ -63,11 +52,16 @@ pub fn run(args: &Args) -> Result<Ending> {
     let device = device_from_name(&args.inference.device)?;
     let paths = args.models.iter().map(|model| model_path(model));
     let paths: Vec<PathBuf> = paths.collect::<Result<_>>()?;
-    check_output(&args.output, args.force, Some(&args.data), &paths)?;
+    check_output(
+        &args.written.output,
+        args.written.force,
+        Some(&args.data),
+        &paths,
+    )?;
     if let Some(file) = &args.report {
-        check_page(file, args.force)?;
+        check_page(file, args.written.force)?;
     }
-    let settings = data_settings(&args.set)?;
+    let settings = data_settings(&args.held_out.set)?;
     let members = read_all(&paths)?;
     let views = args.tta.clone().unwrap_or_default();
     let load = |member: &ModelParts| Predictor::of_parts(member, &views, &device);
@@ -81,7 +75,7 @@ pub fn run(args: &Args) -> Result<Ending> {
     let whole = join(members, rule, views.clone())?;
     let choice = Choice {
         data: &args.data,
-        split: args.split,
+        split: args.held_out.split,
         settings: &settings,
         inference: &args.inference,
     };
@@ -97,8 +91,8 @@ pub fn run(args: &Args) -> Result<Ending> {
     rows.push(Measured::new("meta-learner", report.clone()));
     let mut whole = whole.with_stack(&fit);
     whole.info.validation = validation(&report);
-    whole.save(&args.output)?;
-    images.write_seen(&args.output)?;
+    whole.save(&args.written.output)?;
+    images.write_seen(&args.written.output)?;
     let combined = Combined {
         data: Some((args.data.clone(), images.part.clone(), images.images())),
         skipped: images.skipped,
@@ -106,11 +100,11 @@ pub fn run(args: &Args) -> Result<Ending> {
         folds: Some(args.folds),
         tried: fit.tried.clone(),
         spread: held.spread(),
-        ..Combined::new(&args.output, &whole.info)
+        ..Combined::new(&args.written.output, &whole.info)
     };
     if let Some(file) = &args.report {
         write_combination(file, &page(&combined))?;
     }
-    print(&combined, args.json)?;
+    print(&combined, args.written.json)?;
     Ok(Ending::Done)
 }

@@ -101,6 +101,14 @@ impl DecodeLimits {
     /// less than 2 GiB.
     pub const OWN_FILES: u32 = 4;
 
+    /// The default limits, for files that a user chose himself.
+    pub fn of_own_files() -> Self {
+        Self {
+            row_factor: Self::OWN_FILES,
+            ..Self::default()
+        }
+    }
+
     /// The limits of a picture that is gone through row by row.
     pub(super) fn of_rows(&self) -> Self {
         Self {

@@ -36,17 +36,6 @@ pub struct Architecture {
 }
 
 impl Architecture {
-    /// Whether timm has it under this name and with these keys. The others are torchvision's.
-    pub fn is_timms(&self) -> bool {
-        !matches!(
-            self.family,
-            Family::AlexNet(_)
-                | Family::SqueezeNet(_)
-                | Family::GoogLeNet(_)
-                | Family::ShuffleNetV2(_)
-        )
-    }
-
     /// The architecture of this name, without a weight tag: `resnet50`, not `resnet50.a1_in1k`.
     ///
     /// # Errors
@@ -65,34 +54,41 @@ impl Architecture {
     }
 }
 
-/// Everything that has to know which families there are. A family is a module with `VARIANTS`, timm's names and their shapes, and a
-/// shape with `init`.
+/// Everything that has to know which families there are, by the library whose names and keys they have. A family is a module with `VARIANTS`,
+/// those names and their shapes, and a shape with `init`.
 macro_rules! families {
-    ($($(#[$doc:meta])* $module:ident::$name:ident,)+) => {
-        $(pub use $module::$name;)+
+    ($($library:ident { $($(#[$doc:meta])* $module:ident::$name:ident,)+ })+) => {
+        $($(pub use $module::$name;)+)+
 
         /// The families, each with its own parameters.
         #[derive(Debug, Clone, PartialEq)]
         #[non_exhaustive]
         pub enum Family {
-            $($(#[$doc])* $name($name),)+
+            $($($(#[$doc])* $name($name),)+)+
         }
 
         impl Architecture {
             /// Every architecture, family by family.
             pub fn all() -> Vec<Self> {
                 let mut all = Vec::new();
-                $(all.extend($module::VARIANTS.iter().map(|(name, shape)| Self {
+                $($(all.extend($module::VARIANTS.iter().map(|(name, shape)| Self {
                     name,
                     family: Family::$name(shape.clone()),
-                }));)+
+                }));)+)+
                 all
             }
 
             /// Builds the network with random weights on a device.
             pub fn init(&self, device: &Device) -> Backbone {
                 match &self.family {
-                    $(Family::$name(shape) => shape.init(self.name, device),)+
+                    $($(Family::$name(shape) => shape.init(self.name, device),)+)+
+                }
+            }
+
+            /// The library that has it under this name and with these keys: `timm` or `torchvision`.
+            pub fn library(&self) -> &'static str {
+                match self.family {
+                    $($(Family::$name(_) => stringify!($library),)+)+
                 }
             }
         }
@@ -100,36 +96,40 @@ macro_rules! families {
 }
 
 families! {
-    /// ResNet, ResNeXt, wide ResNet, SE-ResNet, ResNet-RS and their variants with other stems.
-    resnet::ResNet,
-    /// EfficientNet-Lite 0 to 4.
-    efficientnet_lite::EfficientNetLite,
-    /// MobileNetV3, large and small.
-    mobilenet_v3::MobileNetV3,
-    /// EfficientNet, EfficientNetV2, MobileNetV1 and V2, MNASNet and others of their kind.
-    efficientnet::EfficientNet,
-    /// The convolutional networks of MobileNetV4.
-    mobilenet_v4::MobileNetV4,
-    /// RegNetX and RegNetY.
-    regnet::RegNet,
-    /// ConvNeXt and ConvNeXt V2.
-    convnext::ConvNext,
-    /// The older SE-ResNets, SE-ResNeXts and SENet-154.
-    senet::SeNet,
-    /// VGG, with and without batch norms.
-    vgg::Vgg,
-    /// DenseNet.
-    densenet::DenseNet,
-    /// GhostNet and GhostNetV2.
-    ghostnet::GhostNet,
-    /// Inception v3.
-    inception_v3::InceptionV3,
-    /// AlexNet, torchvision's.
-    alexnet::AlexNet,
-    /// SqueezeNet, torchvision's.
-    squeezenet::SqueezeNet,
-    /// GoogLeNet, torchvision's.
-    googlenet::GoogLeNet,
-    /// ShuffleNetV2, torchvision's.
-    shufflenet_v2::ShuffleNetV2,
+    timm {
+        /// ResNet, ResNeXt, wide ResNet, SE-ResNet, ResNet-RS and their variants with other stems.
+        resnet::ResNet,
+        /// EfficientNet-Lite 0 to 4.
+        efficientnet_lite::EfficientNetLite,
+        /// MobileNetV3, large and small.
+        mobilenet_v3::MobileNetV3,
+        /// EfficientNet, EfficientNetV2, MobileNetV1 and V2, MNASNet and others of their kind.
+        efficientnet::EfficientNet,
+        /// The convolutional networks of MobileNetV4.
+        mobilenet_v4::MobileNetV4,
+        /// RegNetX and RegNetY.
+        regnet::RegNet,
+        /// ConvNeXt and ConvNeXt V2.
+        convnext::ConvNext,
+        /// The older SE-ResNets, SE-ResNeXts and SENet-154.
+        senet::SeNet,
+        /// VGG, with and without batch norms.
+        vgg::Vgg,
+        /// DenseNet.
+        densenet::DenseNet,
+        /// GhostNet and GhostNetV2.
+        ghostnet::GhostNet,
+        /// Inception v3.
+        inception_v3::InceptionV3,
+    }
+    torchvision {
+        /// AlexNet.
+        alexnet::AlexNet,
+        /// SqueezeNet.
+        squeezenet::SqueezeNet,
+        /// GoogLeNet.
+        googlenet::GoogLeNet,
+        /// ShuffleNetV2.
+        shufflenet_v2::ShuffleNetV2,
+    }
 }

@@ -40,13 +40,16 @@ pub struct TimmFiles {
 ///
 /// # Errors
 ///
-/// [`ExportError::NotTimms`] where timm has no such network, [`ExportError::NotTimm`] where the head is not timm's own: one linear layer on the average of the last map. A weight does not fit 16
-/// bits.
+/// [`ExportError::UnknownToTimm`] where timm has no such network, [`ExportError::NotTimm`] where the head is not timm's own: one linear layer
+/// on the average of the last map. A weight does not fit 16 bits.
 pub fn to_timm(model: &ModelFile, precision: WeightPrecision) -> Result<TimmFiles, ExportError> {
     let name = &model.info.architecture;
-    if Architecture::from_name(name).is_ok_and(|known| !known.is_timms()) {
-        return Err(ExportError::NotTimms {
+    if let Ok(known) = Architecture::from_name(name)
+        && known.library() != "timm"
+    {
+        return Err(ExportError::UnknownToTimm {
             architecture: name.clone(),
+            library: known.library(),
         });
     }
     let reasons = other_heads(model);

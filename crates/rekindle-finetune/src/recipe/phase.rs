@@ -60,7 +60,8 @@ pub struct PhaseRecipe {
     /// from the new weights. 0 for none. Default 0.99 where stages are trained, and 0 for the head alone.
     pub ema: f64,
     /// The last epochs whose weights are averaged, all alike, and measured and kept in place of the weights: stochastic weight averaging
-    /// (SWA), which takes the place of `ema`. Worth trying with a rate that stays high: `schedule = { name = "constant" }`. Default 0, off.
+    /// (SWA), which takes the place of `ema`. Worth trying with a rate that stays high: `schedule = { name = "constant" }`. Early stopping then
+    /// does not end the phase, though the best epoch is kept all the same. Default 0, off.
     #[serde(default)]
     pub swa_epochs: usize,
     /// Lookahead: every so many steps, such as 6, slow weights go `lookahead_alpha` of the way to the trained ones, which begin anew from

@@ -13,14 +13,16 @@ use burn::module::Module;
 const SMALL_FILES: u64 = 4 << 20;
 
 /// The most that a run has on the disk at once, in bytes: the model and the next one beside it; two checkpoints, each with the trained
-/// parameters as they are, the best ones, and as much again twice for an optimiser such as Adam.
+/// parameters as they are, the best ones, and as much again twice for an optimiser such as Adam; and the models of single epochs.
 pub(super) fn needed(plan: &Plan, backbone: &Backbone, head: &Head) -> u64 {
     let stages = backbone.stages().len();
     let lowest = plan.facts.first_unfrozen_stage.min(stages);
     let stages = (lowest < stages).then(|| backbone.part(lowest, stages));
     let trained = Network::new(stages, head.clone(), plan.joint()).num_params();
     let all = backbone.num_params() + head.num_params();
-    let floats = 2 * all + 2 * 4 * trained;
+    let kept = plan.recipe.phase.iter();
+    let kept = kept.filter_map(|phase| phase.epochs.checked_div(phase.keep_every));
+    let floats = (2 + kept.sum::<usize>()) * all + 2 * 4 * trained;
     floats as u64 * size_of::<f32>() as u64 + SMALL_FILES
 }
 

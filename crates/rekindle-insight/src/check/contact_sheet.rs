@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 
 use rayon::prelude::*;
-use rekindle_augment::{DecodeLimits, RgbImage, decode};
+use rekindle_augment::{DecodeLimits, LargeInTurn, RgbImage, decode};
 
 use super::report::{CheckReport, DuplicateGroup, DuplicateImage};
 use crate::sheet::{CAPTION_LETTERS, Sheet, Tile};
@@ -204,7 +204,7 @@ fn tiles<const N: usize>(
     captions: impl Iterator<Item = (String, [String; N])>,
 ) -> Vec<Tile> {
     let captions: Vec<(String, [String; N])> = captions.collect();
-    let limits = DecodeLimits::default();
+    let (limits, turns) = (DecodeLimits::of_own_files(), LargeInTurn::default());
     let samples: HashMap<String, &Sample> = folder
         .samples
         .iter()
@@ -213,7 +213,9 @@ fn tiles<const N: usize>(
     captions
         .into_par_iter()
         .filter_map(|(path, caption)| {
-            let decoded = decode(&folder.read(samples.get(&path)?).ok()?, &limits).ok()?;
+            let bytes = folder.read(samples.get(&path)?).ok()?;
+            let _turn = turns.wait(&bytes, &limits).ok()?;
+            let decoded = decode(&bytes, &limits).ok()?;
             Some(Tile::new(&decoded.image, caption))
         })
         .collect()

@@ -7,7 +7,8 @@ use std::collections::{BTreeMap, HashMap};
 
 use rayon::prelude::*;
 use rekindle_augment::{
-    AugmentError, DecodeLimits, Format, Interpolation, RgbImage, SourceMode, decode, resize,
+    AugmentError, DecodeLimits, Format, Interpolation, LargeInTurn, RgbImage, SourceMode, decode,
+    resize,
 };
 use sha2::{Digest, Sha256};
 
@@ -63,7 +64,12 @@ pub(super) struct Picture {
 }
 
 /// Reads, decodes and measures one image.
-pub(super) fn examine(folder: &ImageFolder, sample: &Sample, limits: &DecodeLimits) -> Examined {
+pub(super) fn examine(
+    folder: &ImageFolder,
+    sample: &Sample,
+    limits: &DecodeLimits,
+    turns: &LargeInTurn,
+) -> Examined {
     let bytes = match folder.read(sample) {
         Ok(bytes) => bytes,
         Err(error) => {
@@ -75,6 +81,8 @@ pub(super) fn examine(folder: &ImageFolder, sample: &Sample, limits: &DecodeLimi
         }
     };
     let file_hash: Hash = Sha256::digest(&bytes).into();
+    // What is wrong with a header, the decoder says.
+    let _turn = turns.wait(&bytes, limits);
     let picture = match decode(&bytes, limits) {
         Ok(decoded) => {
             let reduced = resize(
@@ -128,7 +136,12 @@ fn kind_of(error: &AugmentError) -> UnreadableKind {
 
 /// Tells apart the pixels of different files that look the same. They are decoded once more: to hash the pixels of every picture would
 /// take a third of the time of decoding it, and few need it.
-pub(super) fn identify(folder: &ImageFolder, examined: &mut [Examined], limits: &DecodeLimits) {
+pub(super) fn identify(
+    folder: &ImageFolder,
+    examined: &mut [Examined],
+    limits: &DecodeLimits,
+    turns: &LargeInTurn,
+) {
     let mut files: HashMap<Hash, BTreeMap<Hash, usize>> = HashMap::new();
     for (index, file) in examined.iter().enumerate() {
         if let Ok(picture) = &file.picture {
@@ -145,7 +158,9 @@ pub(super) fn identify(folder: &ImageFolder, examined: &mut [Examined], limits: 
         .into_par_iter()
         .filter_map(|(file, index)| {
             // A file that has changed since keeps the identity it had.
-            let decoded = decode(&folder.read(&folder.samples[index]).ok()?, limits).ok()?;
+            let bytes = folder.read(&folder.samples[index]).ok()?;
+            let _turn = turns.wait(&bytes, limits).ok()?;
+            let decoded = decode(&bytes, limits).ok()?;
             Some((file, pixel_hash(&decoded.image)))
         })
         .collect();

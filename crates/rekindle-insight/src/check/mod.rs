@@ -17,7 +17,7 @@ mod suggestions;
 mod targets;
 
 use rayon::prelude::*;
-use rekindle_augment::DecodeLimits;
+use rekindle_augment::{DecodeLimits, LargeInTurn};
 
 pub use self::contact_sheet::contact_sheet;
 pub use self::report::{
@@ -48,20 +48,20 @@ pub fn check(
     recipe.data.check()?;
     let preprocessing = preprocessing(&resolve_card(&recipe.backbone)?, &recipe.input)?;
     let limits = DecodeLimits {
-        row_factor: DecodeLimits::OWN_FILES,
         range: preprocessing.range,
-        ..DecodeLimits::default()
+        ..DecodeLimits::of_own_files()
     };
+    let turns = LargeInTurn::default();
     let mut examined: Vec<Examined> = folder
         .samples
         .par_iter()
         .map(|sample| {
-            let examined = examine(folder, sample, &limits);
+            let examined = examine(folder, sample, &limits, &turns);
             progress();
             examined
         })
         .collect();
-    identify(folder, &mut examined, &limits);
+    identify(folder, &mut examined, &limits, &turns);
 
     let good: Vec<usize> = (0..examined.len())
         .filter(|&index| examined[index].picture.is_ok())

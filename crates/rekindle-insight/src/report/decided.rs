@@ -39,7 +39,7 @@ impl Decided {
     pub fn limits(&self) -> DecodeLimits {
         DecodeLimits {
             range: self.explainer.model().info().preprocessing.range,
-            ..DecodeLimits::default()
+            ..DecodeLimits::of_own_files()
         }
     }
 

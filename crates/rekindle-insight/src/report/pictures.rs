@@ -172,7 +172,7 @@ impl<'a> Finder<'a> {
             of,
             limits: decided
                 .as_ref()
-                .map_or_else(DecodeLimits::default, Decided::limits),
+                .map_or_else(DecodeLimits::of_own_files, Decided::limits),
             decided,
             decided_shown: false,
             opened: None,

@@ -52,6 +52,7 @@ pub fn soup(models: &[&ModelParts]) -> Result<ModelParts, ModelError> {
         // What was measured, fitted and said of the first is not so of the mean.
         info.validation.clear();
         info.after = Default::default();
+        info.recipe.clear();
         (info.best_phase, info.best_epoch) = (String::new(), 0);
     }
     whole.source = "the soup".into();

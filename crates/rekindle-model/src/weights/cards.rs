@@ -9,8 +9,8 @@ use rekindle_backbone::{Architecture, BackboneError, Card, CardPreprocessing, We
 use rekindle_settings::{Within, nearest};
 use rekindle_weights::TimmConfig;
 
+use crate::ModelError;
 use crate::settings::InputRecipe;
-use crate::{ModelError, device_from_name};
 
 /// Every card there is, the default one first.
 ///
@@ -186,11 +186,12 @@ pub fn architecture_from_name(name: &str) -> Result<Architecture, ModelError> {
     }
 }
 
-/// The preprocessing of a card, with the user's overrides. A scale that is to be fitted is left as the card has it.
+/// The preprocessing of a card, with the user's overrides. A scale that is to be fitted is left as the card has it. Whether the network
+/// takes images of that size is asked of the network: [`check_size`](rekindle_backbone::Backbone::check_size).
 ///
 /// # Errors
 ///
-/// The card names an unknown filter, the outcome is out of range, or images would be too small for the network.
+/// The card names an unknown filter, or the outcome is out of range.
 pub fn preprocessing(card: &Card, input: &InputRecipe) -> Result<Preprocessing, ModelError> {
     let own = &card.preprocessing;
     let interpolation = own
@@ -214,17 +215,5 @@ pub fn preprocessing(card: &Card, input: &InputRecipe) -> Result<Preprocessing, 
         range: input.range.unwrap_or_default(),
     };
     preprocessing.check().within("input")?;
-    check_size(card, preprocessing.input_size)?;
     Ok(preprocessing)
-}
-
-/// Whether a network takes images of this size. It is built to be asked, without weights.
-fn check_size(card: &Card, size: [usize; 2]) -> Result<(), ModelError> {
-    let (Ok(architecture), Ok(device)) = (
-        Architecture::from_name(&card.architecture),
-        device_from_name("cpu"),
-    ) else {
-        return Ok(());
-    };
-    Ok(architecture.init(&device).check_size(size)?)
 }

@@ -43,22 +43,6 @@ fn an_unknown_filter_of_a_card_is_an_error_and_the_users_own_counts() {
     assert_eq!(found.interpolation, Interpolation::Area);
 }
 
-#[cfg(all(feature = "bundled", feature = "flex"))]
-#[test]
-fn images_that_are_too_small_for_a_network_are_refused() {
-    let card = card_from_name("inception_v3").unwrap();
-    let of = |side| InputRecipe {
-        size: Some([200, side]),
-        ..InputRecipe::default()
-    };
-    assert!(preprocessing(&card, &of(75)).is_ok());
-    let error = preprocessing(&card, &of(74)).unwrap_err().to_string();
-    assert!(
-        error.contains("74x200") && error.contains("inception_v3") && error.contains("75 a side"),
-        "{error}"
-    );
-}
-
 #[test]
 fn weights_that_are_on_no_hub_say_where_they_are() {
     let card = card_from_name("alexnet").unwrap();
@@ -70,6 +54,7 @@ fn weights_that_are_on_no_hub_say_where_they_are() {
     );
 }
 
+#[cfg(all(feature = "bundled", feature = "flex"))]
 #[test]
 fn the_bundled_weights_are_those_of_their_card() {
     let card = card_from_name(rekindle_models::DEFAULT_CARD).unwrap();

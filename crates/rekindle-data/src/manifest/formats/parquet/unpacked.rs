@@ -10,6 +10,7 @@ use std::fs::{self, File};
 use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::UNIX_EPOCH;
 
 use parquet::basic::Compression;
 use parquet::file::metadata::ColumnChunkMetaData;
@@ -100,10 +101,14 @@ impl Unpacked {
     }
 }
 
-/// What tells a file's pictures apart from another's: its size, and its end, in which the places, sizes and bounds of all pages stand.
+/// What tells a file's pictures apart from another's: its size, when it was written, its end, in which the places, sizes and bounds of all
+/// pages stand, and some of the rest.
 fn identity(path: &Path, image: &ImageColumn) -> io::Result<u128> {
     let mut file = File::open(path)?;
-    let size = file.metadata()?.len();
+    let about = file.metadata()?;
+    let size = about.len();
+    let written = about.modified().ok();
+    let written = written.and_then(|time| time.duration_since(UNIX_EPOCH).ok());
     let mut tail = [0; 8];
     file.seek(SeekFrom::Start(size.saturating_sub(8)))?;
     file.read_exact(&mut tail)?;
@@ -113,7 +118,7 @@ fn identity(path: &Path, image: &ImageColumn) -> io::Result<u128> {
     file.seek(SeekFrom::Start(start))?;
     let mut end = Vec::new();
     file.read_to_end(&mut end)?;
-    // A thousandth part of the pictures themselves.
+    // Of the pictures themselves, where a copy keeps the time of another file.
     let mut sample = vec![0; 4096];
     for step in 0..16 {
         file.seek(SeekFrom::Start(start / 16 * step))?;
@@ -121,6 +126,7 @@ fn identity(path: &Path, image: &ImageColumn) -> io::Result<u128> {
         end.extend_from_slice(&sample[..read]);
     }
     end.extend_from_slice(&size.to_le_bytes());
+    end.extend_from_slice(&written.unwrap_or_default().as_nanos().to_le_bytes());
     end.extend_from_slice(image.name.as_bytes());
     Ok(hash_content(&end))
 }
