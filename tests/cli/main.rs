@@ -12,6 +12,7 @@ mod check;
 mod combine;
 mod compare;
 mod determinism;
+mod drift;
 mod explain;
 mod export;
 mod feature_cache;

@@ -72,6 +72,9 @@ pub enum InsightError {
     /// Recipes cannot be compared as asked.
     #[error("{0}")]
     Compare(String),
+    /// Pictures cannot be compared with others.
+    #[error("cannot compare: {0}")]
+    Drift(String),
     /// A directory holds no comparison.
     #[error("{}: {reason}; expected the directory of a comparison, such as runs/compare-photos-1", path.display())]
     NoComparison {

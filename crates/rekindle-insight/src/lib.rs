@@ -7,6 +7,7 @@
 //! - [`write_combination`]: several models that answer together, as one HTML page.
 //! - [`runs_in`], [`differences`]: runs side by side.
 //! - [`labels`]: labels that are likely wrong, by what models say of pictures that they have not seen.
+//! - [`drift`]: whether new pictures are like those that a model was measured on.
 //! - [`compare`]: recipes side by side over seeds or folds, and whether they differ by more than chance.
 //! - [`plots`]: a run in pictures.
 //! - [`bench`](bench()): images per second of a backbone, and the machine that they hold for.
@@ -15,6 +16,7 @@ mod bench;
 mod chart;
 pub mod check;
 pub mod compare;
+pub mod drift;
 mod error;
 pub mod explain;
 mod html;

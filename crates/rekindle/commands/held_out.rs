@@ -8,7 +8,8 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail};
 use rekindle_augment::DecodeLimits;
 use rekindle_data::{
-    ClassIndex, DataRecipe, Dataset, Fingerprints, ImageFolder, SplitName, is_inside, open_data_as,
+    ClassIndex, DataRecipe, Dataset, Fingerprints, ImageFolder, SplitName, Target, is_inside,
+    open_data_as,
 };
 use rekindle_model::ensemble::{HeldOut, ModelParts};
 use rekindle_model::{ModelInfo, Predictor, write_whole};
@@ -145,6 +146,37 @@ impl HeldOutImages {
         );
         drop(bar);
         found.map_err(|error| with_others(error.into(), &self.dataset))
+    }
+
+    /// What a model predicts of them, a row of each, and what is right.
+    ///
+    /// # Errors
+    ///
+    /// As [`outputs`](Self::outputs).
+    pub fn predictions(
+        &self,
+        model: &Predictor,
+        batch_size: usize,
+    ) -> Result<(Vec<Vec<f32>>, Vec<Target>)> {
+        let bar = ImageBar::new(self.samples.len());
+        let (mut rows, mut targets) = (Vec::new(), Vec::new());
+        let done = model.predict_each(
+            &self.dataset,
+            &self.samples,
+            batch_size,
+            |batch, found| -> Result<()> {
+                rows.extend(found);
+                let samples = batch.iter();
+                targets.extend(
+                    samples.map(|sample| self.dataset.folder().samples[*sample].target.clone()),
+                );
+                bar.add(batch.len());
+                Ok(())
+            },
+        );
+        drop(bar);
+        done.map_err(|error| with_others(error, &self.dataset))?;
+        Ok((rows, targets))
     }
 
     /// Writes beside a model which images it was trained on, or fitted to, so that `evaluate` leaves them out.

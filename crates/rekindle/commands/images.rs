@@ -1,7 +1,10 @@
-//! What evaluation and prediction share: which images can be used, and a bar while they are computed.
+//! What evaluation and prediction share: which images are meant, and which can be used.
 
-use anyhow::{Error, Result};
-use rekindle_data::{BadImages, DataError, Dataset};
+use std::io::{self, BufRead};
+use std::path::PathBuf;
+
+use anyhow::{Context, Error, Result, bail};
+use rekindle_data::{BadImages, DataError, Dataset, ImageFolder, SourceOptions, open_unlabelled};
 use rekindle_model::ModelError;
 
 use crate::args::BadImagesArg;
@@ -41,4 +44,40 @@ pub fn with_others(error: Error, dataset: &Dataset) -> Error {
         // It could be read this time.
         _ => error,
     }
+}
+
+/// The images that the arguments name, folders, manifests and tar shards listed; `-` stands for paths on standard input, one a line.
+pub fn list(arguments: &[PathBuf], options: &SourceOptions) -> Result<ImageFolder> {
+    let mut paths = Vec::with_capacity(arguments.len());
+    for argument in arguments {
+        match argument.as_os_str() == "-" {
+            true => paths.extend(read_paths(io::stdin().lock())?),
+            false => paths.push(argument.clone()),
+        }
+    }
+    for path in &paths {
+        if !path.exists() {
+            bail!(
+                "there is no image or folder `{}`; check the path",
+                path.display()
+            );
+        }
+    }
+    if paths.is_empty() {
+        bail!("standard input names no images; write one path a line");
+    }
+    Ok(open_unlabelled(&paths, options)?)
+}
+
+/// Paths, one a line; empty lines count for nothing.
+fn read_paths(lines: impl BufRead) -> Result<Vec<PathBuf>> {
+    let mut paths = Vec::new();
+    for line in lines.lines() {
+        let line = line.context("standard input cannot be read as paths, one a line")?;
+        let line = line.trim_end_matches('\r');
+        if !line.is_empty() {
+            paths.push(PathBuf::from(line));
+        }
+    }
+    Ok(paths)
 }

@@ -10,6 +10,7 @@ mod check;
 mod compare;
 mod completions;
 mod data_settings;
+mod drift;
 mod ensemble;
 mod evaluate;
 mod explain;
@@ -47,13 +48,11 @@ use crate::Ending;
 const EXAMPLES: &str = "\
 Examples:
   rekindle check photos                            what would spoil training on photos
-  rekindle preview photos                          a picture of what training sees
   rekindle train photos                            fine-tune on photos/CLASS/IMAGE
   rekindle train --resume runs/photos-1            resume after Ctrl-C
   rekindle compare photos --vary head.pool=gem,max is one setting better than the other?
   rekindle evaluate runs/photos-1 test-photos      measure the result
   rekindle predict runs/photos-1 new/ --csv        class and probability of each image
-  rekindle explain runs/photos-1 new/cat.jpg       what in a picture decided
   rekindle export runs/photos-1 -o photos.onnx     for ONNX Runtime and others";
 
 /// Fine-tune pretrained CNN backbones on labelled images.
@@ -102,6 +101,7 @@ commands! {
     runs: Runs,
     predict: Predict,
     explain: Explain,
+    drift: Drift,
     serve: Serve,
     ensemble: Ensemble,
     soup: Soup,

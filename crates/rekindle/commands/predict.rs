@@ -1,18 +1,17 @@
 //! `rekindle predict`: a model and images to classes with probabilities, to labels, or to numbers.
 
-use std::io::{self, BufRead, Write};
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use rekindle_augment::DecodeLimits;
-use rekindle_data::{BadImages, Dataset, ImageFolder, SourceOptions, open_unlabelled};
-use rekindle_data::{OutputKind, TaskKind};
+use rekindle_data::{BadImages, Dataset, OutputKind, TaskKind};
 use rekindle_model::ensemble::{AfterTraining, TestTime};
 use rekindle_model::{Predictor, device_from_name};
 
 use super::data_settings::data_settings;
-use super::images::with_others;
+use super::images::{list, with_others};
 use super::model::model_path;
 use super::sorted::Sorted;
 use crate::Ending;
@@ -227,40 +226,4 @@ impl<'a> Rows<'a> {
             (false, false) => self.text(Vec::new())?,
         })
     }
-}
-
-/// The images that the arguments name, folders, manifests and tar shards listed; `-` stands for paths on standard input, one a line.
-fn list(arguments: &[PathBuf], options: &SourceOptions) -> Result<ImageFolder> {
-    let mut paths = Vec::with_capacity(arguments.len());
-    for argument in arguments {
-        match argument.as_os_str() == "-" {
-            true => paths.extend(read_paths(io::stdin().lock())?),
-            false => paths.push(argument.clone()),
-        }
-    }
-    for path in &paths {
-        if !path.exists() {
-            bail!(
-                "there is no image or folder `{}`; check the path",
-                path.display()
-            );
-        }
-    }
-    if paths.is_empty() {
-        bail!("standard input names no images; write one path a line");
-    }
-    Ok(open_unlabelled(&paths, options)?)
-}
-
-/// Paths, one a line; empty lines count for nothing.
-fn read_paths(lines: impl BufRead) -> Result<Vec<PathBuf>> {
-    let mut paths = Vec::new();
-    for line in lines.lines() {
-        let line = line.context("standard input cannot be read as paths, one a line")?;
-        let line = line.trim_end_matches('\r');
-        if !line.is_empty() {
-            paths.push(PathBuf::from(line));
-        }
-    }
-    Ok(paths)
 }

@@ -9,6 +9,7 @@ pub mod check;
 pub mod closing;
 pub mod combined;
 pub mod comparison;
+pub mod drift;
 pub mod explanations;
 pub mod export;
 pub mod fetching;
