@@ -126,6 +126,13 @@ impl RunDirectory {
         };
         // Before the lock too, since a finished run has none.
         if status(path) == Some(RunStatus::Finished) {
+            // Killed behind its result, it left what nobody needs any more.
+            if Checkpoint::exists(path)
+                && let Ok(_lock) = take(path)
+            {
+                let _ = Checkpoint::remove(path);
+                let _ = fs::remove_file(path.join(LOCK));
+            }
             return Err(finished());
         }
         let lock = take(path)?;
