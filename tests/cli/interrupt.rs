@@ -85,7 +85,15 @@ pub fn send(signal: &str, process: u32) {
 #[test]
 fn a_run_interrupted_in_each_phase_ends_as_if_it_never_was() {
     let place = Place::with_photos();
-    let start = |name| [&["train", "photos", "--name", name], SETTINGS].concat();
+    // A step of phase 2 takes an emulated GPU so long that a signal comes in time among few.
+    let (epochs, setting) = match gives_the_same_bytes() {
+        true => (30, "phase2.epochs=30"),
+        false => (8, "phase2.epochs=8"),
+    };
+    let start = |name| {
+        let run = ["train", "photos", "--name", name];
+        [&run[..], SETTINGS, &["--set", setting]].concat()
+    };
 
     let first = interrupted_at(&place, &start("a"), "2 ");
     assert_eq!(first.code, Some(130), "{first:?}");
@@ -116,7 +124,7 @@ fn a_run_interrupted_in_each_phase_ends_as_if_it_never_was() {
     place.rekindle(&start("b")).success();
     let csv =
         |name: &str| String::from_utf8(place.read(&format!("runs/{name}/metrics.csv"))).unwrap();
-    assert_eq!(csv("a").lines().count(), 1 + 1000 + 30);
+    assert_eq!(csv("a").lines().count(), 1 + 1000 + epochs);
     assert_same_metrics(&csv("a"), &csv("b"));
     assert!(
         !gives_the_same_bytes()
