@@ -30,6 +30,7 @@ mod plots;
 mod precision;
 mod predict;
 mod preview;
+mod ranges;
 mod records;
 mod report;
 mod rescale;
