@@ -31,6 +31,7 @@ mod plots;
 mod precision;
 mod predict;
 mod preview;
+mod ranges;
 mod records;
 mod report;
 mod rescale;

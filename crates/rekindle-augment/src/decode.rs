@@ -24,6 +24,7 @@ mod tiff;
 mod upright;
 mod webp;
 mod whole;
+mod wide;
 
 pub use self::in_turn::LargeInTurn;
 pub(crate) use self::jpeg::round_trip;
@@ -35,3 +36,4 @@ pub use self::region::{
 pub(crate) use self::rows::RowFile;
 pub use self::upright::SourceMode;
 pub use self::whole::{Decoded, ImageHeader, decode, read_header, verify_pixels};
+pub use self::wide::wide_numbers;

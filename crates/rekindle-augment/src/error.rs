@@ -137,6 +137,15 @@ pub enum AugmentError {
         reason: &'static str,
     },
 
+    /// A range of samples that cannot be fitted on the training images.
+    #[error("`input.range` is `{range}`, which cannot be fitted on the training images: {reason}")]
+    RangeFit {
+        /// Name of the range in a recipe.
+        range: &'static str,
+        /// What is wrong with the images, and what to do.
+        reason: String,
+    },
+
     /// A recipe names a transform that nobody has registered.
     #[error(
         "`{key}`: no custom transform is named `{name}`; {}; a program registers one with `TransformRegistry::register`",

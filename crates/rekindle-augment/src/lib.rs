@@ -11,6 +11,7 @@
 //! - [`Pipeline::apply_bytes`] does both and decodes of a large JPEG no more than a random crop needs, at a reduced size
 //!   where that is enough; [`decode_region`] is its first half. [`ReducedPicture`] is what a cache keeps of such a file.
 //! - [`Rescale`] is the only normalisation in rekindle; [`RescaleSpec`] fits it on training images where that is asked for.
+//! - [`SampleRange`] says which numbers of wide samples are black and white; [`RangeSpec`] fits it on training images' [`wide_numbers`].
 //! - [`MixSpec`] draws a [`Mix`] for a batch: mixup or CutMix of its images and targets.
 //!
 //! The feature `burn`, which is a default one, adds what makes and takes Burn's tensors: the function `rescale`, and `Mix::images` and
@@ -45,6 +46,7 @@ mod mix;
 pub mod ops;
 mod pipeline;
 mod preprocessing;
+mod range;
 mod registry;
 mod rescale;
 mod resize;
@@ -57,7 +59,7 @@ mod vectorised;
 pub use decode::{
     DecodeLimits, Decoded, DecodedRegion, ImageHeader, JpegScaling, LargeInTurn, ReducedPicture,
     RegionRequest, SampleRange, SourceMode, UprightSize, decode, decode_region, read_header,
-    reducible_size, verify_pixels,
+    reducible_size, verify_pixels, wide_numbers,
 };
 pub use error::AugmentError;
 pub use format::Format;
@@ -66,6 +68,7 @@ pub use mix::{Mix, MixAt, MixSpec};
 pub use ops::TransformSpec;
 pub use pipeline::{Pipeline, View};
 pub use preprocessing::{Preprocessing, ResizePolicy};
+pub use range::{NumberCounts, RangeSpec};
 pub use registry::TransformRegistry;
 pub use rekindle_settings::SettingError;
 #[cfg(feature = "burn")]

@@ -15,7 +15,9 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
-use rekindle_augment::{DecodeLimits, Decoded, JpegScaling, Pipeline, RgbImage, SampleRng, decode};
+use rekindle_augment::{
+    DecodeLimits, Decoded, JpegScaling, Pipeline, RgbImage, SampleRange, SampleRng, decode,
+};
 
 pub use self::content::Content;
 use self::pictures::Known;
@@ -106,6 +108,24 @@ impl Dataset {
             disk: Some(disk),
             ..self
         }
+    }
+
+    /// The same images with other numbers for black and white. Pictures that were kept in memory are forgotten.
+    pub fn with_range(self, range: SampleRange) -> Self {
+        Self {
+            limits: DecodeLimits {
+                range,
+                ..self.limits
+            },
+            memory: self.memory.emptied(),
+            known: Mutex::default(),
+            ..self
+        }
+    }
+
+    /// The limits that images are decoded within.
+    pub fn limits(&self) -> &DecodeLimits {
+        &self.limits
     }
 
     /// The cache on disk, where there is one.

@@ -2,11 +2,14 @@
 //!
 //! Owns: which pixels are looked at. What is made of them is `rekindle-augment`'s.
 
+mod range;
+
 use rayon::prelude::*;
 use rekindle_augment::{
     ChannelMoments, Pipeline, Preprocessing, Rescale, RescaleSpec, ResizePolicy, SampleRng,
 };
 
+pub use self::range::fit_range;
 use crate::{DataError, Dataset};
 
 /// A scale for these training samples, fitted on them where the spec asks for it.

@@ -11,7 +11,7 @@ use rekindle_augment::{
 use rekindle_backbone::{Architecture, Card};
 use rekindle_data::{
     BadImage, BadImages, DataError, DataRecipe, Dataset, HoldOut, ImageFolder, NumberScale,
-    Outputs, Sampling, SourceKind, Split, SplitName, TargetKind, TaskKind, fit_rescale,
+    Outputs, Sampling, SourceKind, Split, SplitName, TargetKind, TaskKind, fit_range, fit_rescale,
 };
 use rekindle_head::LossConfig;
 use rekindle_model::{
@@ -102,7 +102,7 @@ pub struct Facts {
 impl Plan {
     /// Checks a recipe against a folder, a manifest or tar shards. Reads the data's names and labels and the headers of its images (of many,
     /// of some; see [`DataRecipe::checked_headers`](rekindle_data::DataRecipe::checked_headers)), and decodes the training images where
-    /// `input.rescale` is fitted on them; writes nothing.
+    /// `input.rescale` or `input.range` is fitted on them; writes nothing.
     ///
     /// # Errors
     ///
@@ -190,6 +190,15 @@ impl Plan {
             let path = folder.source.clone();
             return Err(DataError::NoValidation { path }.into());
         }
+        if let Some(spec) = &recipe.input.range
+            && spec.fixed().is_none()
+        {
+            let (limits, policy) = (dataset.limits(), settings.bad_images);
+            let range = fit_range(spec, folder, limits, &split.train, policy)?;
+            preprocessing.range = range;
+            dataset = dataset.with_range(range);
+        }
+        let folder = dataset.folder();
         if let LossConfig::CrossEntropy(loss) = &mut loss
             && loss.logit_adjustment > 0.0
             && loss.priors.is_none()

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use rekindle_augment::{Interpolation, RescaleSpec, ResizePolicy, SampleRange};
+use rekindle_augment::{Interpolation, RangeSpec, RescaleSpec, ResizePolicy};
 use serde::{Deserialize, Deserializer, Serialize};
 
 /// The pretrained network.
@@ -48,9 +48,11 @@ pub struct InputRecipe {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rescale: Option<RescaleSpec>,
     /// What is black and white of samples of more than 8 bits: `full`, all that they can hold (default); `{ bits = 12 }`, 0 to 4095, for
-    /// cameras that write fewer bits into 16; or `{ span = { low = -1000, high = 3000 } }`. It is in plan.toml and in the model file.
+    /// cameras that write fewer bits into 16; or `{ span = { low = -1000, high = 3000 } }`. Fitted on the training images: `max`, from 0
+    /// to their largest number, and `{ percentiles = [0.5, 99.5] }`, between which all but half a percent of their numbers at either end
+    /// lie. The numbers found are a span in plan.toml and in the model file.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub range: Option<SampleRange>,
+    pub range: Option<RangeSpec>,
 }
 
 impl Default for BackboneRecipe {

@@ -297,6 +297,13 @@ impl Recipe {
                 return Err(SettingError::new("input.rescale", "fitted", expected));
             }
         }
+        if let Some(range) = &self.input.range {
+            range.check().within("input.range")?;
+            if range.fixed().is_none() {
+                let expected = "a range that is not fitted on the data: `full`, `{ bits = BITS }` or `{ span = { low = LOW, high = HIGH } }`";
+                return Err(SettingError::new("input.range", "fitted", expected));
+            }
+        }
         self.head.check().within("head")?;
         let train = &self.train;
         at_least_one("train.epochs", train.epochs)?;
@@ -369,6 +376,7 @@ mod tests {
             ("features.frames=0", "features.frames"),
             ("features.grid=0", "features.grid"),
             ("input.rescale=dataset", "input.rescale"),
+            ("input.range=max", "input.range"),
             ("train.epochs=0", "train.epochs"),
             ("train.lr=0", "train.lr"),
             ("train.clip.limit=-1", "train.clip.limit"),

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use anyhow::Result;
-use rekindle_augment::{MixAt, MixSpec};
+use rekindle_augment::{MixAt, MixSpec, SampleRange};
 use rekindle_data::Sampling;
 use rekindle_data::TargetKind;
 use rekindle_data::metrics::short;
@@ -78,6 +78,15 @@ fn summary(plan: &Plan, directory: &Path) -> Result<String> {
     if let Some(spec) = (recipe.input.rescale).filter(|spec| spec.fixed().is_none()) {
         let name = spec.name();
         writeln!(text, "# Rescaling {name}, fitted on the training images")?;
+    }
+    if let Some(spec) = (recipe.input.range).filter(|spec| spec.fixed().is_none())
+        && let SampleRange::Span { low, high } = plan.preprocessing.range
+    {
+        let name = spec.name();
+        writeln!(
+            text,
+            "# Range     {name}, fitted on the training images: {low} is black, {high} white"
+        )?;
     }
     if let Some(mix) = recipe.augment.mix {
         writeln!(text, "# Mixing    {}", mixing(&mix))?;

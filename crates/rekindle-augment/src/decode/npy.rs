@@ -14,6 +14,8 @@ use crate::format::Format;
 use image::metadata::Orientation;
 
 const FORMAT: Format = Format::Npy;
+/// Numbers that are given at once.
+const BLOCK: usize = 1 << 14;
 
 /// What an array is.
 #[derive(Debug, Clone, PartialEq)]
@@ -204,7 +206,11 @@ pub(super) fn dimensions(bytes: &[u8]) -> Result<(u32, u32), AugmentError> {
     Ok((width as u32, height as u32))
 }
 
-pub(super) fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<Upright, AugmentError> {
+/// An array whose size and length were checked, and its height, width and channels.
+fn open_whole<'a>(
+    bytes: &'a [u8],
+    limits: &DecodeLimits,
+) -> Result<(Array<'a>, [usize; 3]), AugmentError> {
     let array = open(bytes)?;
     let [height, width, channels] = array.sides()?;
     limits.check(FORMAT, width as u32, height as u32, 3)?;
@@ -216,6 +222,29 @@ pub(super) fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<Upright, Aug
             reason: "the data ends before the array does".to_owned(),
         });
     }
+    Ok((array, [height, width, channels]))
+}
+
+/// Gives the numbers of an array to `sink` as they are stored, in any order; none where they have 8 bits or fewer.
+pub(super) fn numbers(
+    bytes: &[u8],
+    limits: &DecodeLimits,
+    sink: &mut dyn FnMut(&[f64]),
+) -> Result<(), AugmentError> {
+    let (array, [height, width, channels]) = open_whole(bytes, limits)?;
+    if matches!(array.kind, Kind::Unsigned(1) | Kind::Bool) {
+        return Ok(());
+    }
+    let count = height * width * channels;
+    for start in (0..count).step_by(BLOCK) {
+        let part = start..count.min(start + BLOCK);
+        sink(&part.map(|place| array.number(place)).collect::<Vec<f64>>());
+    }
+    Ok(())
+}
+
+pub(super) fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<Upright, AugmentError> {
+    let (array, [height, width, channels]) = open_whole(bytes, limits)?;
     let (low, high) = match limits.range.span() {
         // Numbers of 8 bits span all that they can, as in every other format.
         Some(span) if !matches!(array.kind, Kind::Unsigned(1) | Kind::Bool) => span,
@@ -236,7 +265,7 @@ pub(super) fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<Upright, Aug
                 let is_known = (low - slack..=high + slack).contains(&number);
                 if number.is_nan() || !(is_asked || is_known) {
                     return Err(refused(format!(
-                        "its numbers must lie between {low} and {high}, found {number}; `input.range` says which ones are black and white"
+                        "its numbers must lie between {low} and {high}, found {number}; `input.range` says which ones are black and white, and `{{ percentiles = [0.5, 99.5] }}` finds it out"
                     )));
                 }
                 Ok(((number - low) / (high - low) * 255.0)

@@ -60,14 +60,38 @@ pub(super) fn to_rgb(
     })
 }
 
+/// Gives the colours of 16-bit samples to `sink`, as numbers; nothing where samples have 8 bits.
+pub(super) fn numbers(color: ColorType, samples: &[u8], sink: &mut dyn FnMut(&[f64])) {
+    let Some((channels, colours)) = wide(color) else {
+        return;
+    };
+    let row = 4096 * channels;
+    for part in samples.as_chunks::<2>().0.chunks(row) {
+        let pixels = part.chunks_exact(channels);
+        let colours = pixels.flat_map(|pixel| &pixel[..colours]);
+        sink(
+            &colours
+                .map(|value| f64::from(u16::from_ne_bytes(*value)))
+                .collect::<Vec<f64>>(),
+        );
+    }
+}
+
+/// Channels of pixels of 16 bits, and how many of them are colours; none for other pixels.
+pub(super) fn wide(color: ColorType) -> Option<(usize, usize)> {
+    match color {
+        ColorType::L16 => Some((1, 1)),
+        ColorType::La16 => Some((2, 1)),
+        ColorType::Rgb16 => Some((3, 3)),
+        ColorType::Rgba16 => Some((4, 3)),
+        _ => None,
+    }
+}
+
 /// Stretches the colours of 16-bit samples, so that these numbers become black and white.
 fn stretch(samples: &mut [u8], color: ColorType, low: f64, high: f64) {
-    let (channels, colours) = match color {
-        ColorType::L16 => (1, 1),
-        ColorType::La16 => (2, 1),
-        ColorType::Rgb16 => (3, 3),
-        ColorType::Rgba16 => (4, 3),
-        _ => return,
+    let Some((channels, colours)) = wide(color) else {
+        return;
     };
     let scale = 65_535.0 / (high - low);
     for (index, bytes) in samples.as_chunks_mut::<2>().0.iter_mut().enumerate() {

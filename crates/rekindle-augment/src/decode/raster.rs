@@ -31,11 +31,15 @@ pub(super) fn dimensions(
     }
 }
 
-pub(super) fn decode(
-    bytes: &[u8],
-    format: Format,
-    limits: &DecodeLimits,
-) -> Result<Upright, AugmentError> {
+/// Samples in native byte order, and what they are.
+struct Samples {
+    size: (u32, u32),
+    color: ColorType,
+    mode: SourceMode,
+    samples: Vec<u8>,
+}
+
+fn read(bytes: &[u8], format: Format, limits: &DecodeLimits) -> Result<Samples, AugmentError> {
     let fail = |error| explain(error, format, bytes.len());
     let mut decoder = open(bytes, format, limits).map_err(fail)?;
     let (width, height) = decoder.dimensions();
@@ -51,6 +55,40 @@ pub(super) fn decode(
     decoder.set_limits(limits.of_image_crate()).map_err(fail)?;
     let mut samples = vec![0; decoder.total_bytes() as usize];
     decoder.read_image(&mut samples).map_err(fail)?;
+    Ok(Samples {
+        size: (width, height),
+        color,
+        mode,
+        samples,
+    })
+}
+
+/// Gives the colours' numbers to `sink` as they are stored; none where they have 8 bits.
+pub(super) fn numbers(
+    bytes: &[u8],
+    format: Format,
+    limits: &DecodeLimits,
+    sink: &mut dyn FnMut(&[f64]),
+) -> Result<(), AugmentError> {
+    let fail = |error| explain(error, format, bytes.len());
+    let color = open(bytes, format, limits).map_err(fail)?.color_type();
+    if pixels::wide(color).is_some() {
+        pixels::numbers(color, &read(bytes, format, limits)?.samples, sink);
+    }
+    Ok(())
+}
+
+pub(super) fn decode(
+    bytes: &[u8],
+    format: Format,
+    limits: &DecodeLimits,
+) -> Result<Upright, AugmentError> {
+    let Samples {
+        size: (width, height),
+        color,
+        mode,
+        mut samples,
+    } = read(bytes, format, limits)?;
     if format == Format::Bmp && color == ColorType::Rgba8 {
         forget_empty_alpha(&mut samples);
     }

@@ -12,7 +12,7 @@ mod tests;
 use image::metadata::Orientation;
 
 use self::bmp::BmpRows;
-use self::png::PngRows;
+pub(super) use self::png::PngRows;
 use super::guard::guarded;
 use super::limits::DecodeLimits;
 use super::orientation;

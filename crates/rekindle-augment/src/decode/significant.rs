@@ -9,6 +9,7 @@
 use image::ColorType;
 
 use super::limits::SampleRange;
+use super::pixels;
 
 /// The largest number of bits that the chunk says of colours; none where it is not there.
 pub(super) fn bits(bytes: &[u8]) -> Option<u8> {
@@ -42,12 +43,8 @@ pub(super) fn range_of(
     samples: &[u8],
     asked: SampleRange,
 ) -> SampleRange {
-    let (channels, colours) = match color {
-        ColorType::L16 => (1, 1),
-        ColorType::La16 => (2, 1),
-        ColorType::Rgb16 => (3, 3),
-        ColorType::Rgba16 => (4, 3),
-        _ => return asked,
+    let Some((channels, colours)) = pixels::wide(color) else {
+        return asked;
     };
     match bits(bytes) {
         Some(bits @ 1..16) if asked.is_full() => {

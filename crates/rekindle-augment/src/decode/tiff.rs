@@ -75,6 +75,15 @@ pub(super) fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<Upright, Aug
     })
 }
 
+/// Gives the colours' numbers to `sink` as they are stored; none where they have 8 bits or fewer.
+pub(super) fn numbers(
+    bytes: &[u8],
+    limits: &DecodeLimits,
+    sink: &mut dyn FnMut(&[f64]),
+) -> Result<(), AugmentError> {
+    TiffRows::open(bytes, &limits.of_rows())?.numbers(sink)
+}
+
 /// The rows of the picture of a file.
 pub(super) struct TiffRows<'a> {
     page: Page<'a>,
@@ -132,6 +141,28 @@ impl<'a> TiffRows<'a> {
                     chunk.read(&page, limits.range, part)?;
                 }
                 sink(&line);
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives the colours' numbers of every row to `sink`, as they are stored; none where they have 8 bits or fewer.
+    pub(super) fn numbers(self, sink: &mut dyn FnMut(&[f64])) -> Result<(), AugmentError> {
+        let Self { page, limits } = self;
+        if !samples::is_wide(&page) {
+            return Ok(());
+        }
+        let [across, down] = page.chunks();
+        let [chunk_width, chunk_height] = page.chunk.map(|side| side as usize);
+        for row in 0..down {
+            let rows = chunk_height.min(page.height as usize - row * chunk_height);
+            for column in 0..across {
+                let mut chunk = Chunk::open(&page, row * across + column, rows, &limits)?;
+                // The last tile of a row may be wider than what is left of it.
+                let width = chunk_width.min(page.width as usize - column * chunk_width);
+                for _ in 0..rows {
+                    chunk.numbers(&page, width, sink)?;
+                }
             }
         }
         Ok(())
@@ -286,6 +317,36 @@ impl<'p> Chunk<'p> {
                 };
                 colour::write(&bands, &page.meaning, line);
             }
+        }
+        Ok(())
+    }
+
+    /// The numbers of the colours of so many pixels of its next row.
+    fn numbers(
+        &mut self,
+        page: &Page,
+        width: usize,
+        sink: &mut dyn FnMut(&[f64]),
+    ) -> Result<(), AugmentError> {
+        let Self { content, raw } = self;
+        // The others have 8 bits.
+        let Content::Samples(sources) = content else {
+            return Ok(());
+        };
+        let (colours, _) = page.colours();
+        for (plane, source) in sources.iter_mut().enumerate() {
+            source.read(raw, page.bytes)?;
+            if page.is_planar && plane >= colours {
+                continue;
+            }
+            let stride = if page.is_planar { 1 } else { page.samples };
+            let mut numbers = samples::numbers(page, raw, stride);
+            numbers.truncate(width * stride);
+            if stride > colours {
+                let mut place = 0..;
+                numbers.retain(|_| place.next().is_some_and(|at: usize| at % stride < colours));
+            }
+            sink(&numbers);
         }
         Ok(())
     }

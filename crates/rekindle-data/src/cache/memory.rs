@@ -30,6 +30,11 @@ impl MemoryCache {
         }
     }
 
+    /// The same cache without any picture.
+    pub fn emptied(self) -> Self {
+        Self::new(self.budget_bytes)
+    }
+
     /// A sample's picture in this form, where it was kept.
     pub fn get(&self, sample: usize, form: Form) -> Option<KeptImage> {
         if self.budget_bytes == 0 {

@@ -173,7 +173,7 @@ fn odd_words(kind: OddKind, count: usize) -> String {
         }
         OddKind::FewLevels => format!(
             "few grey levels: {of} of 16 bits that use only the lower ones and are nearly black; `input.range` says which numbers are \
-             black and white"
+             black and white, and `\"max\"` finds it out"
         ),
     }
 }

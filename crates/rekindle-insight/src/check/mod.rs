@@ -28,7 +28,7 @@ pub use self::report::{
 
 use self::examine::{Examined, Picture, examine, identify};
 use crate::InsightError;
-use rekindle_data::{DataError, ImageFolder, Split, SplitName, TargetKind};
+use rekindle_data::{BadImages, DataError, ImageFolder, Split, SplitName, TargetKind, fit_range};
 use rekindle_finetune::Recipe;
 use rekindle_model::{preprocessing, resolve_card};
 
@@ -47,10 +47,21 @@ pub fn check(
 ) -> Result<CheckReport, InsightError> {
     recipe.data.check()?;
     let preprocessing = preprocessing(&resolve_card(&recipe.backbone)?, &recipe.input)?;
-    let limits = DecodeLimits {
+    let mut limits = DecodeLimits {
         range: preprocessing.range,
         ..DecodeLimits::of_own_files()
     };
+    if let Some(spec) = &recipe.input.range
+        && spec.fixed().is_none()
+    {
+        limits.range = fit_range(
+            spec,
+            folder,
+            &limits,
+            &training(folder, recipe),
+            BadImages::Skip,
+        )?;
+    }
     let turns = LargeInTurn::default();
     let mut examined: Vec<Examined> = folder
         .samples
@@ -137,6 +148,15 @@ pub fn check(
     report.findings = findings::findings(&report, folder, recipe, &parts);
     report.suggestions = suggestions::suggestions(&report, recipe);
     Ok(report)
+}
+
+/// The images that training would see, if all can be used; all, where they cannot be divided.
+fn training(folder: &ImageFolder, recipe: &Recipe) -> Vec<usize> {
+    let all: Vec<usize> = (0..folder.samples.len()).collect();
+    match Split::of_folder(folder, &all, recipe.data.hold_out(), recipe.seed) {
+        Ok(split) => split.train,
+        Err(_) => all,
+    }
 }
 
 /// Which part each sample belongs to.

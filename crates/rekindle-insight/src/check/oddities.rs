@@ -58,7 +58,8 @@ pub(super) fn oddities(
         && let Some(bits) = bits_in_use(picture.most)
     {
         let reason = format!(
-            "its samples have 16 bits and use {bits}, so {} of 256 grey levels are left; `input.range = {{ bits = {bits} }}` uses all",
+            "its samples have 16 bits and use {bits}, so {} of 256 grey levels are left; `input.range = {{ bits = {bits} }}` uses all, \
+             and `\"max\"` those that the training images use",
             u16::from(picture.most) + 1
         );
         found.push((OddKind::FewLevels, reason));

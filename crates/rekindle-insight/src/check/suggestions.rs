@@ -5,7 +5,7 @@
 use rekindle_head::LossConfig;
 
 use super::findings::{FEW_VALIDATION, IMBALANCE};
-use super::report::{CheckReport, SplitOrigin, Suggestion};
+use super::report::{CheckReport, OddKind, SplitOrigin, Suggestion};
 use rekindle_data::{BadImages, Sampling, TargetKind};
 use rekindle_finetune::Recipe;
 use rekindle_finetune::stopping::Monitor;
@@ -118,6 +118,20 @@ pub(super) fn suggestions(report: &CheckReport, recipe: &Recipe) -> Vec<Suggesti
                 format!("an epoch has {steps} steps, so fewer epochs do"),
             );
         }
+    }
+    let few = report
+        .odd
+        .iter()
+        .filter(|odd| odd.kind == OddKind::FewLevels);
+    let few = few.count();
+    if few > 0 && recipe.input.range.is_none() {
+        suggest(
+            "input.range=max".into(),
+            format!(
+                "{few} of {} images use only the lower numbers of 16 bits: white becomes the largest of the training images",
+                report.images
+            ),
+        );
     }
     if recipe
         .backbone

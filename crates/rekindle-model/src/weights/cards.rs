@@ -4,7 +4,9 @@
 
 use std::sync::OnceLock;
 
-use rekindle_augment::{Interpolation, Preprocessing, Rescale, RescaleSpec, ResizePolicy};
+use rekindle_augment::{
+    Interpolation, Preprocessing, RangeSpec, Rescale, RescaleSpec, ResizePolicy,
+};
 use rekindle_backbone::{Architecture, BackboneError, Card, CardPreprocessing, WeightsSource};
 use rekindle_settings::{Within, nearest};
 use rekindle_weights::TimmConfig;
@@ -186,7 +188,8 @@ pub fn architecture_from_name(name: &str) -> Result<Architecture, ModelError> {
     }
 }
 
-/// The preprocessing of a card, with the user's overrides. A scale that is to be fitted is left as the card has it. Whether the network
+/// The preprocessing of a card, with the user's overrides. A scale that is to be fitted is left as the card has it, and a range that is to
+/// be fitted is [`RangeSpec::until_fitted`]. Whether the network
 /// takes images of that size is asked of the network: [`check_size`](rekindle_backbone::Backbone::check_size).
 ///
 /// # Errors
@@ -201,6 +204,9 @@ pub fn preprocessing(card: &Card, input: &InputRecipe) -> Result<Preprocessing, 
     if let Some(spec) = &input.rescale {
         spec.check().within("input.rescale")?;
     }
+    if let Some(spec) = &input.range {
+        spec.check().within("input.range")?;
+    }
     let fixed = input.rescale.as_ref().and_then(RescaleSpec::fixed);
     let preprocessing = Preprocessing {
         input_size: input.size.unwrap_or(own.input_size),
@@ -212,7 +218,11 @@ pub fn preprocessing(card: &Card, input: &InputRecipe) -> Result<Preprocessing, 
             mean: own.mean,
             std: own.std,
         }),
-        range: input.range.unwrap_or_default(),
+        range: input
+            .range
+            .as_ref()
+            .map(RangeSpec::until_fitted)
+            .unwrap_or_default(),
     };
     preprocessing.check().within("input")?;
     Ok(preprocessing)

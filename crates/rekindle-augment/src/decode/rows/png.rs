@@ -20,7 +20,7 @@ const FORMAT: Format = Format::Png;
 /// Bytes of samples that are read at once.
 const BLOCK: usize = 1 << 18;
 
-pub(super) struct PngRows<'a> {
+pub(in crate::decode) struct PngRows<'a> {
     reader: Reader<Cursor<&'a [u8]>>,
     color: ColorType,
     is_palette: bool,
@@ -30,7 +30,7 @@ pub(super) struct PngRows<'a> {
 
 impl<'a> PngRows<'a> {
     /// None for a file that is only decoded whole.
-    pub(super) fn open(
+    pub(in crate::decode) fn open(
         bytes: &'a [u8],
         limits: &DecodeLimits,
     ) -> Result<Option<Self>, AugmentError> {
@@ -88,7 +88,34 @@ impl<'a> PngRows<'a> {
         }
     }
 
-    pub(super) fn read(mut self, sink: &mut Sink) -> Result<(), AugmentError> {
+    pub(super) fn read(self, sink: &mut Sink) -> Result<(), AugmentError> {
+        let (color, range) = (self.color, self.limits.range);
+        self.read_samples(&mut |samples| {
+            sink(&pixels::to_rgb(FORMAT, color, samples, range)?);
+            Ok(())
+        })
+    }
+
+    /// Gives the colours' numbers of every row to `sink`, as they are stored; none where they have 8 bits.
+    pub(in crate::decode) fn numbers(
+        self,
+        sink: &mut dyn FnMut(&[f64]),
+    ) -> Result<(), AugmentError> {
+        let color = self.color;
+        if pixels::wide(color).is_none() {
+            return Ok(());
+        }
+        self.read_samples(&mut |samples| {
+            pixels::numbers(color, &samples, sink);
+            Ok(())
+        })
+    }
+
+    /// Gives the samples of some rows at a time to `sink`, in native byte order.
+    fn read_samples(
+        mut self,
+        sink: &mut dyn FnMut(Vec<u8>) -> Result<(), AugmentError>,
+    ) -> Result<(), AugmentError> {
         let (width, height) = self.size();
         let line = width as usize * usize::from(self.color.bytes_per_pixel());
         let is_wide = self.color.bytes_per_pixel() == 2 * self.color.channel_count();
@@ -111,12 +138,7 @@ impl<'a> PngRows<'a> {
                     *sample = u16::from_be_bytes(*sample).to_ne_bytes();
                 }
             }
-            sink(&pixels::to_rgb(
-                FORMAT,
-                self.color,
-                samples,
-                self.limits.range,
-            )?);
+            sink(samples)?;
             left -= count;
         }
         // What is behind the last row of its data, and its checksum.

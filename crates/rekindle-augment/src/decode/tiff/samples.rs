@@ -34,20 +34,7 @@ pub(super) fn unpack(
 ) -> Result<Row, AugmentError> {
     let count = raw.len() * 8 / page.bits as usize;
     let width = page.bits as usize / 8;
-    if page.predictor == Predictor::Float {
-        undo_float(raw, stride, width);
-    } else if page.is_little && page.bits > 8 && page.bits.is_multiple_of(8) {
-        raw.chunks_exact_mut(width).for_each(<[u8]>::reverse);
-    }
-    // Numbers of whole bytes are big-endian from here on.
-    if page.predictor == Predictor::Horizontal {
-        match width {
-            1 => undo::<1>(raw, stride),
-            2 => undo::<2>(raw, stride),
-            4 => undo::<4>(raw, stride),
-            _ => undo::<8>(raw, stride),
-        }
-    }
+    straighten(page, raw, stride);
     if page.is_palette() || (page.bits == 8 && page.number == Number::Unsigned) {
         return Ok(Row::Bytes(match page.bits {
             8 => raw.to_vec(),
@@ -90,7 +77,7 @@ pub(super) fn unpack(
     {
         let value = (value << shift) as i64 >> shift;
         return Err(refuse(format!(
-            "signed numbers of {} bits, of which some are negative, such as {value}; `input.range = {{ span = {{ low = LOW, high = HIGH }} }}` says what is black and white",
+            "signed numbers of {} bits, of which some are negative, such as {value}; `input.range = {{ span = {{ low = LOW, high = HIGH }} }}` says what is black and white, `{{ percentiles = [0.5, 99.5] }}` finds it out",
             page.bits
         )));
     }
@@ -109,6 +96,55 @@ pub(super) fn unpack(
         (value / u128::from(most)) as u16
     };
     Ok(Row::Words(values.into_iter().map(scale).collect()))
+}
+
+/// Undoes predictors, and makes numbers of whole bytes big-endian.
+fn straighten(page: &Page, raw: &mut [u8], stride: usize) {
+    let width = page.bits as usize / 8;
+    if page.predictor == Predictor::Float {
+        undo_float(raw, stride, width);
+    } else if page.is_little && page.bits > 8 && page.bits.is_multiple_of(8) {
+        raw.chunks_exact_mut(width).for_each(<[u8]>::reverse);
+    }
+    if page.predictor == Predictor::Horizontal {
+        match width {
+            1 => undo::<1>(raw, stride),
+            2 => undo::<2>(raw, stride),
+            4 => undo::<4>(raw, stride),
+            _ => undo::<8>(raw, stride),
+        }
+    }
+}
+
+/// Whether a range says what the samples of a page mean: those of more than 8 bits, and floats.
+pub(super) fn is_wide(page: &Page) -> bool {
+    page.bits > 8 && !page.is_palette()
+}
+
+/// The numbers of a row of wide samples as they are stored, `stride` to a pixel.
+pub(super) fn numbers(page: &Page, raw: &mut [u8], stride: usize) -> Vec<f64> {
+    straighten(page, raw, stride);
+    let width = page.bits as usize / 8;
+    if page.number == Number::Float {
+        return match page.bits {
+            64 => whole(raw, width).into_iter().map(f64::from_bits).collect(),
+            bits => floats(raw, bits).into_iter().map(f64::from).collect(),
+        };
+    }
+    let shift = 64 - page.bits;
+    let number = |value: u64| match page.number {
+        Number::Signed => ((value << shift) as i64 >> shift) as f64,
+        _ => value as f64,
+    };
+    match page.bits.is_multiple_of(8) {
+        true => whole(raw, width).into_iter().map(number).collect(),
+        false => {
+            let count = raw.len() * 8 / page.bits as usize;
+            packed(raw, page.bits, count)
+                .map(|value| number(u64::from(value)))
+                .collect()
+        }
+    }
 }
 
 /// Numbers to 0..1: colours by the range, other samples by `plain_scale`.
@@ -131,7 +167,7 @@ fn stretched<T: Copy + Into<f64>>(
         };
         if place <= plain && !(-SLACK..=1.0 + SLACK).contains(&scaled) {
             return Err(refuse(format!(
-                "float samples must lie between 0 and 1, found {value}; `input.range = {{ span = {{ low = LOW, high = HIGH }} }}` says what is black and white"
+                "float samples must lie between 0 and 1, found {value}; `input.range = {{ span = {{ low = LOW, high = HIGH }} }}` says what is black and white, `{{ percentiles = [0.5, 99.5] }}` finds it out"
             )));
         }
         output.push(scaled.clamp(0.0, 1.0) as f32);
