@@ -90,11 +90,60 @@ fn a_mean_of_models_of_different_sizes_is_one_file_that_says_it() {
     let one = ["export", "both.safetensors", "-o", "x.onnx"];
     place
         .rekindle(&one)
+        .error(&["cannot share one input", "[32, 32]", "[40, 48]"]);
+    let timm = ["export", "both.safetensors", "--format", "timm", "-o", "x"];
+    place
+        .rekindle(&timm)
         .error(&["combines several networks", "runs/a"]);
     let again = ["ensemble", "runs/a", "runs/b", "-o", "both.safetensors"];
     place
         .rekindle(&again)
         .error(&["is there already", "--force"]);
+}
+
+#[test]
+fn combinations_of_networks_on_one_input_are_one_onnx_file() {
+    let place = Place::with_photos();
+    place.train("a", &["--seed", "1"]).success();
+    place
+        .train("b", &["--seed", "2", "--set", "input.rescale=unit"])
+        .success();
+    for class in ["apple", "leaf", "sky"] {
+        place.add_images(&format!("held/{class}"), class, 30);
+        // Those from 30 on are new in content.
+        place.add_images(&format!("fresh/{class}"), class, 50);
+    }
+    let [a, b] = ["runs/a", "runs/b"];
+    for (name, words) in [
+        ("mean", vec!["ensemble", a, b]),
+        (
+            "logits",
+            vec!["ensemble", a, b, "--of", "logits", "--weights", "3,1"],
+        ),
+        ("one", vec!["ensemble", a, b, "--weights", "0,1"]),
+        ("stack", vec!["stack", a, b, "--data", "held"]),
+        (
+            "nested",
+            vec!["ensemble", "stack.safetensors", "mean.safetensors", b],
+        ),
+        (
+            "cool",
+            vec!["calibrate", "nested.safetensors", "--data", "fresh"],
+        ),
+    ] {
+        let file = format!("{name}.safetensors");
+        place
+            .rekindle(&[&words[..], &["-o", &file]].concat())
+            .success();
+        let onnx = format!("{name}.onnx");
+        // Each is computed here and compared with the model before the command ends.
+        let done = place.rekindle(&["export", &file, "-o", &onnx, "--include-rescale"]);
+        assert!(done.success().stdout.contains("differ from the model's"));
+    }
+    place
+        .rekindle(&["export", "mean.safetensors", "-o", "x.onnx"])
+        .error(&["rescale images differently", "--include-rescale"]);
+    assert!(!place.path("x.onnx").exists());
 }
 
 #[test]

@@ -2,7 +2,8 @@
 
 use burn::tensor::{Device, Tensor, TensorData};
 use rekindle_augment::{Rescale, RgbBatch, rescale};
-use rekindle_model::{Features, ModelFile, Network};
+use rekindle_data::OutputKind;
+use rekindle_model::{Features, ModelFile, ModelInfo, Network, Predictor};
 
 use crate::ExportError;
 use crate::onnx::{OnnxFile, OnnxOptions, White, for_inference};
@@ -72,25 +73,59 @@ pub fn check_onnx(
     options: &OnnxOptions,
     device: &Device,
 ) -> Result<Agreement, ExportError> {
-    let pixels = pictures(model.info.preprocessing.input_size);
-    let scale = &model.info.preprocessing.rescale;
+    let info = &model.info;
+    let pixels = pictures(info.preprocessing.input_size);
+    let network = for_inference(&model.network);
+    let mut logits = logits(&network, &pixels, &info.preprocessing.rescale, device);
+    if info.task.outputs() != OutputKind::Numbers {
+        let temperature = info.after.temperature();
+        logits
+            .iter_mut()
+            .for_each(|logit| *logit = (f64::from(*logit) / temperature) as f32);
+    }
+    compared(file, info, options, &pixels, logits, device)
+}
+
+/// The same for a model of any kind, as [`predictor_to_onnx`](crate::predictor_to_onnx) writes it.
+///
+/// # Errors
+///
+/// The file cannot be computed, or says something else, by more than rounding.
+pub fn check_predictor(
+    file: &OnnxFile,
+    predictor: &Predictor,
+    options: &OnnxOptions,
+) -> Result<Agreement, ExportError> {
+    let info = predictor.info();
+    let pixels = pictures(info.preprocessing.input_size);
+    let outputs = predictor.outputs_of(&pixels)?;
+    let outputs = outputs.ok_or_else(|| ExportError::Views {
+        reason: "they look at an image in several ways; export without them".into(),
+    })?;
+    let device = predictor.device();
+    compared(file, info, options, &pixels, outputs, device)
+}
+
+/// What a file says of pictures beside the outputs of its model.
+fn compared(
+    file: &OnnxFile,
+    info: &ModelInfo,
+    options: &OnnxOptions,
+    pixels: &RgbBatch,
+    outputs: Vec<f32>,
+    device: &Device,
+) -> Result<Agreement, ExportError> {
     let input = match options.rescale {
         Some(White::Byte) => &Rescale::None,
         Some(White::One) => &Rescale::Unit,
-        None => scale,
+        None => &info.preprocessing.rescale,
     };
-    let found = numbers(file.run(rescale(&pixels, input, device))?);
-    let network = for_inference(&model.network);
-    let mut logits = logits(&network, &pixels, scale, device);
-    let temperature = model.info.after.temperature();
-    logits
-        .iter_mut()
-        .for_each(|logit| *logit = (f64::from(*logit) / temperature) as f32);
+    let found = numbers(file.run(rescale(pixels, input, device))?);
     let (what, expected) = match options.logits {
-        true => ("logits", logits),
+        true => ("logits", outputs),
         false => {
-            let said = model.info.outputs().predictions(&logits);
-            let what = match model.info.number_scale {
+            let said = info.outputs().predictions(&outputs);
+            let what = match info.number_scale {
                 Some(_) => "numbers",
                 None => "probabilities",
             };

@@ -33,6 +33,12 @@ pub enum ExportError {
         /// The value.
         value: f32,
     },
+    /// The networks of a combination cannot share one input.
+    #[error("the networks of this model cannot share one input: {reason}")]
+    Views {
+        /// What differs, and what to do.
+        reason: String,
+    },
     /// The network is not one that timm has.
     #[error(
         "timm has no {architecture}, which is {library}'s; `--format onnx` writes every network"

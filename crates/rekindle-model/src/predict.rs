@@ -11,7 +11,7 @@ use rekindle_augment::{
 use rekindle_data::{BadImage, Batch, Dataset, Target, TaskReport};
 
 use crate::ModelError;
-use crate::ensemble::{Lockstep, Model, ModelParts, TestTime, ViewList};
+use crate::ensemble::{Lockstep, Model, ModelParts, TestTime, ViewList, Whole};
 use crate::files::read;
 use crate::model_file::{ModelFile, ModelInfo, parse};
 use crate::network::Network;
@@ -118,6 +118,27 @@ impl Predictor {
         let mut all = Vec::new();
         add(&self.model, &mut all);
         all
+    }
+
+    /// What it is made of, to be written down in another form.
+    pub fn whole(&self) -> Whole<'_> {
+        self.model.whole(None)
+    }
+
+    /// Outputs row by row, `[batch * outputs]`, of pictures that have been through [`Predictor::pipeline`]; none of a model whose networks
+    /// want other views of an image, too.
+    ///
+    /// # Errors
+    ///
+    /// An output is not finite.
+    pub fn outputs_of(&self, images: &RgbBatch) -> Result<Option<Vec<f32>>, ModelError> {
+        match self.views.pipelines() {
+            [_] => {
+                let views = std::slice::from_ref(images);
+                Ok(Some(self.model.outputs(views, &self.device)?))
+            }
+            _ => Ok(None),
+        }
     }
 
     /// The evaluation view of an image that the first network is run on first.

@@ -6,13 +6,15 @@ use std::path::PathBuf;
 use anyhow::{Result, bail};
 use clap::ValueEnum;
 use rekindle_export::{
-    OnnxFile, OnnxOptions, WeightPrecision, White, check_onnx, check_timm, to_onnx, to_timm,
-    write_new, write_timm,
+    OnnxFile, OnnxOptions, WeightPrecision, White, check_onnx, check_predictor, check_timm,
+    predictor_to_onnx, to_onnx, to_timm, write_new, write_timm,
 };
-use rekindle_model::{ModelFile, device_from_name};
+use rekindle_model::ensemble::{ModelParts, TestTime};
+use rekindle_model::{ModelFile, Predictor, device_from_name};
 
 use super::model::model_path;
 use crate::Ending;
+use crate::print;
 use crate::print::export::{onnx, timm};
 
 /// Write a model for other programs: ONNX, or Python's timm
@@ -77,7 +79,7 @@ pub fn run(args: &Args) -> Result<Ending> {
         );
     }
     let device = device_from_name("cpu")?;
-    let model = ModelFile::load(&model_path(&args.model)?, &device)?;
+    let path = model_path(&args.model)?;
     let precision = match args.precision {
         PrecisionArg::F32 => WeightPrecision::F32,
         PrecisionArg::F16 => WeightPrecision::F16,
@@ -99,14 +101,34 @@ pub fn run(args: &Args) -> Result<Ending> {
                     args.output.display()
                 );
             }
-            let bytes = to_onnx(&model, &options)?;
-            write_new(&args.output, &bytes, args.force)?;
-            // What is on the disk, not what was meant.
-            let file = OnnxFile::read(&rekindle_model::read(&args.output)?)?;
-            let found = check_onnx(&file, &model, &options, &device)?;
-            write!(out, "{}", onnx(&args.output, bytes.len(), &file, &found))?;
+            let parts = ModelParts::load(&path)?;
+            let plain = TestTime::default();
+            if parts.info.after.test_time != plain {
+                print::note(
+                    "the graph looks at an image once; the further views that the model file names are left out",
+                );
+            }
+            let (bytes, file, found) = match parts.info.after.combination {
+                None => {
+                    let model = ModelFile::load(&path, &device)?;
+                    let bytes = to_onnx(&model, &options)?;
+                    let file = kept(args, &bytes)?;
+                    let found = check_onnx(&file, &model, &options, &device)?;
+                    (bytes.len(), file, found)
+                }
+                Some(_) => {
+                    let predictor = Predictor::of_parts(&parts, &plain, &device)?;
+                    let predictor = predictor.with_test_time(&plain);
+                    let bytes = predictor_to_onnx(&predictor, &options)?;
+                    let file = kept(args, &bytes)?;
+                    let found = check_predictor(&file, &predictor, &options)?;
+                    (bytes.len(), file, found)
+                }
+            };
+            write!(out, "{}", onnx(&args.output, bytes, &file, &found))?;
         }
         FormatArg::Timm => {
+            let model = ModelFile::load(&path, &device)?;
             let files = to_timm(&model, precision)?;
             write_timm(&args.output, &files, args.force)?;
             let weights = rekindle_model::read(&args.output.join("model.safetensors"))?;
@@ -115,4 +137,10 @@ pub fn run(args: &Args) -> Result<Ending> {
         }
     }
     Ok(Ending::Done)
+}
+
+/// Writes an ONNX file and reads it back: what is on the disk, not what was meant.
+fn kept(args: &Args, bytes: &[u8]) -> Result<OnnxFile> {
+    write_new(&args.output, bytes, args.force)?;
+    Ok(OnnxFile::read(&rekindle_model::read(&args.output)?)?)
 }

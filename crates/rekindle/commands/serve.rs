@@ -68,7 +68,7 @@ pub struct Args {
     /// A name that requests may be for, as behind a proxy; may be repeated [default: localhost alone, or any name with another --host]
     #[arg(long, value_name = "NAME")]
     pub allow_host: Vec<String>,
-    /// An origin, such as https://example.com, whose pages may use the service (CORS); * is any; may be repeated
+    /// An origin, such as `https://example.com`, whose pages may use the service (CORS); * is any; may be repeated
     #[arg(long, value_name = "ORIGIN")]
     pub allow_origin: Vec<String>,
     /// Print no line for each request

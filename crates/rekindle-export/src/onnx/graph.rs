@@ -16,6 +16,8 @@ pub(super) struct GraphBuilder {
     /// The names of single numbers, by their bits.
     scalars: HashMap<u32, String>,
     precision: WeightPrecision,
+    /// What new names begin with.
+    prefix: String,
 }
 
 impl GraphBuilder {
@@ -27,7 +29,13 @@ impl GraphBuilder {
             names: reserved.iter().map(|name| (*name).to_owned()).collect(),
             scalars: HashMap::new(),
             precision,
+            prefix: String::new(),
         }
+    }
+
+    /// What new names begin with from here on, such as `member.0.`.
+    pub(super) fn set_prefix(&mut self, prefix: &str) {
+        self.prefix = prefix.to_owned();
     }
 
     /// Adds an operation whose only output gets `name`, or that with a number behind it where another value has it; the output's name.
@@ -69,7 +77,10 @@ impl GraphBuilder {
         if let Some(name) = self.scalars.get(&value.to_bits()) {
             return name.clone();
         }
+        // It is everybody's.
+        let prefix = std::mem::take(&mut self.prefix);
         let name = self.vector(&format!("number_{value}"), &[], &[value]);
+        self.prefix = prefix;
         self.scalars.insert(value.to_bits(), name.clone());
         name
     }
@@ -124,8 +135,9 @@ impl GraphBuilder {
     }
 
     fn fresh(&mut self, name: &str) -> String {
+        let name = format!("{}{name}", self.prefix);
         let numbered = (2..).map(|number| format!("{name}_{number}"));
-        let free = std::iter::once(name.to_owned())
+        let free = std::iter::once(name.clone())
             .chain(numbered)
             .find(|name| !self.names.contains(name))
             .unwrap_or_default();

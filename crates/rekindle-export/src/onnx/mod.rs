@@ -1,9 +1,10 @@
 //! Networks as ONNX files: written from the network's own description of itself, read back, and run back.
 //!
-//! `walker.rs` writes the stages, `head.rs` what is behind them, `ends.rs` pixels in front and probabilities behind, `metadata.rs` what
+//! `walker.rs` writes the stages, `head.rs` what is behind them, `combined.rs` what becomes of the outputs of several networks, `ends.rs` pixels in front and probabilities behind, `metadata.rs` what
 //! the file says of itself; `graph.rs` is what they write with, `proto.rs` the format. `file.rs` reads a file and checks how it is made,
 //! `run.rs` computes what it says.
 
+mod combined;
 mod ends;
 mod file;
 mod graph;
@@ -16,8 +17,10 @@ mod tests;
 mod walker;
 
 use prost::Message;
+use rekindle_augment::{Preprocessing, ResizePolicy};
 use rekindle_backbone::Precision;
-use rekindle_model::{ModelFile, Network};
+use rekindle_model::ensemble::{Whole, WholeBody};
+use rekindle_model::{ModelFile, ModelInfo, Network, Predictor};
 
 pub use self::ends::White;
 pub use self::file::{OnnxContents, OnnxFile};
@@ -57,43 +60,69 @@ pub struct OnnxOptions {
 ///
 /// The network has an operation that is not known here, a weight does not fit 16 bits, or the file would be too large.
 pub fn to_onnx(model: &ModelFile, options: &OnnxOptions) -> Result<Vec<u8>, ExportError> {
-    let info = &model.info;
+    let network = for_inference(&model.network);
+    let whole = Whole {
+        info: &model.info,
+        order: None,
+        body: WholeBody::Network(&network),
+    };
+    written(&whole, options)
+}
+
+/// A model of any kind as an ONNX file, several networks with what becomes of their outputs too: their graphs in one, on one input.
+///
+/// # Errors
+///
+/// As [`to_onnx`]; [`ExportError::Views`] where its networks want images of different sizes, or of different scales and rescaling is not part
+/// of the graph.
+pub fn predictor_to_onnx(
+    predictor: &Predictor,
+    options: &OnnxOptions,
+) -> Result<Vec<u8>, ExportError> {
+    check_views(predictor, options)?;
+    written(&predictor.whole(), options)
+}
+
+/// Whether one input is enough for all networks of a model.
+fn check_views(predictor: &Predictor, options: &OnnxOptions) -> Result<(), ExportError> {
+    let networks = predictor.networks();
+    let mut inputs = networks.iter().map(|(info, _)| &info.preprocessing);
+    let Some(first) = inputs.next() else {
+        return Ok(());
+    };
+    for other in inputs {
+        let same_pixels = Preprocessing {
+            rescale: first.rescale.clone(),
+            // The colour of borders alone.
+            fill: match first.policy {
+                ResizePolicy::Pad => other.fill,
+                _ => first.fill,
+            },
+            ..other.clone()
+        };
+        if same_pixels != *first {
+            return Err(ExportError::Views {
+                reason: format!(
+                    "one takes images of {:?} and another of {:?}, or they are resized in another way; export them one by one",
+                    first.input_size, other.input_size
+                ),
+            });
+        }
+        if options.rescale.is_none() && other.rescale != first.rescale {
+            return Err(ExportError::Views {
+                reason: "they rescale images differently; put that into the graph with `--include-rescale`".into(),
+            });
+        }
+    }
+    Ok(())
+}
+
+fn written(whole: &Whole, options: &OnnxOptions) -> Result<Vec<u8>, ExportError> {
+    let info = whole.info;
     let kind = info.task.outputs();
     let output = ends::output_name(kind, options.logits);
     let mut graph = GraphBuilder::new(options.precision, &[INPUT, output]);
-    let network = for_inference(&model.network);
-    let [height, width] = info.preprocessing.input_size;
-    let mut x = Map {
-        name: INPUT.to_owned(),
-        shape: [3, height, width],
-    };
-    if let Some(white) = options.rescale {
-        let rescale = &info.preprocessing.rescale;
-        x.name = ends::rescaling(&mut graph, rescale, white, height * width, INPUT);
-    }
-    let joint = network.joint();
-    let mut taps = Vec::new();
-    let stages = network.backbone.as_ref().map(|backbone| backbone.stages());
-    let mut walker = OnnxWalker::new(&mut graph);
-    for (index, stage) in stages.unwrap_or_default().iter().enumerate() {
-        x = walker.stage(stage, x, &info.architecture)?;
-        if joint.taps.contains(&index) {
-            taps.push(x.name.clone());
-        }
-    }
-    let mut logits = head::head(
-        &mut graph,
-        &network.head,
-        joint,
-        info.head.activation,
-        &x.name,
-        &taps,
-    )?;
-    let temperature = info.after.temperature();
-    if temperature != 1.0 {
-        let factor = graph.scalar((1.0 / temperature) as f32);
-        logits = graph.node("Mul", &[&logits, &factor], vec![], "temperature");
-    }
+    let logits = combined::logits(&mut graph, whole, options, "")?;
     match options.logits {
         true => graph.output("Identity", &[&logits], vec![], output),
         false => ends::said(
@@ -105,6 +134,7 @@ pub fn to_onnx(model: &ModelFile, options: &OnnxOptions) -> Result<Vec<u8>, Expo
         ),
     }
     let (node, initializer) = graph.finish();
+    let [height, width] = info.preprocessing.input_size;
     let sizes = [3, height, width].map(Some);
     let file = Model {
         ir_version: Some(IR_VERSION),
@@ -133,6 +163,43 @@ pub fn to_onnx(model: &ModelFile, options: &OnnxOptions) -> Result<Vec<u8>, Expo
         return Err(ExportError::TooLarge { bytes });
     }
     Ok(file.encode_to_vec())
+}
+
+/// Writes a network from the graph's input to its logits; their name.
+fn network_logits(
+    graph: &mut GraphBuilder,
+    network: &Network,
+    info: &ModelInfo,
+    options: &OnnxOptions,
+) -> Result<String, ExportError> {
+    let network = for_inference(network);
+    let [height, width] = info.preprocessing.input_size;
+    let mut x = Map {
+        name: INPUT.to_owned(),
+        shape: [3, height, width],
+    };
+    if let Some(white) = options.rescale {
+        let rescale = &info.preprocessing.rescale;
+        x.name = ends::rescaling(graph, rescale, white, height * width, INPUT);
+    }
+    let joint = network.joint();
+    let mut taps = Vec::new();
+    let stages = network.backbone.as_ref().map(|backbone| backbone.stages());
+    let mut walker = OnnxWalker::new(graph);
+    for (index, stage) in stages.unwrap_or_default().iter().enumerate() {
+        x = walker.stage(stage, x, &info.architecture)?;
+        if joint.taps.contains(&index) {
+            taps.push(x.name.clone());
+        }
+    }
+    head::head(
+        graph,
+        &network.head,
+        joint,
+        info.head.activation,
+        &x.name,
+        &taps,
+    )
 }
 
 /// The network as an ONNX file has it: in f32, norms folded.

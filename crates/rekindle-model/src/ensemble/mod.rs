@@ -23,6 +23,7 @@ mod stack;
 mod test_time;
 mod tree;
 mod weights;
+mod whole;
 
 pub use after::{AfterTraining, Combination, Member, Rule, Temperature, Threshold};
 pub use calibrate::{Answered, answered, fit_temperature, threshold_for};
@@ -36,6 +37,7 @@ pub use spread::Spread;
 pub use stack::{StackFit, fit_stack};
 pub use test_time::TestTime;
 pub use weights::fit_weights;
+pub use whole::{Whole, WholeBody};
 
 pub(crate) use lockstep::Lockstep;
 pub(crate) use tree::{Model, ViewList};

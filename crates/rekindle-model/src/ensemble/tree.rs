@@ -15,6 +15,7 @@ use super::rows::{MeanOf, mean_of_rows};
 use super::softmax_regression::SoftmaxRegression;
 use super::stack::{STACK_BIAS, STACK_WEIGHT, features_of};
 use super::test_time::{TestTime, mirrored};
+use super::whole::{Whole, WholeBody};
 use crate::ModelError;
 use crate::model_file::{ModelFile, ModelInfo};
 use crate::network::{Features, Network};
@@ -172,6 +173,31 @@ impl Model {
         match &self.body {
             Body::Network { network, .. } => Some(network),
             _ => None,
+        }
+    }
+
+    /// It as others see it, in this order of outputs.
+    pub fn whole<'a>(&'a self, order: Option<&'a [usize]>) -> Whole<'a> {
+        let orders = self.info.after.combination.as_ref();
+        let orders = orders.into_iter().flat_map(|all| &all.members);
+        let each = |(member, said): (&'a Self, &'a super::Member)| member.whole(Some(&said.order));
+        let members = self.members().iter().zip(orders).map(each).collect();
+        let body = match &self.body {
+            Body::Network { network, .. } => WholeBody::Network(network),
+            Body::Mean { of, weights, .. } => WholeBody::Mean {
+                of: *of,
+                weights,
+                members,
+            },
+            Body::Stack { regression, .. } => WholeBody::Stack {
+                regression,
+                members,
+            },
+        };
+        Whole {
+            info: &self.info,
+            order,
+            body,
         }
     }
 
