@@ -96,7 +96,12 @@ pub fn check(
                 reason: reason.clone(),
             }),
             Ok(picture) => {
-                let found = oddities::oddities(&sample.path, picture, preprocessing.input_size);
+                let found = oddities::oddities(
+                    &sample.path,
+                    picture,
+                    preprocessing.input_size,
+                    !limits.range.is_full(),
+                );
                 odd.extend(found.into_iter().map(|(kind, reason)| Odd {
                     path: sample.key(),
                     class: class(index),

@@ -16,11 +16,13 @@ pub(super) const EXTREME_ASPECT: u32 = 3;
 /// Pictures of more pixels are slow to decode; a network sees a thousandth of them.
 const HUGE_PIXELS: u64 = 50_000_000;
 
-/// What is unusual about an image, for a network with an input of this size.
+/// What is unusual about an image, for a network with an input of this size. With a range, samples mean
+/// what it says, whatever they look like.
 pub(super) fn oddities(
     path: &Path,
     picture: &Picture,
     input_size: [usize; 2],
+    has_range: bool,
 ) -> Vec<(OddKind, String)> {
     let (width, height) = (picture.width, picture.height);
     let shorter = width.min(height);
@@ -55,6 +57,7 @@ pub(super) fn oddities(
         found.push((OddKind::Animated, reason.into()));
     }
     if picture.mode == SourceMode::SixteenBit
+        && !has_range
         && let Some(bits) = bits_in_use(picture.most)
     {
         let reason = format!(
@@ -103,7 +106,7 @@ mod tests {
     fn kinds(name: &str, change: impl Fn(&mut Picture)) -> Vec<OddKind> {
         let mut picture = picture();
         change(&mut picture);
-        let found = oddities(Path::new(name), &picture, [224, 224]);
+        let found = oddities(Path::new(name), &picture, [224, 224], false);
         found.into_iter().map(|(kind, _)| kind).collect()
     }
 
