@@ -22,6 +22,7 @@ mod interrupt;
 mod killed;
 mod labels;
 mod latest;
+mod levels;
 mod lists;
 mod mix;
 mod output;

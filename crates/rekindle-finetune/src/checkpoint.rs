@@ -390,6 +390,11 @@ mod tests {
             ),
             (TaskKind::Multilabel, &["a", "b"][..], [&label, &label]),
             (TaskKind::Regression, &["x"][..], [&number, &other]),
+            (
+                TaskKind::Ordinal,
+                &["a", "b", "c"][..],
+                [&Target::Class(1), &Target::Class(0)],
+            ),
         ] {
             let mut meter = Meter::new(task, names.len(), None);
             let outputs: Vec<f32> = (0..2 * names.len()).map(|at| at as f32 * 0.3).collect();

@@ -418,6 +418,12 @@ fn check_settings(recipe: &Recipe) -> Result<(), SettingError> {
 /// Checks what depends on the kind of targets, and writes out the loss and the monitors that were left to it.
 fn check_task(recipe: &mut Recipe, folder: &ImageFolder) -> Result<LossConfig, FinetuneError> {
     let task = folder.task;
+    let levels = task == TaskKind::Ordinal;
+    if recipe.head.ordinal && !levels {
+        let expected = "false where classes are no levels; `data.ordinal` makes levels of them, and turns it on";
+        return Err(SettingError::new("head.ordinal", true, expected).into());
+    }
+    recipe.head.ordinal = levels;
     let loss = recipe.loss.for_task(task, folder.classes.len())?;
     recipe.loss = LossRecipe::of(&loss)?;
     for phase in &mut recipe.phase {

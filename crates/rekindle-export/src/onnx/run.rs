@@ -108,6 +108,8 @@ impl Operation<'_> {
             "Max" => x.max_pair(self.input(1)?),
             "Pow" => x.powf(self.input(1)?),
             "Sqrt" => x.sqrt(),
+            "Neg" => x.neg(),
+            "Softplus" => activation::softplus(x, 1.0),
             "Erf" => x.erf(),
             "Tanh" => x.tanh(),
             "Relu" => activation::relu(x),
