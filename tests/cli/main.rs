@@ -25,6 +25,7 @@ mod latest;
 mod levels;
 mod lists;
 mod mix;
+mod optimisers;
 mod output;
 mod parameters;
 mod plots;

@@ -207,9 +207,14 @@ pub fn restore_optimizer(
     optimizer
         .from_bytes(bytes)
         .map_err(|error| FinetuneError::OptimizerState {
-            path: places(run)[0].join(OPTIMIZER),
+            path: state_path(run),
             reason: error.to_string(),
         })
+}
+
+/// Where the optimiser's state lies in a run.
+pub fn state_path(run: &Path) -> PathBuf {
+    places(run)[0].join(OPTIMIZER)
 }
 
 /// As JSON, to be written to this file.

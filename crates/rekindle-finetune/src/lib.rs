@@ -54,7 +54,7 @@ pub use error::{Existing, FinetuneError};
 pub use keep_best::KeepBest;
 pub use observer::{EpochRecord, EpochTiming, Observer, Silent, StepProgress};
 pub use phase::epoch_id;
-pub use plan::{Facts, Plan};
+pub use plan::{BatchLimit, ChosenBatch, Facts, Plan};
 pub use recipe::{
     AugmentRecipe, FeaturesRecipe, LogRecipe, LossRecipe, PhaseRecipe, Recipe, Unfreeze,
     phase_title,

@@ -1,5 +1,6 @@
 //! What the user wrote: a TOML file and `--set key=value`, over the defaults. Unchecked; [`Plan`](crate::Plan) is the checked form.
 
+mod batch_size;
 mod foreign;
 mod log;
 mod loss;
