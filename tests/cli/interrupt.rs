@@ -204,6 +204,38 @@ fn batches_are_mixed_alike_after_an_interruption() {
 }
 
 #[test]
+fn lbfgs_and_drop_path_go_on_to_the_same_bytes() {
+    let place = Place::with_photos();
+    let more = [
+        "--set",
+        "phase1.optim={name='lbfgs', iterations=1, weight_decay=1e-3}",
+        "--set",
+        "phase1.epochs=60",
+        "--set",
+        "phase1.ema=0",
+        "--set",
+        "phase2.epochs=12",
+        "--set",
+        "phase2.drop_path=0.4",
+    ];
+    let start = |name| [&["train", "photos", "--name", name], SETTINGS, &more].concat();
+    let first = interrupted_at(&place, &start("a"), "2 ");
+    assert_eq!(first.code, Some(130), "{first:?}");
+    let second = interrupted_at(&place, &["train", "--resume", "runs/a"], "phase 2");
+    assert_eq!(second.code, Some(130), "{second:?}");
+    place.rekindle(&["train", "--resume", "runs/a"]).success();
+    place.rekindle(&start("b")).success();
+    let csv =
+        |name: &str| String::from_utf8(place.read(&format!("runs/{name}/metrics.csv"))).unwrap();
+    assert_same_metrics(&csv("a"), &csv("b"));
+    assert!(
+        !gives_the_same_bytes()
+            || place.read("runs/a/model.safetensors") == place.read("runs/b/model.safetensors"),
+        "the models differ"
+    );
+}
+
+#[test]
 fn a_run_whose_images_changed_is_not_resumed() {
     let place = Place::with_photos();
     let start = [&["train", "photos", "--name", "a"], SETTINGS].concat();

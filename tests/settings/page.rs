@@ -86,7 +86,7 @@ impl Page<'_> {
         if of == "LossRecipe" {
             self.later.push((key.into(), "LossConfig".into()));
             let doc = " Which loss. Default by the task: `cross_entropy` with `label_smoothing = 0.1` of classes, \
-                `binary_cross_entropy` of labels, `mean_squared_error` of numbers.";
+                `binary_cross_entropy` of labels, `mean_squared_error` of numbers, `corn` of levels.";
             let field = Field {
                 name: "name".into(),
                 doc: doc.into(),
@@ -164,7 +164,7 @@ impl Page<'_> {
         let settings = |variant: &Variant| variant.holds.is_some() || !variant.fields.is_empty();
         let nested = key.matches("transforms").count() > 1;
         if let Some(Kind::Enum(_, variants)) = self.types.get(of)
-            && of != "Unfreeze"
+            && !["Unfreeze", "Ordinal"].contains(&of)
             && !nested
             && variants.iter().any(settings)
         {
@@ -243,6 +243,7 @@ impl Page<'_> {
             "Map<String, Value>" => "table".into(),
             "BTreeMap<String, f64>" => "table of numbers".into(),
             "Unfreeze" => "`head`, `all`, a stage, or a number of last stages".into(),
+            "Ordinal" => "`true`, or the names of all levels in a list".into(),
             "Monitor" => "name of a figure, such as `validation_accuracy`".into(),
             "[f32; 2]" => "two numbers".into(),
             "[u8; 2]" | "[u32; 2]" => "two whole numbers".into(),

@@ -5,7 +5,7 @@ use burn::tensor::Tensor;
 use rekindle_kernels::Precision;
 
 use crate::inference::Plans;
-use crate::layers::{FeatureMap, Part};
+use crate::layers::{FeatureMap, Part, Residual};
 use crate::stage::Stage;
 use crate::summary::{StageSummary, summary};
 use crate::{BackboneError, Named, StateVisitor};
@@ -111,6 +111,52 @@ impl Backbone {
             plans: self.plans.map(|_| Plans::default()),
             ..self
         }
+    }
+
+    /// The same with drop path (stochastic depth) in training: of each image, a block's body is left out with a probability that grows
+    /// from block to block up to `rate`, as timm's `drop_path_rate` says. 0 turns it off. What is made from it, such as
+    /// [parts](Self::part), keeps the rates of the whole.
+    ///
+    /// Nothing changes where no gradients are recorded, nor in networks that timm gives no drop path
+    /// ([`has_drop_path`](Self::has_drop_path)). For a training that can be repeated, call [`seed_drop_path`](Self::seed_drop_path)
+    /// before each step.
+    ///
+    /// # Panics
+    ///
+    /// If the rate is not at least 0 and below 1.
+    pub fn with_drop_path(self, rate: f64) -> Self {
+        assert!(
+            (0.0..1.0).contains(&rate),
+            "a drop path rate is at least 0 and below 1, not {rate}"
+        );
+        self.with_parts(&mut |part| {
+            if let Part::DropPath(drop_path) = part {
+                drop_path.set_rate(rate);
+            }
+        })
+    }
+
+    /// Whether [`with_drop_path`](Self::with_drop_path) means anything to it: ResNets, RegNets, ConvNeXts, and EfficientNets and the
+    /// networks of their kind.
+    pub fn has_drop_path(&self) -> bool {
+        self.residuals().any(|block| block.drop_path().is_placed())
+    }
+
+    /// How often each residual block is left out, in order.
+    pub fn drop_path_rates(&self) -> Vec<f64> {
+        self.residuals()
+            .map(|block| block.drop_path().rate())
+            .collect()
+    }
+
+    /// Starts the draws of drop path again from this seed.
+    pub fn seed_drop_path(&self, seed: u64) {
+        self.residuals()
+            .for_each(|block| block.drop_path().seed(seed));
+    }
+
+    fn residuals(&self) -> impl Iterator<Item = &Residual> {
+        self.stages.iter().flat_map(Stage::residuals)
     }
 
     /// The precision of its convolutions' products.

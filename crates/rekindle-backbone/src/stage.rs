@@ -109,6 +109,11 @@ impl Stage {
         layers.try_fold(x, |x, layer| layer.walk(walker, x))
     }
 
+    /// Its residual blocks.
+    pub(crate) fn residuals(&self) -> impl Iterator<Item = &Residual> {
+        self.layers.iter().filter_map(AnyLayer::downcast_ref)
+    }
+
     /// The stage with each of its parts changed.
     pub(crate) fn with_parts(mut self, mut each: impl FnMut(Part<'_>)) -> Self {
         self.parts(&mut each);

@@ -59,6 +59,14 @@ pub enum DataError {
         /// The setting.
         key: &'static str,
     },
+    /// The classes of images cannot be levels.
+    #[error("`data.ordinal` is set, but `{}` has no such levels: {reason}", path.display())]
+    Levels {
+        /// What was opened.
+        path: PathBuf,
+        /// Why not, and what to do.
+        reason: String,
+    },
     /// The path does not exist.
     #[error("there is no folder `{}`: check the path", path.display())]
     FolderMissing {

@@ -6,8 +6,8 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::{
     BadImages, ColumnNames, DataError, DiskCache, GroupBy, HoldOut, ImageFolder, NameGrouping,
-    Sampling, SourceOptions, apart::with_validation, default_cache_directory, limited, open_data,
-    open_data_to_check,
+    Ordinal, Sampling, SourceOptions, apart::with_validation, default_cache_directory,
+    levels::as_levels, limited, open_data, open_data_to_check,
 };
 use rekindle_settings::SettingError;
 
@@ -51,6 +51,11 @@ pub struct DataRecipe {
         default
     )]
     pub label_columns: Vec<String>,
+    /// Whether classes are levels with an order, such as grades: `true`, from the lowest number in their names to the highest; or the list of
+    /// their names, the lowest first, `["none", "mild", "severe"]`. They are learned as levels then (`loss.name = "corn"`), and errors weigh
+    /// by how far off they are. Levels in a column of numbers: name it with `label_column`. Default: classes have no order.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ordinal: Option<Ordinal>,
     /// What the paths of a manifest begin with and do not here, such as `/data/upload/`; it is left out. Default: found where all paths
     /// begin with the same folders, and all images are there without them.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -117,6 +122,7 @@ impl Default for DataRecipe {
             label_separator: "|".into(),
             number_columns: Vec::new(),
             label_columns: Vec::new(),
+            ordinal: None,
             path_prefix: None,
             suffix: None,
             split_column: None,
@@ -194,6 +200,7 @@ impl DataRecipe {
         if let Some(validation) = &self.validation {
             folder = with_validation(folder, validation, &options)?;
         }
+        let folder = as_levels(folder, self.ordinal.as_ref())?;
         let found = folder.samples.len();
         let folder = match self.limit {
             Some(limit) => limited(folder, limit, self.validation_share, seed)?,

@@ -78,6 +78,13 @@ pub fn open_data_as(
     classes: &ClassIndex,
 ) -> Result<ImageFolder, DataError> {
     let names = classes;
+    if task == TaskKind::Ordinal {
+        // Levels are classes, whose order the model knows.
+        let task = TaskKind::Classification;
+        let mut folder = open(path.as_ref(), options, Wanted::Known { task, names })?;
+        folder.task = TaskKind::Ordinal;
+        return Ok(folder);
+    }
     open(path.as_ref(), options, Wanted::Known { task, names })
 }
 

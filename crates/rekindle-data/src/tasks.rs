@@ -9,6 +9,7 @@ mod classification;
 mod figure;
 mod labels;
 mod numbers;
+mod ordinal;
 
 use std::ops::Deref;
 
@@ -16,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 pub use figure::{Better, Figure, Unit};
 
-use crate::metrics::MetricsError;
+use crate::metrics::{MetricsError, MetricsReport};
 use crate::number_scale::NumberScale;
 use crate::output_kind::OutputKind;
 use crate::target::{Target, TargetKind};
@@ -209,6 +210,8 @@ tasks! {
     Multilabel: labels,
     /// Numbers.
     Regression: numbers,
+    /// One level of several.
+    Ordinal: ordinal,
 }
 
 impl Default for TaskKind {
@@ -224,9 +227,19 @@ impl TaskReport {
         match (&mut self, other) {
             (Self::Classification(own), Self::Classification(other)) => own.scores = other.scores,
             (Self::Multilabel(own), Self::Multilabel(other)) => own.scores = other.scores,
+            (Self::Ordinal(own), Self::Ordinal(other)) => own.levels.scores = other.levels.scores,
             _ => {}
         }
         self
+    }
+
+    /// What holds of any classes, where each image is of one: also of levels.
+    pub fn classes(&self) -> Option<&MetricsReport> {
+        match self {
+            Self::Classification(report) => Some(report),
+            Self::Ordinal(report) => Some(&report.levels),
+            Self::Multilabel(_) | Self::Regression(_) => None,
+        }
     }
 
     /// A figure by its name in reports; none where the task has no such figure.
@@ -284,6 +297,11 @@ mod tests {
             ),
             (TaskKind::Multilabel, &["a", "b"][..], [&label, &label]),
             (TaskKind::Regression, &["x"][..], [&number, &other]),
+            (
+                TaskKind::Ordinal,
+                &["low", "middle", "high"][..],
+                [&Target::Class(2), &Target::Class(0)],
+            ),
         ] {
             let mut meter = meter(task, names);
             let outputs = vec![0.5; 2 * names.len()];

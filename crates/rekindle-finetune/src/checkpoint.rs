@@ -207,9 +207,14 @@ pub fn restore_optimizer(
     optimizer
         .from_bytes(bytes)
         .map_err(|error| FinetuneError::OptimizerState {
-            path: places(run)[0].join(OPTIMIZER),
+            path: state_path(run),
             reason: error.to_string(),
         })
+}
+
+/// Where the optimiser's state lies in a run.
+pub fn state_path(run: &Path) -> PathBuf {
+    places(run)[0].join(OPTIMIZER)
 }
 
 /// As JSON, to be written to this file.
@@ -390,6 +395,11 @@ mod tests {
             ),
             (TaskKind::Multilabel, &["a", "b"][..], [&label, &label]),
             (TaskKind::Regression, &["x"][..], [&number, &other]),
+            (
+                TaskKind::Ordinal,
+                &["a", "b", "c"][..],
+                [&Target::Class(1), &Target::Class(0)],
+            ),
         ] {
             let mut meter = Meter::new(task, names.len(), None);
             let outputs: Vec<f32> = (0..2 * names.len()).map(|at| at as f32 * 0.3).collect();

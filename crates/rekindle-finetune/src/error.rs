@@ -140,14 +140,14 @@ pub enum FinetuneError {
         reason: String,
     },
     /// Loss or gradients are no longer numbers.
-    #[error(
-        "{what} is not finite in {phase}, epoch {epoch}, step {step}{detail}; lower `{phase}.lr`, or clip gradients with `{phase}.clip`"
-    )]
+    #[error("{what} is not finite in {phase}, epoch {epoch}, step {step}{detail}; {remedy}")]
     NonFinite {
         /// Loss or gradient.
         what: &'static str,
-        /// The parameters, where they are known.
+        /// What is to blame: pictures, weights or the rate, as far as it is known.
         detail: String,
+        /// What to do.
+        remedy: String,
         /// The phase.
         phase: String,
         /// Epoch, from 1.

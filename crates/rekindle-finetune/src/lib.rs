@@ -34,6 +34,7 @@ pub mod distill;
 mod error;
 mod events;
 pub mod features;
+mod keep_best;
 pub mod lookahead;
 pub mod lr_find;
 pub mod memory;
@@ -50,9 +51,10 @@ mod tail;
 
 pub use bag::{bag_list, bag_recipe, bag_sample};
 pub use error::{Existing, FinetuneError};
+pub use keep_best::KeepBest;
 pub use observer::{EpochRecord, EpochTiming, Observer, Silent, StepProgress};
 pub use phase::epoch_id;
-pub use plan::{Facts, Plan};
+pub use plan::{BatchLimit, ChosenBatch, Facts, Plan};
 pub use recipe::{
     AugmentRecipe, FeaturesRecipe, LogRecipe, LossRecipe, PhaseRecipe, Recipe, Unfreeze,
     phase_title,

@@ -142,6 +142,13 @@ pub fn lr_find(
 ) -> Result<Option<RangeTestReport>, FinetuneError> {
     test.check()?;
     let recipe = &plan.recipe;
+    let of_phase = &recipe.phase[test.phase];
+    if of_phase.optim.whole_set().is_some() {
+        let expected =
+            "an optimiser with a rate to be found: this one chooses the length of each step itself";
+        let error = SettingError::new("optim.name", "\"lbfgs\"", expected);
+        return Err(error.within(&of_phase.name).into());
+    }
     let loaded = load_backbone(&plan.card, &recipe.backbone, recipe.seed, &plan.device)?;
     let mut backbone = loaded.backbone.with_precision(recipe.precision);
     let joint = plan.joint();

@@ -136,10 +136,14 @@ impl Plan {
             let frozen = KEPT_FROZEN * largest.fold(0.0, f64::max) * images as f64;
             let way = KEPT * numbers(&stages[cut..]) * part as f64;
             let bytes = match on_host {
+                // All at once are features, and no images.
+                true if settings.optim.whole_set().is_some() => (4.0 * frozen) as u64,
                 true => (4.0 * (frozen + way)) as u64 + 4 * input * batch.max(BLOCK),
                 false => 0,
             };
-            largest_batch = largest_batch.max(batch);
+            if settings.optim.whole_set().is_none() {
+                largest_batch = largest_batch.max(batch);
+            }
             if bytes > step {
                 (step, phase) = (bytes, settings.name.clone());
             }

@@ -1,9 +1,11 @@
 //! One phase of training: epochs of steps, validation, early stopping, checkpoints. What a step's features come from is `phase/feed.rs`'s.
 
+mod failed;
 mod feed;
 mod followers;
 mod state;
 mod try_rates;
+mod updater;
 
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -15,7 +17,6 @@ use self::followers::Followers;
 use self::state::{DROPOUT, MIX};
 pub use self::state::{Phase, PhaseEnd, RunState, epoch_id};
 use burn::module::Module;
-use burn::optim::ModuleOptimizer;
 use burn::tensor::{Bytes, Tensor, TensorData};
 use rekindle_augment::{Mix, MixAt, SampleRng};
 use rekindle_data::{
@@ -24,11 +25,12 @@ use rekindle_data::{
 };
 use rekindle_model::{Features, Network, NetworkState};
 
-use crate::checkpoint::{Checkpoint, Progress, restore_optimizer};
+use self::updater::Updater;
+use crate::checkpoint::{Checkpoint, Progress};
 use crate::observer::{EpochRecord, EpochTiming, Observer, StepProgress};
 use crate::run::predictions;
 use crate::run::records::Records;
-use crate::step::{Batch, Step, StepFailure};
+use crate::step::{Batch, Step};
 use crate::stopping::Decision;
 use crate::{FinetuneError, Plan};
 
@@ -68,10 +70,8 @@ impl Phase<'_> {
         observer: &mut dyn Observer,
     ) -> Result<PhaseEnd, FinetuneError> {
         let step_of = self.step();
-        let mut optimizer = self.recipe.optim.build_for(&tail, &self.plan.device);
-        if let Some(bytes) = optimizer_state {
-            optimizer = restore_optimizer(optimizer, bytes, self.directory)?;
-        }
+        let (device, directory) = (&self.plan.device, self.directory);
+        let mut optimizer = Updater::new(self.recipe, &tail, device, optimizer_state, directory)?;
         let mut followers = Followers::new(self.recipe, &tail, followed)?;
         let outputs = self.plan.outputs();
         let mut last_checkpoint = Instant::now();
@@ -80,6 +80,7 @@ impl Phase<'_> {
             let (began, waited) = (Instant::now(), train.waited() + validation.waited());
             let batches = self.batches(epoch);
             let steps = batches.len();
+            let of = batches.iter().map(Vec::len).sum();
             let mut feed = self
                 .feed(train, epoch, &batches, state.progress.step)
                 .map_err(|error| {
@@ -105,9 +106,9 @@ impl Phase<'_> {
                     self.save(&Trained(&tail, &optimizer, &followers), state)?;
                     return Ok(PhaseEnd::Interrupted);
                 };
-                let (next, output) = step_of
-                    .take(tail, &mut optimizer, inputs, rate(step))
-                    .map_err(|failure| self.failed(failure, epoch, step))?;
+                let (next, output) = optimizer
+                    .take(&step_of, tail, inputs, rate(step))
+                    .map_err(|failure| self.failed(failure, epoch, step, batch))?;
                 tail = followers.after_step(next, epoch * steps + step + 1);
                 state.first_step.get_or_insert_with(Instant::now);
                 images += batch.len();
@@ -125,7 +126,7 @@ impl Phase<'_> {
                     epoch: epoch + 1,
                     epochs: self.recipe.epochs,
                     images,
-                    of: self.samples.len(),
+                    of,
                     loss: output.loss,
                 });
                 if self.interrupt.load(Ordering::Relaxed) {
@@ -308,12 +309,7 @@ impl Phase<'_> {
 
     fn save(&self, trained: &Trained, state: &RunState) -> Result<(), FinetuneError> {
         let Trained(tail, optimizer, followers) = trained;
-        let optimizer = optimizer
-            .into_bytes()
-            .map_err(|error| FinetuneError::OptimizerState {
-                path: self.directory.join("checkpoint"),
-                reason: error.to_string(),
-            })?;
+        let optimizer = optimizer.to_bytes(self.directory)?;
         let followed = followers.state();
         let checkpoint = Checkpoint {
             progress: Progress {
@@ -413,6 +409,12 @@ impl Phase<'_> {
 
     /// The images of each step. The first epoch on cached features follows the cache's blocks, so that the first step needs few.
     fn batches(&self, epoch: usize) -> Vec<Vec<Draw>> {
+        if self.recipe.optim.whole_set().is_some() {
+            // The same images in the same order in every step, each as often as it has views.
+            let all = self.samples.iter().copied().map(Draw::from);
+            let views = self.plan.recipe.augment.views;
+            return vec![(0..views).flat_map(|_| all.clone()).collect()];
+        }
         let first = self.number == 1 && epoch == 0;
         let id = if first { 0 } else { self.epoch_id(epoch) };
         let order: Vec<Draw> = match self.plan.recipe.data.sampling {
@@ -441,24 +443,10 @@ impl Phase<'_> {
         let data = TensorData::new(rows, [batch.len(), outputs.names.len()]);
         Tensor::from_data(data, &self.plan.device)
     }
-
-    fn failed(&self, failure: StepFailure, epoch: usize, step: usize) -> FinetuneError {
-        let (what, detail) = match failure {
-            StepFailure::Loss => ("the loss", String::new()),
-            StepFailure::Gradients(error) => ("the gradient", format!(" ({error})")),
-        };
-        FinetuneError::NonFinite {
-            what,
-            detail,
-            phase: self.recipe.name.clone(),
-            epoch: epoch + 1,
-            step: step + 1,
-        }
-    }
 }
 
 /// What a checkpoint keeps of a phase: the network, the optimiser and what follows the weights.
-struct Trained<'a>(&'a Network, &'a ModuleOptimizer, &'a Followers);
+struct Trained<'a>(&'a Network, &'a Updater, &'a Followers);
 
 /// The images of an epoch in which all classes are used equally often.
 pub fn balanced_draws(plan: &Plan, epoch: u64) -> Vec<Draw> {

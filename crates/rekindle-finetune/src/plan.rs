@@ -1,5 +1,9 @@
 //! The checked form of a recipe for one set of images: complete, printed by `--dry-run`, saved with the run.
 
+mod batches;
+mod drop_path;
+mod whole_set;
+
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -21,6 +25,7 @@ use rekindle_settings::{SettingError, Within, to_toml_string};
 use serde::Serialize;
 use toml::Table;
 
+pub use self::batches::{BatchLimit, ChosenBatch};
 use crate::FinetuneError;
 use crate::features::Cut;
 use crate::recipe::{LossRecipe, PhaseRecipe, Recipe};
@@ -44,6 +49,8 @@ pub struct Plan {
     pub split: Split,
     /// Images left out since they cannot be decoded.
     pub bad_images: Vec<BadImage>,
+    /// The batch sizes that the recipe has left to the plan; the recipe has the numbers too.
+    pub chosen_batches: Vec<ChosenBatch>,
     /// The device.
     pub device: Device,
     /// The transforms that a recipe names as `custom`.
@@ -141,6 +148,8 @@ impl Plan {
         let taps = taps(recipe.features.taps, stages.len())?;
         check_settings(&recipe)?;
         check_mix(&recipe)?;
+        drop_path::check(&recipe, &network, &stages)?;
+        whole_set::check(&recipe)?;
 
         let data_paths = &mut recipe.data;
         let places = [
@@ -210,6 +219,7 @@ impl Plan {
             loss.priors = Some(counts.iter().map(|count| count / all).collect());
         }
         recipe.loss = LossRecipe::of(&loss)?;
+        whole_set::settle(&mut recipe.phase, split.train.len() * recipe.augment.views);
         let number_scale = NumberScale::fit(folder, &split.train)?;
         if let Some(spec) = &recipe.input.rescale {
             preprocessing.rescale = fit_rescale(spec, &preprocessing, &dataset, &split.train)?;
@@ -247,7 +257,7 @@ impl Plan {
             number_scale,
             teacher_sha256: teacher.map(|path| sha256_of(path)).transpose()?,
         };
-        let plan = Self {
+        let mut plan = Self {
             recipe,
             facts,
             card,
@@ -255,11 +265,14 @@ impl Plan {
             preprocessing,
             split,
             bad_images: verified.bad,
+            chosen_batches: Vec::new(),
             device,
             dataset: Arc::new(dataset),
             custom_transforms,
         };
         plan.check_patterns()?;
+        plan.check_whole_sets()?;
+        plan.choose_batches()?;
         Ok(plan)
     }
 
@@ -427,6 +440,12 @@ fn check_settings(recipe: &Recipe) -> Result<(), SettingError> {
 /// Checks what depends on the kind of targets, and writes out the loss and the monitors that were left to it.
 fn check_task(recipe: &mut Recipe, folder: &ImageFolder) -> Result<LossConfig, FinetuneError> {
     let task = folder.task;
+    let levels = task == TaskKind::Ordinal;
+    if recipe.head.ordinal && !levels {
+        let expected = "false where classes are no levels; `data.ordinal` makes levels of them, and turns it on";
+        return Err(SettingError::new("head.ordinal", true, expected).into());
+    }
+    recipe.head.ordinal = levels;
     let loss = recipe.loss.for_task(task, folder.classes.len())?;
     recipe.loss = LossRecipe::of(&loss)?;
     for phase in &mut recipe.phase {

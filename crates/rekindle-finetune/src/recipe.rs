@@ -1,5 +1,6 @@
 //! What the user wrote: a TOML file and `--set key=value`, over the defaults. Unchecked; [`Plan`](crate::Plan) is the checked form.
 
+mod batch_size;
 mod foreign;
 mod log;
 mod loss;
@@ -47,7 +48,7 @@ pub struct Recipe {
     /// The head.
     pub head: HeadConfig,
     /// The loss that is trained on: `cross_entropy` or `focal` for classes, `binary_cross_entropy` or `binary_focal` for several labels,
-    /// `mean_squared_error`, `mean_absolute_error` or `huber` for numbers. Default the first one of each, see [`LossRecipe`].
+    /// `mean_squared_error`, `mean_absolute_error` or `huber` for numbers, `corn` for levels. Default the first one of each, see [`LossRecipe`].
     pub loss: LossRecipe,
     /// A trained model that has a say in the targets.
     #[serde(default)]

@@ -3,6 +3,9 @@
 //! Owns how a batch is taken in parts whose gradients add up to that of the whole (gradient accumulation), and the two passes of
 //! sharpness-aware minimisation.
 
+mod blame;
+mod whole_set;
+
 use burn::module::{Module, ModuleMapper, Param, ParamGroup};
 use burn::optim::lr_scheduler::module_lr_scheduler::{ModuleLearningRate, ModuleLrScheduler};
 use burn::optim::{GradientsAccumulator, GradientsParams, ModuleOptimizer};
@@ -13,6 +16,8 @@ use rekindle_model::{Features, Network};
 
 use crate::clip::{ClipSpec, NonFinite, clip};
 use crate::optim::penalty::add_l1;
+
+pub use self::blame::Blame;
 
 /// Keeps a division by a norm of zero from giving no number; that of the authors' code for SAM.
 const EPSILON: f64 = 1e-12;
@@ -43,7 +48,7 @@ pub struct Batch {
     pub features: Features,
     /// What is trained towards, `[batch, outputs]`.
     pub targets: Tensor<2>,
-    /// Where the masks of dropout come from.
+    /// Where the masks of dropout and drop path come from.
     pub dropout_seed: u64,
 }
 
@@ -59,8 +64,8 @@ pub struct StepOutput {
 /// Why a step could not be made.
 #[derive(Debug)]
 pub enum StepFailure {
-    /// The loss is infinite or not a number.
-    Loss,
+    /// The loss is infinite or not a number, and what is to blame.
+    Loss(Blame),
     /// The gradients are.
     Gradients(NonFinite),
 }
@@ -112,6 +117,9 @@ impl Step {
         batch: &Batch,
     ) -> Result<(f64, GradientsParams), StepFailure> {
         tail.head.seed_dropout(batch.dropout_seed);
+        if let Some(stages) = &tail.backbone {
+            stages.seed_drop_path(batch.dropout_seed);
+        }
         let images = batch.targets.dims()[0];
         let part = match self.micro_batch {
             0 => images,
@@ -128,7 +136,7 @@ impl Step {
             let value = f64::from(loss.clone().into_scalar::<f32>());
             match value.is_finite() {
                 true => Ok((value, GradientsParams::from_grads(loss.backward(), tail))),
-                false => Err(StepFailure::Loss),
+                false => Err(StepFailure::Loss(Blame::of(tail, &batch.features))),
             }
         };
         if part >= images {
@@ -255,7 +263,7 @@ mod tests {
             sam: fixture["rho"].as_f64().unwrap(),
             ..step(LossConfig::MeanSquaredError(MeanSquaredError {}))
         };
-        let mut optimizer = sgd().build_for(&network, &Device::flex());
+        let mut optimizer = sgd().build_for(&network, &Device::flex()).unwrap();
         let steps = fixture["steps"].as_array().unwrap();
         assert_eq!(steps.len(), 3);
         for expected in steps {
@@ -280,7 +288,7 @@ mod tests {
             serde_json::from_str(include_str!("../tests/data/lookahead.json")).unwrap();
         let mut network = linear(vec![0.3, -0.2, 0.5, -0.4, 0.1, 0.2], vec![0.1, -0.1]);
         let step = step(LossConfig::MeanSquaredError(MeanSquaredError {}));
-        let mut optimizer = sgd().build_for(&network, &Device::flex());
+        let mut optimizer = sgd().build_for(&network, &Device::flex()).unwrap();
         let every = fixture["every"].as_u64().unwrap() as usize;
         let alpha = fixture["alpha"].as_f64().unwrap();
         let mut lookahead = Lookahead::new(&network, every, alpha);
@@ -304,6 +312,36 @@ mod tests {
     }
 
     #[test]
+    fn a_loss_that_is_not_finite_says_what_is_to_blame() {
+        let blame = |weight: f32, features: [[f32; 3]; 2]| {
+            let device = Device::flex();
+            let network = linear(vec![weight, -0.2, 0.5, -0.4, 0.1, 0.2], vec![0.1, -0.1]);
+            let mut optimizer = sgd().build_for(&network, &device).unwrap();
+            let batch = Batch {
+                features: Features::Joined(Tensor::from_data(features, &device)),
+                targets: Tensor::from_data([[1.0f32, 0.0], [0.0, 1.0]], &device),
+                dropout_seed: 0,
+            };
+            let step = step(LossConfig::MeanSquaredError(MeanSquaredError {}));
+            match step.take(network, &mut optimizer, batch, 0.1) {
+                Err(StepFailure::Loss(blame)) => blame,
+                other => panic!("{other:?}"),
+            }
+        };
+        let plain = [0.5, 1.0, 2.0];
+        assert_eq!(
+            blame(0.3, [plain, [0.0, f32::NAN, 0.0]]),
+            Blame::Images(vec![1])
+        );
+        let weights = Blame::Weights(vec!["head.output.weight".into()]);
+        assert_eq!(blame(f32::INFINITY, [plain, plain]), weights);
+        let Blame::Outputs { largest_weight } = blame(1e30, [plain, plain]) else {
+            panic!("the outputs are too large");
+        };
+        assert!((largest_weight / 1e30 - 1.0).abs() < 1e-6);
+    }
+
+    #[test]
     fn a_batch_in_parts_makes_the_step_of_the_whole_batch() {
         let device = Device::flex();
         let inputs: Vec<f32> = (0..21)
@@ -319,7 +357,7 @@ mod tests {
         });
         let after = |micro_batch: usize| {
             let network = linear(vec![0.3, -0.2, 0.5, -0.4, 0.1, 0.2], vec![0.1, -0.1]);
-            let mut optimizer = sgd().build_for(&network, &device);
+            let mut optimizer = sgd().build_for(&network, &device).unwrap();
             let batch = Batch {
                 features: Features::Joined(Tensor::from_data(
                     TensorData::new(inputs.clone(), [7, 3]),

@@ -95,7 +95,7 @@ impl<'de> Deserialize<'de> for Monitor {
 #[serde(deny_unknown_fields, default)]
 pub struct StoppingSpec {
     /// The value looked at. Default by the task: `validation_accuracy` of classes, `validation_map` of several labels, `validation_r2` of
-    /// numbers. A plan has it written out.
+    /// numbers, `validation_mae` of levels. A plan has it written out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub monitor: Option<Monitor>,
     /// Epochs without improvement after which the run stops, at least 1. Default 5.

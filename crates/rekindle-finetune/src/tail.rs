@@ -29,7 +29,8 @@ pub(crate) fn tail_of(
     let (cut, stages) = (plan.cut(place)?, backbone.stages().len());
     let phase = &plan.recipe.phase[place];
     let unfrozen = (cut < stages).then(|| {
-        let part = backbone.part(cut, stages).train();
+        let whole = backbone.clone().with_drop_path(phase.drop_path);
+        let part = whole.part(cut, stages).train();
         part.freeze_before(0, phase.track_statistics)
     });
     let [_, joint] = plan.joint().split(cut);

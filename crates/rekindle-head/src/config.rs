@@ -42,6 +42,11 @@ pub struct HeadConfig {
     pub init: Initialisation,
     /// Start the last layer at zero, so that training starts from equal class probabilities. Default off.
     pub zero_last: bool,
+    /// Whether classes are levels, from the lowest on: the last layer then has an output for each step from a level to the next, of which
+    /// the probabilities of all levels are made. A plan turns it on where the data says so (`data.ordinal`), and else refuses
+    /// it. Default off.
+    #[serde(skip_serializing_if = "is_off")]
+    pub ordinal: bool,
 }
 
 impl Default for HeadConfig {
@@ -56,6 +61,7 @@ impl Default for HeadConfig {
             dropout: None,
             init: Initialisation::XavierUniform,
             zero_last: false,
+            ordinal: false,
         }
     }
 }
@@ -94,6 +100,10 @@ impl HeadConfig {
         self.dropout
             .unwrap_or(if self.hidden.is_empty() { 0.0 } else { 0.3 })
     }
+}
+
+fn is_off(setting: &bool) -> bool {
+    !setting
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use crate::config::HeadConfig;
 use crate::dropout::SeededDropout;
 use crate::initialise::Initialisation;
 use crate::norm::batch_norm;
+use crate::ordinal::{even_logits, log_probabilities};
 use crate::pool::Pool;
 use crate::random::HostRng;
 
@@ -34,8 +35,10 @@ pub struct Head {
     pub hidden: Vec<HiddenLayer>,
     /// Dropout before the last layer, if the head has no hidden layers.
     pub dropout: Option<SeededDropout>,
-    /// The last layer: one output per class.
+    /// The last layer: one output per class, or one fewer of levels.
     pub output: Linear,
+    /// Whether classes are levels.
+    pub ordinal: bool,
 }
 
 /// One hidden layer: linear, batch norm, activation, dropout.
@@ -113,6 +116,11 @@ impl Head {
         }
         assert!(in_channels > 0, "a head needs at least one input channel");
         assert!(outputs > 0, "a head needs at least one output");
+        assert!(
+            !config.ordinal || outputs > 1,
+            "a head of levels needs two of them"
+        );
+        let steps = outputs - usize::from(config.ordinal);
         let probability = config.dropout_probability();
         let dropout = |layer| {
             (probability > 0.0).then(|| SeededDropout::new(probability, mask_seed(seed, layer)))
@@ -135,10 +143,17 @@ impl Head {
             width = fan_out;
         }
         let output = match config.zero_last {
-            true => linear_from(vec![0.0; width * outputs], width, outputs, device),
+            true => {
+                let mut layer = linear_from(vec![0.0; width * steps], width, steps, device);
+                if config.ordinal {
+                    let even = TensorData::new(even_logits(outputs), [steps]);
+                    layer.bias = Some(Param::from_data(even, device));
+                }
+                layer
+            }
             false => {
                 let mut rng = HostRng::new(seed, config.hidden.len() as u64);
-                linear(config.init, width, outputs, &mut rng, device)
+                linear(config.init, width, steps, &mut rng, device)
             }
         };
         Self {
@@ -150,6 +165,7 @@ impl Head {
             },
             hidden,
             output,
+            ordinal: config.ordinal,
         }
     }
 
@@ -172,7 +188,7 @@ impl Head {
         self.pool.forward(features)
     }
 
-    /// From feature vector to logits.
+    /// From feature vector to logits; of levels, to the logarithms of their probabilities.
     ///
     /// # Shapes
     ///
@@ -188,7 +204,11 @@ impl Head {
         if let Some(dropout) = &self.dropout {
             features = dropout.forward(features);
         }
-        self.output.forward(features)
+        let outputs = self.output.forward(features);
+        match self.ordinal {
+            true => log_probabilities(outputs),
+            false => outputs,
+        }
     }
 
     /// Starts the dropout masks of every layer again from this seed.
@@ -223,7 +243,7 @@ impl Head {
 
     /// The number of classes.
     pub fn outputs(&self) -> usize {
-        self.output.weight.shape()[1]
+        self.output.weight.shape()[1] + usize::from(self.ordinal)
     }
 }
 

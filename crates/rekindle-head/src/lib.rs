@@ -16,6 +16,7 @@
 //! | [`norm`] | batch norm with PyTorch's running variance |
 //! | [`state`] | weights by name under PyTorch's conventions |
 //! | [`loss`] | losses on soft targets, on several labels and on numbers |
+//! | [`ordinal`] | what a head's outputs are where classes are levels |
 //! | [`targets`] | what rows of targets are, and what outputs say that were trained on them |
 //!
 //! ```
@@ -41,6 +42,7 @@ pub mod head;
 pub mod initialise;
 pub mod loss;
 pub mod norm;
+pub mod ordinal;
 pub mod pool;
 pub mod random;
 pub mod state;

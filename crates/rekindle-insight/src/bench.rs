@@ -216,7 +216,7 @@ fn training(
         weight_decay: 0.0,
         ..SgdSpec::default()
     };
-    let mut optimizer = OptimizerSpec::Sgd(plain).build_for(&tail, device);
+    let mut optimizer = OptimizerSpec::Sgd(plain).build_for(&tail, device)?;
     let images = images(settings, device);
     let labels: Vec<usize> = (0..settings.batch_images).map(|at| at % CLASSES).collect();
     let targets = one_hot(&labels, CLASSES, device)?;

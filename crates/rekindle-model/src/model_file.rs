@@ -261,6 +261,13 @@ impl ModelFile {
                 reason: "it has no classes".into(),
             });
         }
+        let levels = info.task == TaskKind::Ordinal;
+        if levels != info.head.ordinal || (levels && info.classes.len() < 2) {
+            return Err(ModelError::NotAModel {
+                path: path.into(),
+                reason: "its head does not fit its levels".into(),
+            });
+        }
         if let Some(reason) = info.scale_problem() {
             return Err(ModelError::NotAModel {
                 path: path.into(),

@@ -311,6 +311,10 @@ impl Recipe {
         positive("train.lr", train.lr)?;
         train.schedule.check(train.epochs).within("train")?;
         train.optim.check().within("train")?;
+        if train.optim.whole_set().is_some() {
+            let expected = "an optimiser that takes a step for each batch";
+            return Err(SettingError::new("train.optim.name", "\"lbfgs\"", expected));
+        }
         train.clip.check().within("train")?;
         train.stopping.check().within("train")?;
         train

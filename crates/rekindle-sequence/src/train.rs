@@ -192,7 +192,8 @@ impl Training<'_> {
             .unwrap_or(Monitor::of_task(TaskKind::Classification));
         let mut stopping = EarlyStopping::new(spec);
         let mut head = head.train();
-        let mut optimizer = recipe.optim.build_for(&head, &plan.device);
+        let optimizer = recipe.optim.build_for(&head, &plan.device);
+        let mut optimizer = optimizer.within("train")?;
         let mut best: Option<Best> = None;
         let mut history = Vec::new();
         let mut interrupted = false;

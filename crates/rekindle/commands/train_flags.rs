@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 use rekindle_data::Figure;
-use rekindle_finetune::Recipe;
+use rekindle_finetune::{PhaseRecipe, Recipe};
 
 use crate::args::{BadImagesArg, at_least_one};
 
@@ -57,8 +57,8 @@ pub struct Args {
     /// Learning rate of the head in each phase (PHASE.lr)
     #[arg(long, value_name = "RATE", value_parser = rate)]
     pub lr: Option<f64>,
-    /// Images per training step in each phase (PHASE.batch_size)
-    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    /// Images per training step in each phase, or `auto` for as many as fit into memory (PHASE.batch_size)
+    #[arg(long, value_name = "N", value_parser = images_per_step)]
     pub batch_size: Option<usize>,
     /// Figure of the validation images that chooses the best epoch and when to stop, such as macro_f1 (PHASE.stopping.monitor)
     #[arg(long, value_name = "FIGURE")]
@@ -125,6 +125,14 @@ fn models(text: &str) -> Result<usize, String> {
     match text.parse::<usize>() {
         Ok(models @ 2..=100) => Ok(models),
         _ => Err("expected a whole number from 2 to 100".into()),
+    }
+}
+
+/// Images of a step, or as many as fit.
+fn images_per_step(text: &str) -> Result<usize, String> {
+    match text {
+        "auto" => Ok(PhaseRecipe::AUTO),
+        text => at_least_one(text).map_err(|error| format!("{error}, or `auto`")),
     }
 }
 
@@ -207,10 +215,10 @@ fn of_phases(args: &Args, settings: &mut Vec<String>) -> Result<()> {
         };
         settings.extend(epochs.map(|epochs| format!("{name}.epochs={epochs}")));
         settings.extend(args.lr.map(|lr| format!("{name}.lr={lr:e}")));
-        settings.extend(
-            args.batch_size
-                .map(|images| format!("{name}.batch_size={images}")),
-        );
+        settings.extend(args.batch_size.map(|images| match images {
+            PhaseRecipe::AUTO => format!("{name}.batch_size=auto"),
+            images => format!("{name}.batch_size={images}"),
+        }));
         let chosen = monitor.as_ref();
         settings.extend(chosen.map(|monitor| format!("{name}.stopping.monitor={monitor}")));
     }
@@ -272,6 +280,12 @@ mod tests {
         for phase in &recipe.phase {
             assert_eq!((phase.epochs, phase.lr, phase.batch_size), (4, 2e-4, 8));
         }
+        let auto = of(&["--batch-size", "auto"]);
+        assert!(
+            auto.phase
+                .iter()
+                .all(|phase| phase.batch_size == PhaseRecipe::AUTO)
+        );
         let frozen = of(&["--epochs", "4", "--freeze", "--size", "96x64"]);
         assert_eq!([0, 1].map(|at| frozen.phase[at].epochs), [4, 0]);
         assert_eq!(frozen.input.size, Some([96, 64]));

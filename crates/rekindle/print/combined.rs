@@ -39,13 +39,8 @@ impl Measured {
 
 /// The expected calibration error, of classes.
 pub fn calibration_of(report: &TaskReport) -> Option<f64> {
-    match report {
-        TaskReport::Classification(report) => {
-            let scores = report.scores.as_deref();
-            scores.map(|scores| scores.calibration.expected_error)
-        }
-        _ => None,
-    }
+    let scores = report.classes()?.scores.as_deref();
+    scores.map(|scores| scores.calibration.expected_error)
 }
 
 /// What was combined, and what was found.

@@ -10,7 +10,7 @@ use rekindle_data::Sampling;
 use rekindle_data::TargetKind;
 use rekindle_data::metrics::short;
 use rekindle_finetune::memory::available_memory;
-use rekindle_finetune::{Facts, ParameterGroup, ParameterState, Plan};
+use rekindle_finetune::{BatchLimit, ChosenBatch, Facts, ParameterGroup, ParameterState, Plan};
 
 use super::words;
 
@@ -66,6 +66,9 @@ fn summary(plan: &Plan, directory: &Path) -> Result<String> {
         )?;
     }
     writeln!(text, "# Memory    {}", memory(plan)?)?;
+    for chosen in &plan.chosen_batches {
+        writeln!(text, "# Batch     {}", words_of(chosen))?;
+    }
     let [height, width] = plan.preprocessing.input_size;
     writeln!(
         text,
@@ -201,6 +204,22 @@ fn memory(plan: &Plan) -> Result<String> {
         }
     }
     Ok(text)
+}
+
+/// A batch size that the plan has chosen, and what it could not exceed.
+pub fn words_of(chosen: &ChosenBatch) -> String {
+    let limit = match chosen.limit {
+        BatchLimit::Memory => "more would not fit into three quarters of the memory",
+        BatchLimit::Images => "more would leave fewer than 8 steps an epoch",
+        BatchLimit::Rates => "the most that rates for 16 to 32 images suit",
+    };
+    let parts = match chosen.micro_batch {
+        0 => String::new(),
+        part if part >= chosen.images => String::new(),
+        part => format!(" in parts of {part}"),
+    };
+    let (phase, images) = (&chosen.phase, chosen.images);
+    format!("{phase}: {images} images a step{parts}; {limit}")
 }
 
 /// The classes, the labels, or the numbers with their mean and deviation.

@@ -10,7 +10,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use rekindle_data::{Figure, TaskKind};
 use rekindle_finetune::{EpochRecord, EpochTiming, Observer, PhaseRecipe, Plan, StepProgress};
 
-use super::plan::mixing;
+use super::plan::{mixing, words_of};
 use super::{transcript, words};
 
 /// Names, a short bar, images done and their rate, time left: below 80 columns.
@@ -196,6 +196,9 @@ impl Observer for Progress {
         self.line(&format!("{} on {}", facts.backbone, plan.recipe.device));
         if let Some(mix) = plan.recipe.augment.mix {
             self.line(&mixing(&mix));
+        }
+        for chosen in &plan.chosen_batches {
+            self.line(&words_of(chosen));
         }
     }
 

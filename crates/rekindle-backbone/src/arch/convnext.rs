@@ -4,6 +4,7 @@
 
 use burn::tensor::Device;
 
+use super::depth;
 use crate::layers::{
     Activation, AnyLayer, Conv2dConfig, ConvNormActConfig, Grn, LayerNormConfig, Padding, Pool,
     PoolConfig, Residual, ScaledConv,
@@ -153,7 +154,7 @@ impl ConvNext {
             }
         };
         stages.push(last);
-        Backbone::new(name, stages, "head.fc")
+        Backbone::new(name, depth::to_the_last(stages), "head.fc")
     }
 
     fn stem(&self, device: &Device) -> Vec<AnyLayer> {

@@ -7,6 +7,7 @@
 use burn::tensor::Device;
 
 use super::blocks::{Block, Blocks, Kind, round_to, scaled_counts};
+use super::depth;
 use super::inverted_residual::Convention;
 use crate::layers::{Activation, AnyLayer, Conv2dConfig};
 use crate::{Backbone, Stage};
@@ -384,7 +385,7 @@ impl EfficientNet {
             let layers = vec![AnyLayer::new(head)];
             stages.push(Stage::new("conv_head", layers, features, reduction));
         }
-        Backbone::new(name, stages, "classifier")
+        Backbone::new(name, depth::by_key(stages), "classifier")
     }
 
     fn round(&self, channels: usize) -> usize {

@@ -6,6 +6,7 @@
 
 use burn::tensor::Device;
 
+use super::depth;
 use super::inverted_residual::{Convention, InvertedResidual, round_channels};
 use crate::layers::{Activation, AnyLayer, Conv2dConfig};
 use crate::{Backbone, Stage};
@@ -103,7 +104,7 @@ impl EfficientNetLite {
         let head = Conv2dConfig::new("conv_head", [channels, FEATURES], 1);
         let head = AnyLayer::new(convention.block(head, "bn2", Activation::Relu6, device));
         stages.push(Stage::new("conv_head", vec![head], FEATURES, reduction));
-        Backbone::new(name, stages, "classifier")
+        Backbone::new(name, depth::by_key(stages), "classifier")
     }
 
     fn convention(&self) -> Convention {

@@ -10,6 +10,7 @@
 
 use burn::tensor::Device;
 
+use super::depth;
 use super::inverted_residual::{Convention, InvertedResidual, round_channels};
 use crate::layers::{Activation, AnyLayer, Conv2dConfig, ConvNormActConfig, Pool, PoolConfig};
 use crate::{Backbone, Stage};
@@ -197,7 +198,7 @@ impl MobileNetV3 {
         let conv = self.conv(conv, &format!("{key}.0.bn1"), device);
         stages.push(Stage::new(key, vec![conv], width, reduction).tapped());
         stages.push(self.head([width, features], reduction, device));
-        Backbone::new(name, stages, "classifier")
+        Backbone::new(name, depth::by_key(stages), "classifier")
     }
 
     fn stem(&self, device: &Device) -> Stage {

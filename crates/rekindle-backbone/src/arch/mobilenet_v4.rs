@@ -6,6 +6,7 @@
 use burn::tensor::Device;
 
 use super::blocks::round_to;
+use super::depth;
 use super::efficientnet::Trunk;
 use super::inverted_residual::Convention;
 use crate::layers::{Activation, AnyLayer, Conv2dConfig, Pool, PoolConfig};
@@ -128,6 +129,6 @@ impl MobileNetV4 {
         let pool = AnyLayer::new(Pool::new(PoolConfig::global_average()));
         let layers = vec![pool, AnyLayer::new(head)];
         stages.push(Stage::new("conv_head", layers, FEATURES, reduction).pooled());
-        Backbone::new(name, stages, "classifier")
+        Backbone::new(name, depth::by_key(stages), "classifier")
     }
 }

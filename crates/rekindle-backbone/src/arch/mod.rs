@@ -4,6 +4,7 @@ pub mod alexnet;
 mod blocks;
 pub mod convnext;
 pub mod densenet;
+mod depth;
 pub mod efficientnet;
 pub mod efficientnet_lite;
 pub mod ghostnet;

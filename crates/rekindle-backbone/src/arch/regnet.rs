@@ -4,6 +4,7 @@
 use burn::tensor::Device;
 
 use super::blocks::{conv_norm_act, round_to};
+use super::depth;
 use crate::layers::{Activation, AnyLayer, Conv2dConfig, Residual, SqueezeExciteConfig};
 use crate::{Backbone, Stage};
 
@@ -115,7 +116,7 @@ impl RegNet {
             let layers = layers.collect();
             stages.push(Stage::new(name, layers, width, 4 << index).tapped());
         }
-        Backbone::new(name, stages, "head.fc")
+        Backbone::new(name, depth::to_the_last(stages), "head.fc")
     }
 
     /// Width and number of blocks of each stage: each block's place on the line is rounded to a power of the ratio, and to eights.

@@ -8,6 +8,7 @@
 use burn::tensor::Device;
 
 use super::blocks::round_to;
+use super::depth;
 use crate::layers::{
     Activation, AnyLayer, BatchNormConfig, Conv2dConfig, ConvNormAct, ConvNormActConfig, Padding,
     Pool, PoolConfig, PoolKind, Residual, SqueezeExciteConfig,
@@ -205,7 +206,7 @@ impl ResNet {
                 Stage::new(format!("layer{}", index + 1), layers, channels, 4 << index).tapped(),
             );
         }
-        Backbone::new(name, stages, "fc")
+        Backbone::new(name, depth::to_the_last(stages), "fc")
     }
 
     /// What halves the stem's map.

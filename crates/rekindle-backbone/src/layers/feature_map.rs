@@ -49,6 +49,11 @@ impl FeatureMap {
         self.order == Order::ChannelsLast
     }
 
+    /// Whether operations on it are recorded for gradients.
+    pub(super) fn is_autodiff(&self) -> bool {
+        self.map.is_autodiff()
+    }
+
     /// The tensor in its own order.
     pub(crate) fn into_tensor(self) -> Tensor<4> {
         self.map.into_tensor()

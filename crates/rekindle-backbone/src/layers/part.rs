@@ -1,14 +1,14 @@
-//! What a layer is made of: its convolutions and norms, and tensors of its own. One list serves loading, saving, folding, precision
-//! and batch statistics.
+//! What a layer is made of: its convolutions and norms, and tensors of its own. One list serves loading, saving, folding, precision,
+//! batch statistics and drop path.
 
 use burn::module::{Param, RunningState};
 use burn::tensor::Tensor;
 use rekindle_kernels::Precision;
 
-use super::{BatchNorm, Conv2d};
+use super::{BatchNorm, Conv2d, DropPath};
 use crate::{Named, StateVisitor};
 
-/// Something that holds tensors of a layer; [`Layer::parts`](super::Layer::parts) lists them.
+/// Something that holds tensors of a layer, or changes what it does in training; [`Layer::parts`](super::Layer::parts) lists them.
 #[non_exhaustive]
 pub enum Part<'a> {
     /// A convolution and the batch norm that comes right behind it, which is folded into the convolution for inference.
@@ -27,6 +27,8 @@ pub enum Part<'a> {
     Cube(&'a str, &'a mut Param<Tensor<3>>),
     /// One with four dimensions.
     Kernel(&'a str, &'a mut Param<Tensor<4>>),
+    /// What lets images skip the layer in training; it holds no tensors.
+    DropPath(&'a mut DropPath),
     /// A running statistic of the layer's own.
     Buffer(&'a str, &'a mut RunningState<Tensor<1>>),
 }
@@ -90,6 +92,7 @@ impl Named for Part<'_> {
             Self::Matrix(key, parameter) => visitor.parameter(key, parameter),
             Self::Cube(key, parameter) => visitor.parameter(key, parameter),
             Self::Kernel(key, parameter) => visitor.parameter(key, parameter),
+            Self::DropPath(_) => {}
             Self::Buffer(key, buffer) => visitor.buffer(key, buffer),
         }
     }

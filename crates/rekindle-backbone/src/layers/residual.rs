@@ -6,6 +6,7 @@ use rekindle_kernels::ops::Carry;
 
 use super::any::AnyLayer;
 use super::conv_norm_act::ConvNormAct;
+use super::drop_path::DropPath;
 use super::feature_map::FeatureMap;
 use super::layer::Layer;
 use super::part::Part;
@@ -21,6 +22,8 @@ pub struct Residual {
     pub shortcut: Vec<AnyLayer>,
     #[module(skip)]
     activation: Activation,
+    #[module(skip)]
+    drop_path: DropPath,
 }
 
 impl Residual {
@@ -30,7 +33,13 @@ impl Residual {
             body,
             shortcut,
             activation,
+            drop_path: DropPath::default(),
         }
+    }
+
+    /// What lets images skip its body.
+    pub fn drop_path(&self) -> &DropPath {
+        &self.drop_path
     }
 
     /// The last step of the body and those before it, if it is a convolution without an activation of its own: the sum and what follows
@@ -88,12 +97,20 @@ impl Layer for Residual {
     fn parts(&mut self, each: &mut dyn FnMut(Part<'_>)) {
         let layers = self.body.iter_mut().chain(&mut self.shortcut);
         layers.for_each(|layer| layer.parts(each));
+        // Behind the convolutions, whose keys say which block it is of.
+        each(Part::DropPath(&mut self.drop_path));
     }
 
     fn apply(&self, x: FeatureMap) -> FeatureMap {
         let run = |units: &[AnyLayer], x: FeatureMap| units.iter().fold(x, |x, unit| unit.apply(x));
+        let drops = self.drop_path.applies_to(&x);
         let [x, other] = x.twice();
         let other = run(&self.shortcut, other);
+        if drops {
+            // The factors stand between the last convolution and the sum, which are two steps then.
+            let sum = self.drop_path.apply(run(&self.body, x)).plus(other);
+            return sum.map(|sum| self.activation.forward(sum));
+        }
         if let Some((last, before)) = self.ends_linearly() {
             // Both paths begin with `x` itself: the last step hands its gradient to the first.
             if let Some((first, between)) = before.split_first()

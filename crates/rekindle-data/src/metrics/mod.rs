@@ -1,5 +1,5 @@
-//! How good predictions are. This file owns the counts of classification; `multilabel.rs` and `regression.rs` those of labels and
-//! numbers, `tasks/` which of them a task has. Which images are measured, and when, is the run's.
+//! How good predictions are. This file owns the counts of classification; `ordinal.rs`, `multilabel.rs` and `regression.rs` those of levels,
+//! labels and numbers, `tasks/` which of them a task has. Which images are measured, and when, is the run's.
 //!
 //! Batches of logits are added on the host; a report is computed once at the end. Definitions and values are
 //! scikit-learn's (`tests/data/metrics.py`).
@@ -9,6 +9,7 @@ mod calibration;
 mod confusion;
 mod interval;
 mod multilabel;
+mod ordinal;
 mod ranking;
 mod regression;
 mod report;
@@ -21,6 +22,7 @@ pub use calibration::{CALIBRATION_BINS, Calibration, CalibrationBin};
 pub use confusion::{Confusion, MOST_WRITTEN_WHOLE};
 pub use interval::wilson_interval;
 pub use multilabel::{LabelMetrics, LabelScores, MultilabelMetrics, MultilabelReport, THRESHOLD};
+pub use ordinal::{OrdinalMetrics, OrdinalReport};
 pub use ranking::Ranking;
 pub use regression::{NumberMetrics, RegressionMetrics, RegressionReport};
 pub use report::{ClassMetrics, MetricsReport};

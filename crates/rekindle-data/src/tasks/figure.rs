@@ -26,6 +26,8 @@ pub enum Unit {
     Score,
     /// A loss, in nats or squared deviations.
     Loss,
+    /// Steps from a level to the next.
+    Levels,
     /// The unit of the number that is learned; of several numbers their standard deviations.
     Own,
 }
@@ -78,7 +80,7 @@ impl Figure {
     pub fn text(&self, value: f64) -> String {
         match self.unit {
             Unit::Share => percent(value),
-            Unit::Score => format!("{value:.3}"),
+            Unit::Score | Unit::Levels => format!("{value:.3}"),
             Unit::Loss => format!("{value:.4}"),
             Unit::Own => short(value),
         }

@@ -3,6 +3,7 @@
 
 use burn::nn::{BatchNorm, Linear};
 use rekindle_backbone::layers::Activation;
+use rekindle_head::ordinal::{goes_matrix, stops_matrix};
 use rekindle_head::pool::{GEM_FLOOR, Pool};
 use rekindle_head::{Head, HiddenActivation, Pooling};
 use rekindle_model::Joint;
@@ -57,7 +58,31 @@ pub(super) fn head(
             HiddenActivation::Tanh => graph.node("Tanh", &[&x], vec![], &format!("{name}.tanh")),
         };
     }
-    linear(graph, &head.output, &x, "head.output")
+    let outputs = linear(graph, &head.output, &x, "head.output")?;
+    Ok(match head.ordinal {
+        true => levels(graph, &outputs, head.outputs()),
+        false => outputs,
+    })
+}
+
+/// The logarithms of the probabilities of all levels, of a logit for each step between two.
+fn levels(graph: &mut GraphBuilder, logits: &str, levels: usize) -> String {
+    let (name, steps) = ("head.levels", levels - 1);
+    let none = graph.vector("head.levels.none", &[levels], &vec![0.0; levels]);
+    // log(sigmoid(z)) = -softplus(-z), and log(1 - sigmoid(z)) = -softplus(z).
+    let opposite = graph.node("Neg", &[logits], vec![], name);
+    let parts = [
+        ("goes", opposite.as_str(), goes_matrix(steps)),
+        ("stops", logits, stops_matrix(steps)),
+    ];
+    let [goes, stops] = parts.map(|(which, logits, matrix)| {
+        let name = format!("{name}.{which}");
+        let matrix = graph.vector(&name, &[steps, levels], &matrix);
+        let soft = graph.node("Softplus", &[logits], vec![], &name);
+        let logarithm = graph.node("Neg", &[&soft], vec![], &name);
+        graph.node("Gemm", &[&logarithm, &matrix, &none], vec![], &name)
+    });
+    graph.node("Add", &[&goes, &stops], vec![], name)
 }
 
 /// Pools a map to `[batch, features]`.

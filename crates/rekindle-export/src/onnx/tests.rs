@@ -86,6 +86,22 @@ fn probabilities_and_numbers_are_those_of_predictions() {
 }
 
 #[test]
+fn levels_are_written_with_their_probabilities() {
+    let head = HeadConfig {
+        ordinal: true,
+        ..HeadConfig::default()
+    };
+    let mut model = fixture::with_head("resnet18", [40, 33], head, &["layer2"], true);
+    model.info.task = TaskKind::Ordinal;
+    assert!(agree(&model, &LOGITS).operations().contains("Softplus"));
+    let file = agree(&model, &OnnxOptions::default());
+    assert_eq!(
+        file.contents().output,
+        ("probabilities".into(), vec![None, Some(3)])
+    );
+}
+
+#[test]
 fn every_kind_of_head_is_written() {
     let taps = ["stem", "layer2"];
     for (pool, activation) in [

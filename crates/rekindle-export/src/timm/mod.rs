@@ -142,6 +142,9 @@ fn other_heads(model: &ModelFile) -> Vec<String> {
             info.tapped_stages.join(", ")
         ));
     }
+    if info.head.ordinal {
+        reasons.push("its outputs are steps between levels".to_owned());
+    }
     if joint.unit_rms {
         reasons.push(
             "its input is divided by its root mean square (train with `--set features.unit_rms=false`)"

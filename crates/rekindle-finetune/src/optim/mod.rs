@@ -15,6 +15,7 @@
 //! | `adagrad` | Burn's | added to the gradient |
 //! | `adadelta` | [`AdaDelta`], which Burn lacks | added to the gradient |
 //! | `adafactor` | Burn's | taken from the weight, times the learning rate |
+//! | `lbfgs` | [`LBfgs`], of a whole set | part of the loss |
 //!
 //! Each was compared with PyTorch, or timm where PyTorch has none, over several steps (`tests/data/optim.py`). The learning rate is not a setting of
 //! an optimiser: the run gives it at every step.
@@ -25,6 +26,7 @@ mod adagrad;
 mod adam;
 mod adamw;
 mod lamb;
+mod lbfgs;
 mod lion;
 mod muon;
 mod nadam;
@@ -33,6 +35,7 @@ mod placed;
 mod radam;
 mod rmsprop;
 mod sgd;
+mod wolfe;
 
 use burn::module::{Module, ModuleVisitor, Param, ParamGroup, ParamId};
 use burn::optim::{ModuleOptimizer, Optimizer};
@@ -43,11 +46,58 @@ use placed::Placed;
 use rekindle_settings::SettingError;
 
 pub use adadelta::{AdaDelta, AdaDeltaState};
+pub use lbfgs::{Found, LBfgs};
 pub use muon::{Muon, MuonState};
 pub use nadam::{NAdam, NAdamState};
 pub use radam::{RAdam, RAdamState};
 
-/// What the file of an optimiser provides of its settings.
+/// What an optimiser's settings provide, whatever it needs for a step.
+pub trait OptimizerSettings {
+    /// Checks every setting; has no side effects.
+    ///
+    /// # Errors
+    ///
+    /// [`SettingError`] names the first setting out of range, `optim.beta_1`.
+    fn check(&self) -> Result<(), SettingError>;
+
+    /// The weight decay of what gets any.
+    fn weight_decay(&self) -> f64;
+
+    /// Whether normalisation weights and biases get weight decay too.
+    fn decay_norm_and_bias(&self) -> bool;
+
+    /// Burn's optimiser of modules; the parameters of `no_decay` get no weight decay. A state that it restores is made on `device`.
+    ///
+    /// # Errors
+    ///
+    /// One gradient is not enough for a step.
+    fn build(&self, no_decay: ParamGroup, device: &Device)
+    -> Result<ModuleOptimizer, SettingError>;
+}
+
+impl<R: UpdateRule> OptimizerSettings for R {
+    fn check(&self) -> Result<(), SettingError> {
+        UpdateRule::check(self)
+    }
+
+    fn weight_decay(&self) -> f64 {
+        UpdateRule::weight_decay(self)
+    }
+
+    fn decay_norm_and_bias(&self) -> bool {
+        UpdateRule::decay_norm_and_bias(self)
+    }
+
+    fn build(
+        &self,
+        no_decay: ParamGroup,
+        device: &Device,
+    ) -> Result<ModuleOptimizer, SettingError> {
+        Ok(groups(no_decay, device, self))
+    }
+}
+
+/// What the file of an optimiser provides of its settings, where a gradient is enough for a step.
 pub trait UpdateRule {
     /// Burn's optimiser, or an own one.
     type Update: Optimizer;
@@ -107,28 +157,36 @@ macro_rules! optimisers {
             /// [`SettingError`] names the first setting out of range.
             pub fn check(&self) -> Result<(), SettingError> {
                 match self {
-                    $(Self::$kind(spec) => spec.check(),)+
+                    $(Self::$kind(spec) => OptimizerSettings::check(spec),)+
                 }
             }
 
             /// Whether normalisation weights and biases get weight decay too.
             pub fn decay_norm_and_bias(&self) -> bool {
                 match self {
-                    $(Self::$kind(spec) => spec.decay_norm_and_bias(),)+
+                    $(Self::$kind(spec) => OptimizerSettings::decay_norm_and_bias(spec),)+
                 }
             }
 
             /// The weight decay of what gets any.
             pub fn weight_decay(&self) -> f64 {
                 match self {
-                    $(Self::$kind(spec) => spec.weight_decay(),)+
+                    $(Self::$kind(spec) => OptimizerSettings::weight_decay(spec),)+
                 }
             }
 
             /// Builds the optimiser; the parameters of `no_decay` get no weight decay. A state that it restores is made on `device`.
-            pub fn build(&self, no_decay: ParamGroup, device: &Device) -> ModuleOptimizer {
+            ///
+            /// # Errors
+            ///
+            /// [`SettingError`] for one that cannot make a step of one gradient, [`LBfgs`].
+            pub fn build(
+                &self,
+                no_decay: ParamGroup,
+                device: &Device,
+            ) -> Result<ModuleOptimizer, SettingError> {
                 match self {
-                    $(Self::$kind(spec) => groups(no_decay, device, spec),)+
+                    $(Self::$kind(spec) => OptimizerSettings::build(spec, no_decay, device),)+
                 }
             }
         }
@@ -161,6 +219,8 @@ optimisers! {
     adadelta::AdaDelta(AdaDeltaSpec),
     /// Adam with hardly any memory.
     adafactor::Adafactor(AdafactorSpec),
+    /// Curvature of a loss that is always the same, for a head alone.
+    lbfgs::LBfgs(LBfgsSpec),
 }
 
 impl Default for OptimizerSpec {
@@ -172,10 +232,26 @@ impl Default for OptimizerSpec {
 impl OptimizerSpec {
     /// Builds the optimiser for this module: [`build`](Self::build) with its norm weights and biases as `no_decay`,
     /// unless [`decay_norm_and_bias`](Self::decay_norm_and_bias) is set.
-    pub fn build_for<M: Module>(&self, module: &M, device: &Device) -> ModuleOptimizer {
+    ///
+    /// # Errors
+    ///
+    /// As [`build`](Self::build).
+    pub fn build_for<M: Module>(
+        &self,
+        module: &M,
+        device: &Device,
+    ) -> Result<ModuleOptimizer, SettingError> {
         match self.decay_norm_and_bias() {
             true => self.build(ParamGroup::from_ids(Vec::new()), device),
             false => self.build(norms_and_biases(module), device),
+        }
+    }
+
+    /// The settings of the one whose steps see every training image.
+    pub fn whole_set(&self) -> Option<&LBfgsSpec> {
+        match self {
+            Self::LBfgs(spec) => Some(spec),
+            _ => None,
         }
     }
 }

@@ -57,6 +57,11 @@ impl Feed<'_> {
 impl Phase<'_> {
     /// Each sample with the view that the epoch takes of it.
     fn views(&self, epoch: usize, batch: &[Draw]) -> Vec<(usize, usize)> {
+        if self.recipe.optim.whole_set().is_some() {
+            let places = batch.iter().enumerate();
+            let each = places.map(|(place, draw)| (draw.sample, place / self.samples.len()));
+            return each.collect();
+        }
         let recipe = &self.plan.recipe;
         let views = recipe.augment.views as u32;
         let view = |draw: &Draw| match self.number == 1 && epoch == 0 {
@@ -119,7 +124,7 @@ impl Phase<'_> {
                 *steps += 1;
                 // The first step waits for its own images alone; behind it, what the epoch lacks is computed in one go, while
                 // other threads decode ahead.
-                if *steps == 2 || epoch > 0 {
+                if *steps == 2 || epoch > 0 || self.recipe.optim.whole_set().is_some() {
                     let of = cache.missing(self.cut, rest);
                     let mut done = 0;
                     let complete = cache.fill(self.network, self.cut, rest, &mut |images| {

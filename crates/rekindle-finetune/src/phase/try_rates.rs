@@ -4,6 +4,8 @@ use std::sync::atomic::Ordering;
 
 use rekindle_model::Network;
 
+use rekindle_settings::Within;
+
 use super::feed::Inputs;
 use super::state::Phase;
 use crate::FinetuneError;
@@ -23,7 +25,8 @@ impl Phase<'_> {
         see: &mut dyn FnMut(f64, f64) -> bool,
     ) -> Result<bool, FinetuneError> {
         let step_of = self.step();
-        let mut optimizer = self.recipe.optim.build_for(&tail, &self.plan.device);
+        let optimizer = self.recipe.optim.build_for(&tail, &self.plan.device);
+        let mut optimizer = optimizer.within(&self.recipe.name)?;
         let outputs = self.plan.outputs();
         let mut done = 0;
         for epoch in 0.. {
@@ -54,8 +57,10 @@ impl Phase<'_> {
                             return Ok(false);
                         }
                     }
-                    Err(failure) if done == 0 => return Err(self.failed(failure, epoch, step)),
-                    Err(StepFailure::Loss | StepFailure::Gradients(_)) => {
+                    Err(failure) if done == 0 => {
+                        return Err(self.failed(failure, epoch, step, batch));
+                    }
+                    Err(StepFailure::Loss(_) | StepFailure::Gradients(_)) => {
                         see(rate, f64::INFINITY);
                         return Ok(false);
                     }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
 /// The loss, as far as it was written down. Without a `name` the settings are those of the task's own loss: `cross_entropy` with
-/// `label_smoothing = 0.1` for one class of several, `binary_cross_entropy` for labels, `mean_squared_error` for numbers.
+/// `label_smoothing = 0.1` for one class of several, `binary_cross_entropy` for labels, `mean_squared_error` for numbers, `corn` for levels.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct LossRecipe(NamedTable);
@@ -101,6 +101,7 @@ mod tests {
         assert_eq!(name(TaskKind::Classification), "cross_entropy");
         assert_eq!(name(TaskKind::Multilabel), "binary_cross_entropy");
         assert_eq!(name(TaskKind::Regression), "mean_squared_error");
+        assert_eq!(name(TaskKind::Ordinal), "corn");
         let smoothed = |label_smoothing, class_weights| {
             Ok(LossConfig::CrossEntropy(CrossEntropy {
                 label_smoothing,

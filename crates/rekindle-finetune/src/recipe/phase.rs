@@ -28,7 +28,9 @@ pub struct PhaseRecipe {
     pub freeze: Vec<String>,
     /// Most epochs; 0 leaves the phase out.
     pub epochs: usize,
-    /// Images per step.
+    /// Images per step; `"auto"`, on the CPU, for the largest power of two that fits into memory as far as can be told, leaves eight steps an
+    /// epoch and is at most 256: plan.toml has the number. The rate stays as it is.
+    #[serde(with = "super::batch_size")]
     pub batch_size: usize,
     /// The most images of a step that go forward and backward at once, so that memory does not grow with `batch_size` (gradient
     /// accumulation): gradients of the parts add up to that of the whole batch's mean. 0 for all at once. Default 16 where
@@ -80,6 +82,12 @@ pub struct PhaseRecipe {
     /// much: 0.05. Default 0, off.
     #[serde(default)]
     pub sam: f64,
+    /// Drop path (stochastic depth): of each image, the trained stages' residual blocks are left out in training with a probability that
+    /// grows from block to block of the whole network up to this, as timm's `drop_path_rate`. Worth trying where training and validation
+    /// differ much and many stages are trained: 0.1 to 0.3. For ResNets, RegNets, ConvNeXts, and EfficientNets and MobileNets from V2 on.
+    /// Default 0, off.
+    #[serde(default)]
+    pub drop_path: f64,
     /// Strength of L1 regularisation of the weights (L2 is the optimiser's `weight_decay`). Default 0.
     pub l1: f64,
     /// Early stopping; its monitor also chooses the best epoch.
@@ -143,6 +151,9 @@ impl Unfreeze {
 }
 
 impl PhaseRecipe {
+    /// The [`batch_size`](Self::batch_size) of a recipe that leaves it to the plan.
+    pub const AUTO: usize = usize::MAX;
+
     /// The default of a phase that trains the head alone.
     pub fn of_head() -> Self {
         Self {
@@ -170,6 +181,7 @@ impl PhaseRecipe {
             lookahead_alpha: half(),
             keep_every: 0,
             sam: 0.0,
+            drop_path: 0.0,
             l1: 0.0,
             stopping: StoppingSpec {
                 patience: 10,
@@ -246,6 +258,7 @@ impl PhaseRecipe {
             ));
         }
         non_negative("sam", self.sam)?;
+        below_one("drop_path", self.drop_path)?;
         non_negative("l1", self.l1)?;
         self.optim.check()?;
         self.clip.check()?;

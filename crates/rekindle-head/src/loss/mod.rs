@@ -3,6 +3,7 @@
 
 mod binary_cross_entropy;
 mod binary_focal;
+mod corn;
 mod cross_entropy;
 mod focal;
 mod huber;
@@ -102,6 +103,8 @@ losses! {
     cross_entropy::CrossEntropy,
     /// Cross-entropy that looks away from samples that are easy already.
     focal::Focal,
+    /// Binary cross-entropy of each step between levels.
+    corn::Corn,
     /// Binary cross-entropy of each label, with label smoothing and positive weights.
     binary_cross_entropy::BinaryCrossEntropy,
     /// Binary cross-entropy that looks away from labels that are easy already.
@@ -142,6 +145,7 @@ mod tests {
         let expected = [
             "cross_entropy",
             "focal",
+            "corn",
             "binary_cross_entropy",
             "binary_focal",
             "mean_squared_error",
@@ -166,7 +170,10 @@ mod tests {
             let fitting = all.iter().filter(|loss| loss.targets() == targets);
             fitting.map(LossConfig::name).collect()
         };
-        assert_eq!(of(Targets::Distribution), ["cross_entropy", "focal"]);
+        assert_eq!(
+            of(Targets::Distribution),
+            ["cross_entropy", "focal", "corn"]
+        );
         assert_eq!(
             of(Targets::Indicators),
             ["binary_cross_entropy", "binary_focal"]

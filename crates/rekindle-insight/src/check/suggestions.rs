@@ -7,8 +7,8 @@ use rekindle_head::LossConfig;
 use super::findings::{FEW_VALIDATION, IMBALANCE};
 use super::report::{CheckReport, OddKind, SplitOrigin, Suggestion};
 use rekindle_data::{BadImages, Sampling, TargetKind};
-use rekindle_finetune::Recipe;
 use rekindle_finetune::stopping::Monitor;
+use rekindle_finetune::{PhaseRecipe, Recipe};
 
 /// Largest share that is worth holding out.
 const MOST_VALIDATION: f64 = 0.4;
@@ -111,7 +111,8 @@ pub(super) fn suggestions(report: &CheckReport, recipe: &Recipe) -> Vec<Suggesti
         );
     }
     for phase in &recipe.phase {
-        if training > MANY_IMAGES && phase.unfreeze.is_head() && phase.epochs > 10 {
+        let known = phase.batch_size != PhaseRecipe::AUTO && phase.optim.whole_set().is_none();
+        if training > MANY_IMAGES && phase.unfreeze.is_head() && phase.epochs > 10 && known {
             let steps = training / phase.batch_size.max(1);
             suggest(
                 format!("{}.epochs=10", phase.name),

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use rekindle_data::{Better, Figure, TaskKind};
+use rekindle_data::{Better, Figure, TargetKind, TaskKind};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -343,7 +343,7 @@ fn read(
     run.validation_images = source.facts.validation_images;
     run.split = Some(split_of(&path)?);
     let task = source.run.task;
-    if task == TaskKind::Classification {
+    if task.targets() == TargetKind::Class {
         let rows = source.predictions()?;
         run.right = rows.map(|rows| {
             let right = rows.into_iter();

@@ -8,7 +8,7 @@ mod confident;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use rekindle_data::{ImageFolder, TaskKind};
+use rekindle_data::{ImageFolder, TargetKind};
 use serde::Serialize;
 
 pub use confident::{Confident, confident};
@@ -141,7 +141,7 @@ fn predictions(
 ) -> Result<Vec<(String, String, Vec<f64>)>, InsightError> {
     let source = Source::read(run)?;
     let path = run.join("predictions.csv");
-    if source.run.task != TaskKind::Classification || source.names() != names {
+    if source.run.task.targets() != TargetKind::Class || source.names() != names {
         return Err(InsightError::Compare(format!(
             "{} is not of the classes of these images, so it cannot judge their labels",
             run.display()

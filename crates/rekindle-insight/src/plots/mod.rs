@@ -42,6 +42,7 @@ pub const OUTCOME: &str = "confusion.png";
 pub fn outcome_svg(run: &RunRecord) -> Result<Option<String>, InsightError> {
     match &run.validation {
         Some(TaskReport::Classification(report)) => confusion_svg(report, &run.classes),
+        Some(TaskReport::Ordinal(report)) => confusion_svg(&report.levels, &run.classes),
         Some(TaskReport::Multilabel(report)) => labels_svg(report, &run.classes),
         Some(TaskReport::Regression(report)) => numbers_svg(report, &run.classes),
         None => Ok(None),

@@ -28,7 +28,7 @@ fn measured(task: TaskKind, names: usize) -> (Vec<String>, TaskReport) {
             .map(|output| ((sample * 7 + output * 13) % 11) as f32 / 3.0)
             .collect();
         let target = match task {
-            TaskKind::Classification => Target::Class(sample % names),
+            TaskKind::Classification | TaskKind::Ordinal => Target::Class(sample % names),
             TaskKind::Multilabel => Target::Labels([sample as u32 % names as u32].into()),
             TaskKind::Regression => {
                 Target::Numbers((0..names).map(|number| (sample * number) as f64).collect())

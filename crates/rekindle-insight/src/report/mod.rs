@@ -17,6 +17,7 @@ mod repeat;
 use std::path::{Path, PathBuf};
 
 use rekindle_data::TaskReport;
+use rekindle_data::metrics::OrdinalReport;
 use rekindle_finetune::phase_title;
 use rekindle_model::write_whole;
 
@@ -80,7 +81,7 @@ fn page(of: &Source, predictions: Option<&[Row]>) -> String {
             title,
             elements: vec![outputs::table(of, report)],
         });
-        if let TaskReport::Classification(classes) = report {
+        if let Some(classes) = report.classes() {
             let elements = outputs::confusion(of, classes);
             parts.push(Part {
                 id: "confusion",
@@ -176,6 +177,7 @@ fn subtitle(of: &Source) -> String {
 fn heading_of_outputs(report: &TaskReport) -> &'static str {
     match report {
         TaskReport::Classification(_) => "Classes",
+        TaskReport::Ordinal(_) => "Levels",
         TaskReport::Multilabel(_) => "Labels",
         TaskReport::Regression(_) => "Numbers",
     }
@@ -196,8 +198,13 @@ fn figures(of: &Source, report: &TaskReport) -> Vec<(String, String, Option<Stri
     }
     let plain = |value: f64| format!("{value:.3}");
     let percent = |value: f64| format!("{:.1} %", 100.0 * value);
+    if let TaskReport::Ordinal(report) = report {
+        let share = percent(report.within_one);
+        all.push(("off by one level at most".to_owned(), share, None));
+    }
     match report {
-        TaskReport::Classification(report) => {
+        TaskReport::Classification(report)
+        | TaskReport::Ordinal(OrdinalReport { levels: report, .. }) => {
             if let Some(scores) = report.scores.as_deref() {
                 let bootstrap = [
                     (

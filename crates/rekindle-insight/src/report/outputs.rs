@@ -1,7 +1,7 @@
 //! Each class, label or number: the table that can be sorted, the confusion matrix, and the pairs that are mixed up most.
 
-use rekindle_data::TaskReport;
-use rekindle_data::metrics::{MetricsReport, Ranking, short};
+use rekindle_data::metrics::{MetricsReport, OrdinalReport, Ranking, short};
+use rekindle_data::{TaskKind, TaskReport};
 
 use super::calibration;
 use crate::html::{Element, el};
@@ -29,6 +29,24 @@ fn own(value: f64) -> Cell {
     (short(value), value)
 }
 
+/// The columns of the table of classes.
+const CLASSES_HEAD: [&str; 8] = [
+    "class",
+    "images",
+    "predicted",
+    "precision",
+    "recall",
+    "F1",
+    "AUROC",
+    "average precision",
+];
+/// The same of levels.
+const LEVELS_HEAD: [&str; 8] = {
+    let mut head = CLASSES_HEAD;
+    head[0] = "level";
+    head
+};
+
 /// The table of all outputs.
 pub fn table(of: &Source, report: &TaskReport) -> Element {
     let names = of.names();
@@ -40,7 +58,8 @@ pub fn table(of: &Source, report: &TaskReport) -> Element {
         [score(one.auroc), score(one.average_precision)]
     };
     let (head, rows): (&[&str], Vec<Vec<Cell>>) = match report {
-        TaskReport::Classification(report) => {
+        TaskReport::Classification(report)
+        | TaskReport::Ordinal(OrdinalReport { levels: report, .. }) => {
             let all = report.scores.as_deref().map(|scores| &scores.per_class[..]);
             let row = |(place, class): (usize, &rekindle_data::metrics::ClassMetrics)| {
                 let [auroc, average_precision] = ranking(all, place);
@@ -57,16 +76,10 @@ pub fn table(of: &Source, report: &TaskReport) -> Element {
                     average_precision,
                 ]
             };
-            let head = &[
-                "class",
-                "images",
-                "predicted",
-                "precision",
-                "recall",
-                "F1",
-                "AUROC",
-                "average precision",
-            ];
+            let head: &[&str] = match of.run.task {
+                TaskKind::Ordinal => &LEVELS_HEAD,
+                _ => &CLASSES_HEAD,
+            };
             (head, report.per_class.iter().enumerate().map(row).collect())
         }
         TaskReport::Multilabel(report) => {
@@ -266,6 +279,13 @@ pub fn reliability(report: &TaskReport) -> Option<Element> {
             Some(calibration::drawing(
                 &scores.calibration,
                 "the predicted class",
+            ))
+        }
+        TaskReport::Ordinal(report) => {
+            let scores = report.levels.scores.as_deref()?;
+            Some(calibration::drawing(
+                &scores.calibration,
+                "the predicted level",
             ))
         }
         TaskReport::Multilabel(report) => {

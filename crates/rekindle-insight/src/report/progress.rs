@@ -51,9 +51,9 @@ pub fn section(of: &Source) -> Vec<Element> {
             }),
     );
     let of_unit = |own: bool| {
-        let wanted = figures
-            .iter()
-            .filter(|figure| figure.name != "loss" && matches!(figure.unit, Unit::Own) == own);
+        let wanted = figures.iter().filter(|figure| {
+            figure.name != "loss" && matches!(figure.unit, Unit::Own | Unit::Levels) == own
+        });
         wanted.map(validation).collect::<Vec<_>>()
     };
     let mut drawn = vec![draw("Loss", loss)];
