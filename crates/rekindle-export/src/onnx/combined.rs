@@ -115,7 +115,7 @@ fn mean(graph: &mut GraphBuilder, kind: OutputKind, of: MeanOf, rows: &[(f64, &s
     match (kind, of) {
         (OutputKind::Numbers, _) | (_, MeanOf::Logits) => sum(graph, rows),
         (OutputKind::Distribution, MeanOf::Probabilities) => {
-            let said = each(graph, rows, |graph, x| softmax(graph, x));
+            let said = each(graph, rows, softmax);
             let mean = sum(graph, &borrowed(&said));
             log(graph, &mean)
         }

@@ -92,7 +92,7 @@ fn check_views(predictor: &Predictor, options: &OnnxOptions) -> Result<(), Expor
     };
     for other in inputs {
         let same_pixels = Preprocessing {
-            rescale: first.rescale.clone(),
+            rescale: first.rescale,
             // The colour of borders alone.
             fill: match first.policy {
                 ResizePolicy::Pad => other.fill,
@@ -102,10 +102,15 @@ fn check_views(predictor: &Predictor, options: &OnnxOptions) -> Result<(), Expor
         };
         if same_pixels != *first {
             return Err(ExportError::Views {
-                reason: format!(
-                    "one takes images of {:?} and another of {:?}, or they are resized in another way; export them one by one",
-                    first.input_size, other.input_size
-                ),
+                reason: match first.input_size == other.input_size {
+                    true => "they resize or crop images differently (`rekindle inspect` of each tells); export them one by one, or train \
+                             them with the same `input`"
+                        .into(),
+                    false => format!(
+                        "one takes images of {:?} and another of {:?}; export them one by one",
+                        first.input_size, other.input_size
+                    ),
+                },
             });
         }
         if options.rescale.is_none() && other.rescale != first.rescale {
