@@ -73,10 +73,9 @@ fn levels_are_learned_measured_and_told_in_their_order() {
     let found = json.to_string();
     assert!(found.contains("quadratic_kappa"), "{found}");
 
-    let said = place
-        .rekindle(&["predict", "runs/levels", "grades/grade 30/1.png", "--json"])
-        .success()
-        .json();
+    let predict = ["predict", "runs/levels", "grades/grade 30/1.png", "--json"];
+    let said = place.rekindle(&[&predict[..], &["--top", "4"]].concat());
+    let said = said.success().json();
     let probabilities = said[0]["probabilities"].as_object().unwrap();
     assert_eq!(probabilities.len(), 4);
     let sum: f64 = probabilities.values().filter_map(Value::as_f64).sum();

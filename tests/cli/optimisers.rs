@@ -34,7 +34,8 @@ fn lbfgs_finds_the_head_in_few_epochs_and_the_plan_says_how() {
     };
     // From equal probabilities of three classes to a head that tells all images.
     assert!((loss(1) - 3f64.ln()).abs() < 1e-3, "{csv}");
-    assert!(loss(4) < 0.05, "{csv}");
+    // The least that targets with a smoothing of 0.1 leave, their own entropy, is 0.291.
+    assert!((loss(4) - 0.291).abs() < 0.02, "{csv}");
 }
 
 #[test]
