@@ -1,7 +1,7 @@
 //! How far an export is from its model: both compute the same images.
 
 use burn::tensor::{Device, Tensor, TensorData};
-use rekindle_augment::{Rescale, RgbBatch, rescale};
+use rekindle_augment::{Bands, Preprocessing, Rescale, RgbBatch, network_input};
 use rekindle_model::{Features, ModelFile, Network};
 
 use crate::ExportError;
@@ -72,16 +72,21 @@ pub fn check_onnx(
     options: &OnnxOptions,
     device: &Device,
 ) -> Result<Agreement, ExportError> {
-    let pixels = pictures(model.info.preprocessing.input_size);
-    let scale = &model.info.preprocessing.rescale;
-    let input = match options.rescale {
-        Some(White::Byte) => &Rescale::None,
-        Some(White::One) => &Rescale::Unit,
-        None => scale,
+    let own = &model.info.preprocessing;
+    let pixels = pictures(own);
+    let with = |rescale: Rescale| Preprocessing {
+        bands: (own.bands.as_ref()).and_then(|bands| Bands::of_rescale(bands.count(), &rescale)),
+        rescale,
+        ..own.clone()
     };
-    let found = numbers(file.run(rescale(&pixels, input, device))?);
+    let input = match options.rescale {
+        Some(White::Byte) => &with(Rescale::None),
+        Some(White::One) => &with(Rescale::Unit),
+        None => own,
+    };
+    let found = numbers(file.run(network_input(&pixels, input, device))?);
     let network = for_inference(&model.network);
-    let mut logits = logits(&network, &pixels, scale, device);
+    let mut logits = logits(&network, &pixels, own, device);
     let temperature = model.info.after.temperature();
     logits
         .iter_mut()
@@ -104,10 +109,10 @@ pub fn check_onnx(
 pub(crate) fn logits(
     network: &Network,
     pixels: &RgbBatch,
-    scale: &Rescale,
+    input: &Preprocessing,
     device: &Device,
 ) -> Vec<f32> {
-    let maps = rescale(pixels, scale, device);
+    let maps = network_input(pixels, input, device);
     numbers(network.logits(Features::Maps { maps, taps: None }))
 }
 
@@ -116,8 +121,11 @@ fn numbers(rows: Tensor<2>) -> Vec<f32> {
     data.iter::<f32>().collect()
 }
 
-/// A few pictures of soft blobs and stripes with some noise, the same ones each time.
-pub(crate) fn pictures([height, width]: [usize; 2]) -> RgbBatch {
+/// A few pictures of soft blobs and stripes with some noise, the same ones each time, for an input of any channels.
+pub(crate) fn pictures(input: &Preprocessing) -> RgbBatch {
+    let [height, width] = input.input_size;
+    // Bands travel as pictures one below the other.
+    let height = height * input.channels().div_ceil(3);
     let mut state = 0x9E37_79B9_7F4A_7C15u64;
     let mut noise = || {
         state ^= state << 13;

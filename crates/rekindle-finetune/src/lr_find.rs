@@ -143,7 +143,10 @@ pub fn lr_find(
     test.check()?;
     let recipe = &plan.recipe;
     let loaded = load_backbone(&plan.card, &recipe.backbone, recipe.seed, &plan.device)?;
-    let mut backbone = loaded.backbone.with_precision(recipe.precision);
+    let mut backbone = loaded
+        .backbone
+        .with_input_channels(plan.preprocessing.channels())
+        .with_precision(recipe.precision);
     let joint = plan.joint();
     let outputs = plan.facts.classes.len();
     let mut head = head_for(
@@ -170,7 +173,7 @@ pub fn lr_find(
         plan.cuts(),
         &joint,
         &head,
-        plan.preprocessing.rescale,
+        &plan.preprocessing,
         &plan.device,
     );
     let samples = block_order(plan);

@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
-use rekindle_augment::DecodeLimits;
 use rekindle_data::{BadImages, Dataset, ImageFolder, SourceOptions, open_unlabelled};
 use rekindle_data::{OutputKind, TaskKind};
 use rekindle_model::ensemble::{AfterTraining, TestTime};
@@ -73,10 +72,7 @@ pub fn run(args: &Args) -> Result<Ending> {
     if let Some(views) = &args.tta {
         predictor = predictor.with_test_time(views);
     }
-    let limits = DecodeLimits {
-        range: predictor.info().preprocessing.range,
-        ..DecodeLimits::default()
-    };
+    let limits = predictor.info().preprocessing.limits();
     // Each image is needed once.
     let dataset = Dataset::new(folder, limits, 0);
     let samples: Vec<usize> = (0..dataset.len()).collect();

@@ -48,7 +48,7 @@ pub struct OnnxOptions {
 
 /// A model as an ONNX file.
 ///
-/// The input is `images`, `[batch, 3, height, width]` in f32 with any number of images, on the scale of the model's preprocessing or as
+/// The input is `images`, `[batch, channels, height, width]` in f32 with any number of images, on the scale of the model's preprocessing or as
 /// pixels ([`OnnxOptions::rescale`]); the output `[batch, classes]`, called `probabilities`, `numbers` or `logits`. Batch norms behind
 /// convolutions are folded into them, and dropout is left out. Computation is in f32, also of a model that was trained with products in
 /// bf16. The model's temperature is part of the graph; its threshold, and further views of each image, are not.
@@ -63,13 +63,14 @@ pub fn to_onnx(model: &ModelFile, options: &OnnxOptions) -> Result<Vec<u8>, Expo
     let mut graph = GraphBuilder::new(options.precision, &[INPUT, output]);
     let network = for_inference(&model.network);
     let [height, width] = info.preprocessing.input_size;
+    let channels = info.preprocessing.channels();
     let mut x = Map {
         name: INPUT.to_owned(),
-        shape: [3, height, width],
+        shape: [channels, height, width],
     };
     if let Some(white) = options.rescale {
-        let rescale = &info.preprocessing.rescale;
-        x.name = ends::rescaling(&mut graph, rescale, white, height * width, INPUT);
+        let input = &info.preprocessing;
+        x.name = ends::rescaling(&mut graph, input, white, height * width, INPUT);
     }
     let joint = network.joint();
     let mut taps = Vec::new();
@@ -105,7 +106,7 @@ pub fn to_onnx(model: &ModelFile, options: &OnnxOptions) -> Result<Vec<u8>, Expo
         ),
     }
     let (node, initializer) = graph.finish();
-    let sizes = [3, height, width].map(Some);
+    let sizes = [channels, height, width].map(Some);
     let file = Model {
         ir_version: Some(IR_VERSION),
         producer_name: Some("rekindle".into()),

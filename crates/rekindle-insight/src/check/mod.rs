@@ -47,10 +47,7 @@ pub fn check(
 ) -> Result<CheckReport, InsightError> {
     recipe.data.check()?;
     let preprocessing = preprocessing(&resolve_card(&recipe.backbone)?, &recipe.input)?;
-    let mut limits = DecodeLimits {
-        range: preprocessing.range,
-        ..DecodeLimits::of_own_files()
-    };
+    let mut limits = preprocessing.limits_over(DecodeLimits::of_own_files());
     if let Some(spec) = &recipe.input.range
         && spec.fixed().is_none()
     {
@@ -97,7 +94,10 @@ pub fn check(
             }),
             Ok(picture) => {
                 let found = oddities::oddities(&sample.path, picture, preprocessing.input_size);
-                odd.extend(found.into_iter().map(|(kind, reason)| Odd {
+                // With a range that was asked for, dark pictures are dark.
+                let is_known = |kind| kind != OddKind::FewLevels || limits.range.is_full();
+                let found = found.into_iter().filter(|(kind, _)| is_known(*kind));
+                odd.extend(found.map(|(kind, reason)| Odd {
                     path: sample.key(),
                     class: class(index),
                     kind,
@@ -144,6 +144,7 @@ pub fn check(
         left_out: folder.skipped.clone(),
         suggestions: Vec::new(),
         labels: None,
+        decoding: limits,
     };
     report.findings = findings::findings(&report, folder, recipe, &parts);
     report.suggestions = suggestions::suggestions(&report, recipe);
