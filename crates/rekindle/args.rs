@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 use clap::ValueEnum;
+use rekindle_augment::MOST_BANDS;
 
 /// What `evaluate` and `predict` share.
 #[derive(Debug, clap::Args)]
@@ -93,6 +94,14 @@ pub fn at_least_one(text: &str) -> Result<usize, String> {
         Ok(0) => Err("expected at least 1".into()),
         Ok(number) => Ok(number),
         Err(_) => Err("expected a whole number".into()),
+    }
+}
+
+/// Channels of an image.
+pub fn channels(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(number) if (1..=MOST_BANDS).contains(&number) => Ok(number),
+        _ => Err(format!("expected a whole number from 1 to {MOST_BANDS}")),
     }
 }
 

@@ -8,6 +8,7 @@ mod bad_models;
 mod bad_settings;
 mod bench;
 mod cache;
+mod channels;
 mod check;
 mod combine;
 mod compare;

@@ -61,6 +61,9 @@ pub fn page(types: &BTreeMap<String, Kind>) -> String {
     page.text
 }
 
+/// What a choice may hold that has no settings of its own.
+const NUMBERS: [&str; 6] = ["u8", "u32", "usize", "f32", "f64", "[f64; 2]"];
+
 struct Page<'a> {
     types: &'a BTreeMap<String, Kind>,
     text: String,
@@ -186,10 +189,8 @@ impl Page<'_> {
             let fields = match (&variant.holds, variant.fields.is_empty()) {
                 (Some(holds), _) => match self.types.get(holds.as_str()) {
                     Some(Kind::Struct(fields)) => fields.clone(),
-                    // A number alone has no settings.
-                    None if ["u8", "u32", "usize", "f32", "f64"].contains(&holds.as_str()) => {
-                        Vec::new()
-                    }
+                    // Numbers alone have no settings.
+                    None if NUMBERS.contains(&holds.as_str()) => Vec::new(),
                     _ => {
                         panic!("the type `{holds}` of `{key}` is not found; page.rs has to know it")
                     }

@@ -3,6 +3,7 @@
 //! Owns: recognition of the format by content, limits, orientation, and the conversion of every kind of pixel to RGB. It
 //! does not read files and does not resize.
 
+mod bands;
 mod container;
 mod ending;
 mod guard;

@@ -46,6 +46,20 @@ pub enum AugmentError {
         reason: String,
     },
 
+    /// The image has other channels than the network takes.
+    #[error(
+        "the {format} image has {found}, and the network takes {wanted} (`input.channels`); give images of {wanted}, which TIFF, \
+         PNG (2 or 4) and .npy files hold, or train with another `input.channels`"
+    )]
+    OtherChannels {
+        /// The format.
+        format: Format,
+        /// What it has, such as `3 channels`.
+        found: String,
+        /// How many are asked for.
+        wanted: usize,
+    },
+
     /// The image ends before its last pixel.
     #[error("the {format} image is cut short after {bytes} bytes: {reason}; copy the file again")]
     Truncated {

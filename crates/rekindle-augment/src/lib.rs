@@ -39,6 +39,7 @@
 //! # fn main() {}
 //! ```
 
+mod bands;
 mod decode;
 mod error;
 mod format;
@@ -56,6 +57,7 @@ mod testing;
 mod transform;
 mod vectorised;
 
+pub use bands::{Bands, MOST_BANDS, shown};
 pub use decode::{
     DecodeLimits, Decoded, DecodedRegion, ImageHeader, JpegScaling, LargeInTurn, ReducedPicture,
     RegionRequest, SampleRange, SourceMode, UprightSize, decode, decode_region, read_header,
@@ -71,9 +73,9 @@ pub use preprocessing::{Preprocessing, ResizePolicy};
 pub use range::{NumberCounts, RangeSpec};
 pub use registry::TransformRegistry;
 pub use rekindle_settings::SettingError;
-#[cfg(feature = "burn")]
-pub use rescale::rescale;
 pub use rescale::{ChannelMoments, Rescale, RescaleSpec, RgbBatch, pca_whitening, zca_whitening};
+#[cfg(feature = "burn")]
+pub use rescale::{network_input, rescale};
 pub use resize::{Interpolation, PixelBox, resize, resize_crop};
 pub use rng::SampleRng;
 pub use transform::{CropResize, DrawCrop, Transform};

@@ -4,10 +4,12 @@
 //! is shared by reference between as many threads as the caller likes.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use image::RgbImage;
 use rekindle_settings::Within;
 
+use crate::bands::{split, stack};
 use crate::decode::{DecodeLimits, DecodedRegion, JpegScaling, RowFile, decode, decode_region};
 use crate::error::AugmentError;
 use crate::format::Format;
@@ -38,6 +40,8 @@ pub struct Pipeline {
     preprocessing: Preprocessing,
     /// The name of the first step's view, where that step is the evaluation resize and crop.
     fixed_view: Option<String>,
+    /// The same pipeline for the other pictures that carry more channels than three ([`Bands`](crate::Bands)); else none.
+    others: Vec<Pipeline>,
 }
 
 /// What a pipeline makes of the bytes of an image.
@@ -65,19 +69,51 @@ impl Transform for Evaluation {
     }
 }
 
+/// A step of several pipelines.
+#[derive(Debug)]
+struct Shared(Arc<dyn Transform>);
+
+impl Transform for Shared {
+    fn apply(&self, image: RgbImage, rng: &mut SampleRng) -> RgbImage {
+        self.0.apply(image, rng)
+    }
+
+    fn apply_borrowed(&self, image: &RgbImage, rng: &mut SampleRng) -> RgbImage {
+        self.0.apply_borrowed(image, rng)
+    }
+}
+
 impl Pipeline {
     /// The pipeline of validation and prediction: [`Preprocessing::evaluate`] and nothing random.
     ///
     /// The settings are taken as they are; [`Preprocessing::check`] tells whether they make sense.
     pub fn evaluation(preprocessing: &Preprocessing) -> Self {
-        let step = Evaluation {
-            preprocessing: preprocessing.clone(),
+        let of = |preprocessing: Preprocessing| {
+            let step = Evaluation {
+                preprocessing: preprocessing.clone(),
+            };
+            Self {
+                steps: vec![Box::new(step)],
+                fixed_view: Some(preprocessing.geometry()),
+                preprocessing,
+                others: Vec::new(),
+            }
         };
-        Self {
-            steps: vec![Box::new(step)],
-            preprocessing: preprocessing.clone(),
-            fixed_view: Some(preprocessing.geometry()),
+        Self::joined(preprocessing.of_pictures().into_iter().map(of).collect())
+    }
+
+    /// The pipelines of the pictures that carry one image; there is at least one.
+    fn joined(mut pictures: Vec<Self>) -> Self {
+        let others = pictures.split_off(1);
+        let mut first = pictures.remove(0);
+        if let Some(name) = &mut first.fixed_view {
+            // The border of each picture has its own colour.
+            for name_of_other in others.iter().filter_map(|other| other.fixed_view.as_ref()) {
+                name.push_str(" and ");
+                name.push_str(name_of_other);
+            }
         }
+        Self { others, ..first }
     }
 
     /// The pipeline of training: these transforms in their order.
@@ -106,6 +142,19 @@ impl Pipeline {
         registry: &TransformRegistry,
     ) -> Result<Self, AugmentError> {
         preprocessing.check().within("preprocessing")?;
+        let pictures = preprocessing.of_pictures();
+        let built = pictures
+            .iter()
+            .map(|preprocessing| Self::of_picture(preprocessing, transforms, registry));
+        Ok(Self::joined(built.collect::<Result<_, _>>()?))
+    }
+
+    /// The pipeline of a picture of three channels.
+    fn of_picture(
+        preprocessing: &Preprocessing,
+        transforms: &[TransformSpec],
+        registry: &TransformRegistry,
+    ) -> Result<Self, AugmentError> {
         let mut steps: Vec<Box<dyn Transform>> = Vec::with_capacity(transforms.len() + 1);
         let starts_fixed = !transforms.iter().any(TransformSpec::yields_final_size);
         if starts_fixed {
@@ -122,17 +171,44 @@ impl Pipeline {
             steps,
             preprocessing: preprocessing.clone(),
             fixed_view: starts_fixed.then(|| preprocessing.geometry()),
+            others: Vec::new(),
         })
     }
 
-    /// Appends a step, which sees what the steps before it made.
+    /// Appends a step, which sees what the steps before it made. Of an image of more channels than three it sees three at a time.
     pub fn push(&mut self, step: Box<dyn Transform>) {
-        self.steps.push(step);
+        if self.others.is_empty() {
+            return self.steps.push(step);
+        }
+        let step: Arc<dyn Transform> = Arc::from(step);
+        for other in &mut self.others {
+            other.steps.push(Box::new(Shared(Arc::clone(&step))));
+        }
+        self.steps.push(Box::new(Shared(step)));
     }
 
-    /// Width and height of every image that [`Self::apply`] returns.
+    /// Width and height of every image that [`Self::apply`] returns. One of more channels than three is that of the pictures that carry
+    /// them, one below the other.
     pub fn size(&self) -> (u32, u32) {
-        self.preprocessing.size()
+        let (width, height) = self.preprocessing.size();
+        (width, height * (1 + self.others.len() as u32))
+    }
+
+    /// Runs something on each of the pictures that carry an image, with the same draws.
+    fn each_picture(
+        &self,
+        image: &RgbImage,
+        rng: &mut SampleRng,
+        run: impl Fn(&Self, &RgbImage, &mut SampleRng) -> RgbImage,
+    ) -> RgbImage {
+        let parts = split(image, 1 + self.others.len());
+        let start = rng.clone();
+        let pipelines = std::iter::once(self).chain(&self.others);
+        let results = parts.iter().zip(pipelines).map(|(part, pipeline)| {
+            *rng = start.clone();
+            run(pipeline, part, rng)
+        });
+        stack(results.collect())
     }
 
     /// Runs the steps in order.
@@ -140,7 +216,13 @@ impl Pipeline {
     /// The result always has the final size: if the last step left another one, it is resized, without keeping its shape.
     /// The image itself is not copied where the first step is a crop or a resize.
     pub fn apply(&self, image: &RgbImage, rng: &mut SampleRng) -> RgbImage {
-        self.apply_steps(&self.steps, Cow::Borrowed(image), rng)
+        let apply = |pipeline: &Self, image: &RgbImage, rng: &mut SampleRng| {
+            pipeline.apply_steps(&pipeline.steps, Cow::Borrowed(image), rng)
+        };
+        match self.others.is_empty() {
+            true => apply(self, image, rng),
+            false => self.each_picture(image, rng, apply),
+        }
     }
 
     /// A name for what the first step makes of a picture, where that is the evaluation resize and crop, which nothing random decides: of
@@ -151,7 +233,13 @@ impl Pipeline {
 
     /// What [`Self::fixed_view_name`] names: the evaluation view of a picture.
     pub fn fixed_view(&self, image: &RgbImage) -> RgbImage {
-        self.preprocessing.evaluate(image)
+        if self.others.is_empty() {
+            return self.preprocessing.evaluate(image);
+        }
+        let mut none = SampleRng::new(0, 0, 0);
+        self.each_picture(image, &mut none, |pipeline, image, _| {
+            pipeline.preprocessing.evaluate(image)
+        })
     }
 
     /// [`Self::fixed_view`] of the bytes of an image.
@@ -184,15 +272,25 @@ impl Pipeline {
 
     /// Runs the steps behind the first one on what [`Self::fixed_view`] gives.
     pub fn apply_to_fixed_view(&self, view: &RgbImage, rng: &mut SampleRng) -> RgbImage {
-        let rest = self.steps.get(1..).unwrap_or_default();
-        self.apply_steps(rest, Cow::Borrowed(view), rng)
+        let apply = |pipeline: &Self, view: &RgbImage, rng: &mut SampleRng| {
+            let rest = pipeline.steps.get(1..).unwrap_or_default();
+            pipeline.apply_steps(rest, Cow::Borrowed(view), rng)
+        };
+        match self.others.is_empty() {
+            true => apply(self, view, rng),
+            false => self.each_picture(view, rng, apply),
+        }
     }
 
-    /// The crop that the first step draws for a picture of this size; none where it is no crop.
+    /// The crop that the first step draws for a picture of this size; none where it is no crop, or an image has more channels than three,
+    /// of which no part is decoded.
     ///
     /// [`Self::apply_to_region`] with that part of the picture and the same `rng` goes on.
     pub fn draw_crop(&self, width: u32, height: u32, rng: &mut SampleRng) -> Option<CropResize> {
-        let first = self.steps.first()?.as_crop()?;
+        let first = match self.others.is_empty() {
+            true => self.steps.first()?.as_crop()?,
+            false => return None,
+        };
         Some(first.draw_crop(width, height, rng))
     }
 
@@ -209,9 +307,8 @@ impl Pipeline {
 
     /// Whether [`Self::apply_bytes`] decodes no more of an image than the first step needs.
     pub fn starts_with_crop(&self) -> bool {
-        self.steps
-            .first()
-            .is_some_and(|step| step.as_crop().is_some())
+        let first = self.steps.first();
+        self.others.is_empty() && first.is_some_and(|step| step.as_crop().is_some())
     }
 
     /// Decodes an image and runs the steps.
@@ -276,7 +373,7 @@ impl Pipeline {
         rng: &mut SampleRng,
     ) -> RgbImage {
         let image = apply_in_order(steps, image, rng);
-        let (width, height) = self.size();
+        let (width, height) = self.preprocessing.size();
         if image.dimensions() != (width, height) {
             return resize(&image, width, height, self.preprocessing.interpolation);
         }
@@ -285,150 +382,4 @@ impl Pipeline {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::ops::{HorizontalFlip, RandomResizedCrop};
-    use crate::testing::gradient;
-
-    fn preprocessing() -> Preprocessing {
-        Preprocessing {
-            input_size: [24, 32],
-            ..Preprocessing::default()
-        }
-    }
-
-    #[derive(Debug)]
-    struct HalfSize;
-
-    impl Transform for HalfSize {
-        fn apply(&self, image: RgbImage, _: &mut SampleRng) -> RgbImage {
-            RgbImage::new(image.width() / 2, image.height() / 2)
-        }
-    }
-
-    #[test]
-    fn training_without_a_sizing_transform_starts_with_the_evaluation_view() {
-        let flip = TransformSpec::HorizontalFlip(HorizontalFlip { probability: 0.0 });
-        let training = Pipeline::training(&preprocessing(), &[flip]).unwrap();
-        let evaluation = Pipeline::evaluation(&preprocessing());
-        let image = gradient(61, 47);
-        let mut rng = SampleRng::new(0, 0, 0);
-        assert_eq!(
-            training.apply(&image, &mut rng),
-            evaluation.apply(&image, &mut rng)
-        );
-    }
-
-    #[test]
-    fn a_random_resized_crop_replaces_the_evaluation_view() {
-        let whole = RandomResizedCrop {
-            scale: [1.0, 1.0],
-            ratio: [1.0, 1.0],
-            interpolation: None,
-        };
-        let training =
-            Pipeline::training(&preprocessing(), &[TransformSpec::RandomResizedCrop(whole)])
-                .unwrap();
-        let image = gradient(40, 40);
-        let expected = resize(&image, 32, 24, preprocessing().interpolation);
-        assert_eq!(
-            training.apply(&image, &mut SampleRng::new(0, 0, 0)),
-            expected
-        );
-    }
-
-    #[test]
-    fn a_step_of_the_user_cannot_change_the_final_size() {
-        let mut pipeline = Pipeline::evaluation(&preprocessing());
-        pipeline.push(Box::new(HalfSize));
-        assert_eq!(
-            pipeline
-                .apply(&gradient(50, 50), &mut SampleRng::new(0, 0, 0))
-                .dimensions(),
-            (32, 24)
-        );
-    }
-
-    #[test]
-    fn a_wrong_transform_is_refused_by_name() {
-        let flip = TransformSpec::HorizontalFlip(HorizontalFlip { probability: 1.5 });
-        let error = Pipeline::training(&preprocessing(), &[flip]).unwrap_err();
-        assert!(
-            error
-                .to_string()
-                .contains("`transforms[0].probability` is 1.5 for `horizontal_flip`"),
-            "{error}"
-        );
-    }
-
-    #[test]
-    fn the_name_of_a_fixed_view_has_all_that_decides_it_and_no_more() {
-        let name = |preprocessing: &Preprocessing| {
-            let pipeline = Pipeline::evaluation(preprocessing);
-            pipeline.fixed_view_name().map(str::to_owned)
-        };
-        let first = name(&preprocessing());
-        assert!(first.is_some());
-        let rescaled = Preprocessing {
-            rescale: crate::Rescale::Unit,
-            ..preprocessing()
-        };
-        assert_eq!(name(&rescaled), first);
-        let changes: [fn(&mut Preprocessing); 4] = [
-            |changed| changed.input_size = [32, 24],
-            |changed| changed.crop_ratio = 1.0,
-            |changed| changed.interpolation = Interpolation::Bilinear,
-            |changed| changed.policy = crate::ResizePolicy::Squash,
-        ];
-        for change in changes {
-            let mut changed = preprocessing();
-            change(&mut changed);
-            assert_ne!(name(&changed), first, "{changed:?}");
-        }
-        // A border has the colour of the mean.
-        let padded = |rescale| {
-            name(&Preprocessing {
-                policy: crate::ResizePolicy::Pad,
-                rescale,
-                ..preprocessing()
-            })
-        };
-        assert_ne!(
-            padded(crate::Rescale::Unit),
-            padded(crate::Rescale::Symmetric)
-        );
-    }
-
-    #[test]
-    fn steps_go_on_from_a_fixed_view_as_from_the_picture() {
-        let image = gradient(61, 47);
-        let flip = TransformSpec::HorizontalFlip(HorizontalFlip { probability: 0.5 });
-        let training = Pipeline::training(&preprocessing(), &[flip]).unwrap();
-        let mut pushed = Pipeline::evaluation(&preprocessing());
-        pushed.push(Box::new(HalfSize));
-        let evaluation = Pipeline::evaluation(&preprocessing());
-        for pipeline in [training, pushed, evaluation] {
-            assert_eq!(
-                pipeline.fixed_view_name(),
-                Some(preprocessing().geometry().as_str())
-            );
-            let view = pipeline.fixed_view(&image);
-            for sample in 0..4 {
-                let rng = || SampleRng::new(0, 0, sample);
-                assert_eq!(
-                    pipeline.apply_to_fixed_view(&view, &mut rng()),
-                    pipeline.apply(&image, &mut rng())
-                );
-            }
-        }
-        let crop = TransformSpec::RandomResizedCrop(RandomResizedCrop::default());
-        let cropping = Pipeline::training(&preprocessing(), &[crop]).unwrap();
-        assert_eq!(cropping.fixed_view_name(), None);
-    }
-
-    #[test]
-    fn a_pipeline_can_be_shared_between_threads() {
-        fn shared<T: Send + Sync>(_: &T) {}
-        shared(&Pipeline::evaluation(&preprocessing()));
-    }
-}
+mod tests;

@@ -7,7 +7,8 @@ use image::{Rgb, RgbImage};
 use rekindle_settings::{SettingError, Within};
 use serde::{Deserialize, Serialize};
 
-use crate::decode::SampleRange;
+use crate::bands::{Bands, stack};
+use crate::decode::{DecodeLimits, SampleRange};
 use crate::rescale::Rescale;
 use crate::resize::{Interpolation, PixelBox, RowResizer, resize_part, resize_part_by_rows};
 
@@ -57,9 +58,13 @@ pub struct Preprocessing {
     /// which is what [`Self::fill`] makes of the scale.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fill: Option<[u8; 3]>,
-    /// The scale of the values. Default ImageNet's mean and standard deviation.
+    /// The scale of the values. Default ImageNet's mean and standard deviation. It says nothing where there are [`Self::bands`].
     #[serde(default)]
     pub rescale: Rescale,
+    /// Grey or other bands in place of red, green and blue, with their own scale; [`DecodeLimits::channels`](crate::DecodeLimits::channels)
+    /// has to be their number. Default none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bands: Option<Bands>,
     /// Which numbers of samples of more than 8 bits are black and white; [`DecodeLimits::range`](crate::DecodeLimits::range) has to be it.
     /// Default all that samples can hold.
     #[serde(default, skip_serializing_if = "SampleRange::is_full")]
@@ -75,6 +80,7 @@ impl Default for Preprocessing {
             policy: ResizePolicy::default(),
             fill: None,
             rescale: Rescale::default(),
+            bands: None,
             range: SampleRange::default(),
         }
     }
@@ -110,6 +116,9 @@ impl Preprocessing {
             ));
         }
         self.range.check().within("range")?;
+        if let Some(bands) = &self.bands {
+            bands.check().within("bands")?;
+        }
         self.rescale.check().within("rescale")
     }
 
@@ -127,16 +136,50 @@ impl Preprocessing {
         if let Some(fill) = self.fill {
             return fill;
         }
+        let byte = |value: f32| (value * 255.0).round_ties_even() as u8;
+        if let Some(bands) = &self.bands {
+            let last = bands.count() - 1;
+            return [0, 1, 2].map(|band: usize| byte(bands.mean[band.min(last)]));
+        }
         match self.rescale {
             Rescale::Symmetric | Rescale::PerImage { .. } => [128; 3],
-            other => other
-                .mean()
-                .unwrap_or_default()
-                .map(|value| (value * 255.0).round_ties_even() as u8),
+            other => other.mean().unwrap_or_default().map(byte),
         }
     }
 
-    /// The evaluation view of an image: resized by the policy, centre cropped, of the input size.
+    /// Channels of the input.
+    pub fn channels(&self) -> usize {
+        self.bands.as_ref().map_or(3, Bands::count)
+    }
+
+    /// The limits of decoding images for this input: [`DecodeLimits::default`], with its channels and its range of samples.
+    pub fn limits(&self) -> DecodeLimits {
+        self.limits_over(DecodeLimits::default())
+    }
+
+    /// These limits with the input's channels and its range of samples.
+    pub fn limits_over(&self, limits: DecodeLimits) -> DecodeLimits {
+        DecodeLimits {
+            range: self.range,
+            channels: self.channels(),
+            ..limits
+        }
+    }
+
+    /// The same for each of the RGB pictures that carry the bands of an image ([`Bands`]); one for three channels.
+    pub(crate) fn of_pictures(&self) -> Vec<Self> {
+        let Some(bands) = &self.bands else {
+            return vec![self.clone()];
+        };
+        let of = |number| Self {
+            bands: Some(bands.of_picture(number)),
+            ..self.clone()
+        };
+        (0..bands.pictures()).map(of).collect()
+    }
+
+    /// The evaluation view of an image: resized by the policy, centre cropped, of the input size. Of an image of more bands than three it
+    /// is that of one of the pictures that carry them; [`Pipeline::evaluation`](crate::Pipeline::evaluation) takes the whole.
     ///
     /// It follows timm's `transforms_imagenet_eval` and, below it, torchvision's rounding: the resize target is
     /// `floor(size / crop_ratio)`, a longer side is cut down to whole pixels, and a crop that cannot be centred exactly
@@ -159,9 +202,11 @@ impl Preprocessing {
         resize_part_by_rows(size, resized, part, self.interpolation)
     }
 
-    fn nothing(&self) -> RgbImage {
+    /// A picture of the input's size that says nothing to the network: of the colour of [`Self::fill`], each band of its own.
+    pub fn nothing(&self) -> RgbImage {
         let (width, height) = self.size();
-        RgbImage::from_pixel(width, height, Rgb(self.fill()))
+        let of = |part: Self| RgbImage::from_pixel(width, height, Rgb(part.fill()));
+        stack(self.of_pictures().into_iter().map(of).collect())
     }
 
     /// The size that a picture is resized to, and the part that is kept of it; none where there is nothing.
@@ -280,183 +325,4 @@ pub(crate) fn centre(wanted: u32, available: u32) -> Centre {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::testing::gradient;
-    use proptest::prelude::*;
-
-    fn preprocessing(
-        input_size: [usize; 2],
-        crop_ratio: f32,
-        policy: ResizePolicy,
-    ) -> Preprocessing {
-        Preprocessing {
-            input_size,
-            crop_ratio,
-            policy,
-            ..Preprocessing::default()
-        }
-    }
-
-    #[test]
-    fn the_resize_target_is_computed_from_the_written_decimal() {
-        let target = |side, crop_ratio| {
-            preprocessing([side, side], crop_ratio, ResizePolicy::Crop).scaled(side as u32)
-        };
-        // Python: math.floor(side / crop_pct)
-        assert_eq!(target(224, 0.875), 256);
-        assert_eq!(target(224, 0.8), 280);
-        assert_eq!(target(224, 0.95), 235);
-        assert_eq!(target(240, 0.96), 250);
-        assert_eq!(target(288, 1.0), 288);
-        assert_eq!(target(63, 0.9), 70);
-    }
-
-    #[test]
-    fn sizes_follow_torchvision_and_timm() {
-        let size = |policy, width, height| {
-            preprocessing([224, 224], 0.875, policy).resized_size(width, height)
-        };
-        assert_eq!(size(ResizePolicy::Crop, 640, 480), (341, 256));
-        assert_eq!(size(ResizePolicy::Crop, 480, 640), (256, 341));
-        assert_eq!(size(ResizePolicy::Squash, 640, 480), (256, 256));
-        assert_eq!(size(ResizePolicy::Pad, 640, 480), (256, 192));
-        let wide = preprocessing([100, 200], 1.0, ResizePolicy::Crop);
-        assert_eq!(wide.resized_size(300, 300), (200, 200));
-    }
-
-    #[test]
-    fn an_odd_margin_rounds_half_to_even() {
-        // torchvision: int(round((available - wanted) / 2.0))
-        assert_eq!(centre(224, 225).skip, 0);
-        assert_eq!(centre(224, 227).skip, 2);
-        assert_eq!(centre(224, 229).skip, 2);
-        assert_eq!(centre(10, 7).pad, 1);
-    }
-
-    #[test]
-    fn padding_uses_the_colour_that_becomes_zero() {
-        let pad = preprocessing([8, 8], 1.0, ResizePolicy::Pad);
-        let output = pad.evaluate(&RgbImage::from_pixel(16, 4, Rgb([255; 3])));
-        assert_eq!(pad.fill(), [124, 116, 104]);
-        assert_eq!(output.get_pixel(0, 0).0, [124, 116, 104]);
-        assert_eq!(output.get_pixel(0, 3).0, [255; 3]);
-        let blue = Preprocessing {
-            fill: Some([0, 0, 200]),
-            ..pad
-        };
-        let output = blue.evaluate(&RgbImage::from_pixel(16, 4, Rgb([255; 3])));
-        assert_eq!(output.get_pixel(0, 0).0, [0, 0, 200]);
-        assert_eq!(output.get_pixel(0, 3).0, [255; 3]);
-    }
-
-    #[test]
-    fn wrong_settings_are_named() {
-        let key =
-            |preprocessing: Preprocessing| preprocessing.check().unwrap_err().key().to_owned();
-        assert_eq!(
-            key(preprocessing([0, 224], 1.0, ResizePolicy::Crop)),
-            "input_size"
-        );
-        assert_eq!(
-            key(preprocessing([224, 224], 0.0, ResizePolicy::Crop)),
-            "crop_ratio"
-        );
-        assert_eq!(
-            key(preprocessing([224, 224], f32::NAN, ResizePolicy::Crop)),
-            "crop_ratio"
-        );
-        let rescale = Rescale::Standardise {
-            mean: [0.5; 3],
-            std: [0.2, 0.0, 0.2],
-        };
-        assert_eq!(
-            key(Preprocessing {
-                rescale,
-                ..Preprocessing::default()
-            }),
-            "rescale.standardise.std"
-        );
-    }
-
-    #[test]
-    fn a_range_is_written_only_where_it_is_not_the_usual_one() {
-        let usual = serde_json::to_string(&Preprocessing::default()).unwrap();
-        assert!(!usual.contains("range"), "{usual}");
-        for (text, range) in [
-            (r#"{"bits":12}"#, SampleRange::Bits(12)),
-            (
-                r#"{"span":{"low":-1000.0,"high":3000.0}}"#,
-                SampleRange::Span {
-                    low: -1000.0,
-                    high: 3000.0,
-                },
-            ),
-        ] {
-            let value = Preprocessing {
-                range,
-                ..Preprocessing::default()
-            };
-            let written = serde_json::to_string(&value).unwrap();
-            assert!(written.contains(&format!("\"range\":{text}")), "{written}");
-            assert_eq!(
-                serde_json::from_str::<Preprocessing>(&written).unwrap(),
-                value
-            );
-        }
-        for range in [
-            SampleRange::Bits(0),
-            SampleRange::Bits(33),
-            SampleRange::Span {
-                low: 2.0,
-                high: 2.0,
-            },
-        ] {
-            let value = Preprocessing {
-                range,
-                ..Preprocessing::default()
-            };
-            assert!(value.check().unwrap_err().key().starts_with("range."));
-        }
-    }
-
-    #[test]
-    fn it_survives_a_round_trip_through_json() {
-        let value = Preprocessing {
-            fill: Some([1, 2, 3]),
-            interpolation: Interpolation::Area,
-            ..preprocessing([256, 192], 0.95, ResizePolicy::Pad)
-        };
-        let text = serde_json::to_string(&value).unwrap();
-        assert!(
-            text.contains("\"crop_ratio\":0.95") && text.contains("\"policy\":\"pad\""),
-            "{text}"
-        );
-        assert_eq!(serde_json::from_str::<Preprocessing>(&text).unwrap(), value);
-        let unknown = text.replace("\"policy\"", "\"polcy\"");
-        assert!(serde_json::from_str::<Preprocessing>(&unknown).is_err());
-    }
-
-    proptest! {
-        #[test]
-        fn evaluation_always_gives_the_input_size(
-            width in 1u32..90, height in 1u32..90, input_width in 1usize..40, input_height in 1usize..40,
-            crop_ratio in 0.1f32..=1.0, policy in 0usize..3, filter in 0usize..5,
-        ) {
-            let preprocessing = Preprocessing {
-                input_size: [input_height, input_width],
-                crop_ratio,
-                policy: [ResizePolicy::Crop, ResizePolicy::Squash, ResizePolicy::Pad][policy],
-                interpolation: [
-                    Interpolation::Nearest, Interpolation::Bilinear, Interpolation::Bicubic, Interpolation::Lanczos,
-                    Interpolation::Area,
-                ][filter],
-                fill: None,
-                rescale: Rescale::default(),
-                range: SampleRange::default(),
-            };
-            let output = preprocessing.evaluate(&gradient(width, height));
-            prop_assert_eq!(output.dimensions(), (input_width as u32, input_height as u32));
-        }
-    }
-}
+mod tests;

@@ -15,9 +15,10 @@ mod spec;
 mod whitening;
 
 #[cfg(feature = "burn")]
-pub use self::batch::rescale;
+pub use self::batch::{network_input, rescale};
 pub use self::moments::ChannelMoments;
 pub use self::pixels::RgbBatch;
 pub use self::scale::Rescale;
+pub(crate) use self::scale::{check_mean, check_std};
 pub use self::spec::RescaleSpec;
 pub use self::whitening::{pca_whitening, zca_whitening};

@@ -37,6 +37,13 @@ impl SampleRng {
         Self { state }
     }
 
+    /// A generator of numbers that no other has: that of further channels, whose own noise has to be another than that of the first ones
+    /// while both draw as many numbers. None for the first channels, which draw from this one.
+    pub(crate) fn of_channels(&self, first: usize) -> Option<Self> {
+        let word = self.state[0] ^ self.state[3].rotate_left(32);
+        (first > 0).then(|| Self::new(word, 0, first as u64))
+    }
+
     /// The next 64 random bits.
     pub fn next_u64(&mut self) -> u64 {
         let [mut a, mut b, mut c, mut d] = self.state;

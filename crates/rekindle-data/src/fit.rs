@@ -6,7 +6,7 @@ mod range;
 
 use rayon::prelude::*;
 use rekindle_augment::{
-    ChannelMoments, Pipeline, Preprocessing, Rescale, RescaleSpec, ResizePolicy, SampleRng,
+    Bands, ChannelMoments, Pipeline, Preprocessing, Rescale, RescaleSpec, ResizePolicy, SampleRng,
 };
 
 pub use self::range::fit_range;
@@ -33,6 +33,65 @@ pub fn fit_rescale(
     if let Some(fixed) = spec.fixed() {
         return Ok(fixed);
     }
+    let moments = moments(preprocessing, dataset, training)?;
+    Ok(spec
+        .fit(&moments[0])
+        .map_err(|error| error.within("input.rescale"))?)
+}
+
+/// The scale of bands for these training samples, fitted on them where the spec asks for it; else the preprocessing's own. As
+/// [`fit_rescale`], for inputs of other channels than three.
+///
+/// # Errors
+///
+/// As [`fit_rescale`].
+///
+/// # Panics
+///
+/// Where the preprocessing has no bands.
+pub fn fit_bands(
+    spec: &RescaleSpec,
+    preprocessing: &Preprocessing,
+    dataset: &Dataset,
+    training: &[usize],
+) -> Result<Bands, DataError> {
+    let Some(bands) = &preprocessing.bands else {
+        panic!("red, green and blue are no bands");
+    };
+    if spec.fixed().is_some() {
+        return Ok(bands.clone());
+    }
+    let (mut mean, mut std) = (Vec::new(), Vec::new());
+    for moments in moments(preprocessing, dataset, training)? {
+        // Three bands at a time, the last ones perhaps the same again.
+        match spec
+            .fit(&moments)
+            .map_err(|error| error.within("input.rescale"))?
+        {
+            Rescale::Standardise {
+                mean: own,
+                std: spread,
+            } => {
+                mean.extend(own);
+                std.extend(spread);
+            }
+            other => {
+                mean.extend(other.mean().unwrap_or_default());
+                std.extend([1.0; 3]);
+            }
+        }
+    }
+    mean.truncate(bands.count());
+    std.truncate(bands.count());
+    Ok(Bands::new(mean, std))
+}
+
+/// The moments of the training images' views, of each of the RGB pictures that carry them.
+fn moments(
+    preprocessing: &Preprocessing,
+    dataset: &Dataset,
+    training: &[usize],
+) -> Result<Vec<ChannelMoments<3>>, DataError> {
     let view = Preprocessing {
         policy: match preprocessing.policy {
             ResizePolicy::Pad => ResizePolicy::Squash,
@@ -40,22 +99,29 @@ pub fn fit_rescale(
         },
         ..preprocessing.clone()
     };
+    let pictures = preprocessing.bands.as_ref().map_or(1, Bands::pictures);
     let view = Pipeline::evaluation(&view);
-    let of_image = |sample: &usize| -> Result<ChannelMoments<3>, DataError> {
+    let of_image = |sample: &usize| -> Result<Vec<ChannelMoments<3>>, DataError> {
         let image = dataset.view(*sample, &view, &mut SampleRng::new(0, 0, 0))?;
-        let mut moments = ChannelMoments::new();
-        moments.add(image.as_raw().as_chunks().0);
-        Ok(moments)
+        let raw = image.as_raw();
+        let of_picture = |part: &[u8]| {
+            let mut moments = ChannelMoments::new();
+            moments.add(part.as_chunks().0);
+            moments
+        };
+        // An input has pixels.
+        let parts = raw.chunks_exact((raw.len() / pictures).max(1));
+        Ok(parts.map(of_picture).collect())
     };
     // All are collected first, so that of several bad images it is always the first that is named.
     let each: Vec<_> = training.par_iter().map(of_image).collect();
-    let mut all = ChannelMoments::new();
+    let mut all: Vec<_> = (0..pictures).map(|_| ChannelMoments::new()).collect();
     for moments in each {
-        all.merge(&moments?);
+        for (sum, moments) in all.iter_mut().zip(&moments?) {
+            sum.merge(moments);
+        }
     }
-    Ok(spec
-        .fit(&all)
-        .map_err(|error| error.within("input.rescale"))?)
+    Ok(all)
 }
 
 #[cfg(test)]

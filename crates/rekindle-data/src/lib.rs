@@ -82,7 +82,7 @@ pub use error::{BadImage, DataError, ImageProblem, UnknownClass};
 pub use extensions::{IMAGE_EXTENSIONS, UNSUPPORTED_EXTENSIONS};
 pub use findings::{ScanWarning, SkippedFiles};
 pub use fingerprint::Fingerprints;
-pub use fit::{fit_range, fit_rescale};
+pub use fit::{fit_bands, fit_range, fit_rescale};
 pub use folder::{ImageFolder, Sample, SourceKind, is_inside};
 pub use levels::Ordinal;
 pub use limit::limited;

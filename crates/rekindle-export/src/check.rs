@@ -1,7 +1,7 @@
 //! How far an export is from its model: both compute the same images.
 
 use burn::tensor::{Device, Tensor, TensorData};
-use rekindle_augment::{Rescale, RgbBatch, rescale};
+use rekindle_augment::{Bands, Preprocessing, Rescale, RgbBatch, network_input};
 use rekindle_data::OutputKind;
 use rekindle_model::{Features, ModelFile, ModelInfo, Network, Predictor};
 
@@ -74,9 +74,9 @@ pub fn check_onnx(
     device: &Device,
 ) -> Result<Agreement, ExportError> {
     let info = &model.info;
-    let pixels = pictures(info.preprocessing.input_size);
+    let pixels = pictures(&info.preprocessing);
     let network = for_inference(&model.network);
-    let mut logits = logits(&network, &pixels, &info.preprocessing.rescale, device);
+    let mut logits = logits(&network, &pixels, &info.preprocessing, device);
     if info.task.outputs() != OutputKind::Numbers {
         let temperature = info.after.temperature();
         logits
@@ -97,7 +97,7 @@ pub fn check_predictor(
     options: &OnnxOptions,
 ) -> Result<Agreement, ExportError> {
     let info = predictor.info();
-    let pixels = pictures(info.preprocessing.input_size);
+    let pixels = pictures(&info.preprocessing);
     let outputs = predictor.outputs_of(&pixels)?;
     let outputs = outputs.ok_or_else(|| ExportError::Views {
         reason: "they look at an image in several ways; export without them".into(),
@@ -115,12 +115,18 @@ fn compared(
     outputs: Vec<f32>,
     device: &Device,
 ) -> Result<Agreement, ExportError> {
-    let input = match options.rescale {
-        Some(White::Byte) => &Rescale::None,
-        Some(White::One) => &Rescale::Unit,
-        None => &info.preprocessing.rescale,
+    let own = &info.preprocessing;
+    let with = |rescale: Rescale| Preprocessing {
+        bands: (own.bands.as_ref()).and_then(|bands| Bands::of_rescale(bands.count(), &rescale)),
+        rescale,
+        ..own.clone()
     };
-    let found = numbers(file.run(rescale(pixels, input, device))?);
+    let input = match options.rescale {
+        Some(White::Byte) => &with(Rescale::None),
+        Some(White::One) => &with(Rescale::Unit),
+        None => own,
+    };
+    let found = numbers(file.run(network_input(pixels, input, device))?);
     let (what, expected) = match options.logits {
         true => ("logits", outputs),
         false => {
@@ -139,10 +145,10 @@ fn compared(
 pub(crate) fn logits(
     network: &Network,
     pixels: &RgbBatch,
-    scale: &Rescale,
+    input: &Preprocessing,
     device: &Device,
 ) -> Vec<f32> {
-    let maps = rescale(pixels, scale, device);
+    let maps = network_input(pixels, input, device);
     numbers(network.logits(Features::Maps { maps, taps: None }))
 }
 
@@ -151,8 +157,11 @@ fn numbers(rows: Tensor<2>) -> Vec<f32> {
     data.iter::<f32>().collect()
 }
 
-/// A few pictures of soft blobs and stripes with some noise, the same ones each time.
-pub(crate) fn pictures([height, width]: [usize; 2]) -> RgbBatch {
+/// A few pictures of soft blobs and stripes with some noise, the same ones each time, for an input of any channels.
+pub(crate) fn pictures(input: &Preprocessing) -> RgbBatch {
+    let [height, width] = input.input_size;
+    // Bands travel as pictures one below the other.
+    let height = height * input.channels().div_ceil(3);
     let mut state = 0x9E37_79B9_7F4A_7C15u64;
     let mut noise = || {
         state ^= state << 13;

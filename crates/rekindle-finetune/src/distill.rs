@@ -69,16 +69,23 @@ impl DistillRecipe {
         positive("temperature", self.temperature)
     }
 
-    /// Checks that the teacher knows what the run learns.
+    /// Checks that the teacher knows what the run learns, and takes images of so many channels.
     ///
     /// # Errors
     ///
-    /// It cannot be read, or it has another task or other classes.
-    pub fn check_teacher(&self, own: &Outputs) -> Result<(), FinetuneError> {
+    /// It cannot be read, or it has another task, other classes or other channels.
+    pub fn check_teacher(&self, own: &Outputs, channels: usize) -> Result<(), FinetuneError> {
         let Some(path) = &self.model else {
             return Ok(());
         };
-        order(own, &load_info(path)?.outputs(), path)?;
+        let teacher = load_info(path)?;
+        order(own, &teacher.outputs(), path)?;
+        let found = teacher.preprocessing.channels();
+        if found != channels {
+            let expected = format!("a model for {channels}, as this run is (input.channels)");
+            let found = format!("a model for {found} channels");
+            return Err(SettingError::new("distill.model", found, expected).into());
+        }
         Ok(())
     }
 }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use burn::tensor::{Device, Tensor, TensorData};
-use rekindle_augment::{Pipeline, Rescale, RgbBatch, rescale};
+use rekindle_augment::{Pipeline, Preprocessing, RgbBatch, network_input};
 use rekindle_backbone::Backbone;
 use rekindle_data::{Dataset, Loader, LoaderOptions};
 use rekindle_head::Head;
@@ -39,7 +39,7 @@ pub struct FrozenNetwork {
     joint: Joint,
     /// The head whose pooling ends the last piece; none where pooling has parameters.
     pool: Option<Head>,
-    rescale: Rescale,
+    preprocessing: Preprocessing,
     device: Device,
 }
 
@@ -50,7 +50,7 @@ impl FrozenNetwork {
         cuts: impl IntoIterator<Item = Cut>,
         joint: &Joint,
         head: &Head,
-        rescale: Rescale,
+        preprocessing: &Preprocessing,
         device: &Device,
     ) -> Self {
         let mut cuts: Vec<Cut> = cuts.into_iter().collect();
@@ -64,14 +64,14 @@ impl FrozenNetwork {
             trunks: pieces.collect(),
             joint: joint.clone(),
             pool: head.pools_without_parameters().then(|| head.clone()),
-            rescale,
+            preprocessing: preprocessing.clone(),
             device: device.clone(),
         }
     }
 
-    /// Pixels as the network's input, `[batch, 3, height, width]`.
+    /// Pixels as the network's input, `[batch, channels, height, width]`.
     pub fn images(&self, pixels: &RgbBatch) -> Tensor<4> {
-        rescale(pixels, &self.rescale, &self.device)
+        network_input(pixels, &self.preprocessing, &self.device)
     }
 
     /// The features at a cut, computed from images.

@@ -150,7 +150,10 @@ pub fn lr_find(
         return Err(error.within(&of_phase.name).into());
     }
     let loaded = load_backbone(&plan.card, &recipe.backbone, recipe.seed, &plan.device)?;
-    let mut backbone = loaded.backbone.with_precision(recipe.precision);
+    let mut backbone = loaded
+        .backbone
+        .with_input_channels(plan.preprocessing.channels())
+        .with_precision(recipe.precision);
     let joint = plan.joint();
     let outputs = plan.facts.classes.len();
     let mut head = head_for(
@@ -177,7 +180,7 @@ pub fn lr_find(
         plan.cuts(),
         &joint,
         &head,
-        plan.preprocessing.rescale,
+        &plan.preprocessing,
         &plan.device,
     );
     let samples = block_order(plan);

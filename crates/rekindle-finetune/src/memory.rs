@@ -6,7 +6,7 @@
 
 mod available;
 
-use rekindle_backbone::{Architecture, Backbone, StageSummary};
+use rekindle_backbone::{Backbone, StageSummary};
 use serde::Serialize;
 
 pub use available::available_memory;
@@ -96,7 +96,7 @@ impl Plan {
     /// None for a plan as it was made; its parts may have been changed since.
     pub fn memory(&self) -> Result<MemoryEstimate, FinetuneError> {
         let recipe = &self.recipe;
-        let backbone = Architecture::from_name(&self.card.architecture)?.init(&self.device);
+        let backbone = self.architecture()?;
         let [height, width] = self.preprocessing.input_size;
         let stages = backbone.summary(height, width);
         let parameters = |stages: &[StageSummary]| -> u64 {
@@ -114,7 +114,7 @@ impl Plan {
         let kept = 3 * sizes.kept / sizes.images.max(1);
         let images = (used * kept).min((recipe.data.image_cache_mb as u64) << 20);
 
-        let input = 3 * (height * width) as u64;
+        let input = (self.preprocessing.channels() * height * width) as u64;
         let (mut step, mut phase) = (0, recipe.phase[0].name.clone());
         let mut largest_batch = BLOCK;
         for (place, settings) in recipe.phase.iter().enumerate() {

@@ -9,13 +9,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use burn::tensor::Device;
-use rekindle_augment::{
-    DecodeLimits, JpegScaling, MixAt, Pipeline, Preprocessing, TransformRegistry,
-};
-use rekindle_backbone::{Architecture, Card};
+use rekindle_augment::{JpegScaling, MixAt, Pipeline, Preprocessing, TransformRegistry};
+use rekindle_backbone::{Architecture, Backbone, Card};
 use rekindle_data::{
     BadImage, BadImages, DataError, DataRecipe, Dataset, HoldOut, ImageFolder, NumberScale,
-    Outputs, Sampling, SourceKind, Split, SplitName, TargetKind, TaskKind, fit_range, fit_rescale,
+    Outputs, Sampling, SourceKind, Split, SplitName, TargetKind, TaskKind, fit_bands, fit_range,
+    fit_rescale,
 };
 use rekindle_head::LossConfig;
 use rekindle_model::{
@@ -137,7 +136,8 @@ impl Plan {
         Pipeline::training_with(&preprocessing, transforms, &custom_transforms)
             .map_err(|error| error.within("augment"))?;
         let architecture = Architecture::from_name(&card.architecture)?;
-        let network = architecture.init(&device);
+        let channels = preprocessing.channels();
+        let network = architecture.init(&device).with_input_channels(channels);
         network.check_size(preprocessing.input_size)?;
         let stages: Vec<String> = network
             .stage_names()
@@ -171,10 +171,7 @@ impl Plan {
         let disk_cache = settings.disk_cache(&folder)?;
         let mut dataset = Dataset::new(
             folder,
-            DecodeLimits {
-                range: preprocessing.range,
-                ..DecodeLimits::default()
-            },
+            preprocessing.limits(),
             settings.image_cache_mb << 20,
         )
         .with_jpeg_scaling(match settings.jpeg_scaling {
@@ -222,7 +219,16 @@ impl Plan {
         whole_set::settle(&mut recipe.phase, split.train.len() * recipe.augment.views);
         let number_scale = NumberScale::fit(folder, &split.train)?;
         if let Some(spec) = &recipe.input.rescale {
-            preprocessing.rescale = fit_rescale(spec, &preprocessing, &dataset, &split.train)?;
+            match preprocessing.bands.is_some() {
+                true => {
+                    let bands = fit_bands(spec, &preprocessing, &dataset, &split.train)?;
+                    preprocessing.bands = Some(bands);
+                }
+                false => {
+                    preprocessing.rescale =
+                        fit_rescale(spec, &preprocessing, &dataset, &split.train)?;
+                }
+            }
             preprocessing.check().within("input")?;
         }
         let teacher = recipe.distill.model.as_ref();
@@ -231,9 +237,13 @@ impl Plan {
             names: classes.clone(),
             scale: number_scale.clone(),
         };
-        recipe.distill.check_teacher(&own)?;
+        recipe
+            .distill
+            .check_teacher(&own, preprocessing.channels())?;
         // Written out, so that a model's border does not depend on how a later version would choose it.
-        preprocessing.fill = Some(preprocessing.fill());
+        if preprocessing.bands.is_none() {
+            preprocessing.fill = Some(preprocessing.fill());
+        }
         let facts = Facts {
             rekindle: env!("CARGO_PKG_VERSION"),
             // A run that goes on may be started from another directory.
@@ -286,6 +296,12 @@ impl Plan {
         let pipeline =
             Pipeline::training_with(&self.preprocessing, transforms, &self.custom_transforms);
         Ok(pipeline.map_err(|error| error.within("augment"))?)
+    }
+
+    /// The network that is trained, with its input's channels and without its weights.
+    pub(crate) fn architecture(&self) -> Result<Backbone, FinetuneError> {
+        let backbone = Architecture::from_name(&self.card.architecture)?.init(&self.device);
+        Ok(backbone.with_input_channels(self.preprocessing.channels()))
     }
 
     /// What the head's outputs are.

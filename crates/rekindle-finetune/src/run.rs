@@ -183,7 +183,10 @@ fn train(
         observer.note(&format!("weights: {note}"));
     }
     let sha256 = loaded.sha256;
-    let pretrained = loaded.backbone.with_precision(recipe.precision);
+    let pretrained = loaded
+        .backbone
+        .with_input_channels(plan.preprocessing.channels())
+        .with_precision(recipe.precision);
     let joint = plan.joint();
     let head = head_for(
         &recipe.head,
@@ -199,7 +202,7 @@ fn train(
             plan.cuts(),
             &joint,
             &head,
-            plan.preprocessing.rescale,
+            &plan.preprocessing,
             &plan.device,
         )
     };

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamGroup, ParamId, RunningState};
 use burn::tensor::Tensor;
-use rekindle_backbone::{Architecture, Backbone, Named, StateVisitor};
+use rekindle_backbone::{Backbone, Named, StateVisitor};
 use rekindle_head::Head;
 use rekindle_model::{Network, head_for};
 use rekindle_settings::{SettingError, did_you_mean};
@@ -111,7 +111,7 @@ impl Plan {
     ///
     /// None for a plan as it was made; its parts may have been changed since.
     pub fn parameter_groups(&self) -> Result<Vec<ParameterGroup>, FinetuneError> {
-        let backbone = Architecture::from_name(&self.card.architecture)?.init(&self.device);
+        let backbone = self.architecture()?;
         let taps = self.joint().taps;
         let (config, seed, outputs) = (
             &self.recipe.head,

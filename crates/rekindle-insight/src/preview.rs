@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use rekindle_augment::{Pipeline, RgbImage, SampleRng};
+use rekindle_augment::{Pipeline, RgbImage, SampleRng, shown};
 use rekindle_data::{TargetKind, epoch_order};
 use rekindle_finetune::{Plan, epoch_id};
 
@@ -74,7 +74,8 @@ pub fn preview(plan: &Plan, options: &PreviewOptions) -> Result<Preview, Insight
         // As the loader makes it.
         let draw = |pipeline: &Pipeline, epoch: u64| {
             let mut rng = SampleRng::new(recipe.seed, epoch, sample as u64);
-            plan.dataset.view(sample, pipeline, &mut rng)
+            let view = plan.dataset.view(sample, pipeline, &mut rng)?;
+            Ok::<_, InsightError>(shown(&view, plan.preprocessing.channels()).into_owned())
         };
         let mut tiles = vec![Tile::new(&draw(&evaluation, 0)?, ["evaluation".to_owned()])];
         for view in &views {

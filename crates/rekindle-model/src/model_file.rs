@@ -241,7 +241,10 @@ impl ModelFile {
         }
         info.after.check(path)?;
         let origin = path.display().to_string();
-        let backbone = Architecture::from_name(&info.architecture)?.init(device);
+        info.preprocessing.check().within("preprocessing")?;
+        let backbone = Architecture::from_name(&info.architecture)?
+            .init(device)
+            .with_input_channels(info.preprocessing.channels());
         let prefix = format!("{}.", backbone.classifier());
         let keys: Vec<String> = state
             .keys()
@@ -253,7 +256,6 @@ impl ModelFile {
             .filter_map(|key| Some((key[prefix.len()..].to_owned(), state.remove(key)?)))
             .collect();
         let backbone = backbone.load_state(&state, &origin)?;
-        info.preprocessing.check().within("preprocessing")?;
         info.head.check().within("head")?;
         if info.classes.is_empty() {
             return Err(ModelError::NotAModel {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use burn::tensor::{Device, Tensor};
 use rekindle_augment::{
     AugmentError, DecodeLimits, JpegScaling, Pipeline, RgbBatch, RgbImage, SampleRng, decode,
-    rescale,
+    network_input,
 };
 use rekindle_data::{BadImage, Batch, Dataset, Target, TaskReport};
 
@@ -155,10 +155,10 @@ impl Predictor {
     ///
     /// # Shapes
     ///
-    /// `[batch, height, width, 3]` bytes to `[batch, 3, height, width]`.
+    /// `[batch, height, width, 3]` bytes to `[batch, 3, height, width]`, or of bands, which travel as
+    /// [`Bands`](rekindle_augment::Bands) says, `[batch, bands, height, width]`.
     pub fn input(&self, images: &RgbBatch) -> Tensor<4> {
-        let rescaling = &self.model.info().preprocessing.rescale;
-        rescale(images, rescaling, &self.device)
+        network_input(images, &self.model.info().preprocessing, &self.device)
     }
 
     /// What the model says of the bytes of one image file: the probabilities of the classes or of each label, or numbers in their own
@@ -187,17 +187,14 @@ impl Predictor {
     }
 
     /// What the networks see of the bytes of one image file: the first half of [`predict_bytes`](Self::predict_bytes), which takes no
-    /// network, so that many threads can do it while another one predicts. Samples are read in the range that the model was trained with,
-    /// whatever that of the limits.
+    /// network, so that many threads can do it while another one predicts. Samples are read in the range and channels that the model was trained with,
+    /// whatever those of the limits.
     ///
     /// # Errors
     ///
     /// The bytes cannot be decoded within the limits.
     pub fn views_of(&self, bytes: &[u8], limits: &DecodeLimits) -> Result<ImageViews, ModelError> {
-        let limits = DecodeLimits {
-            range: self.info().preprocessing.range,
-            ..limits.clone()
-        };
+        let limits = self.info().preprocessing.limits_over(limits.clone());
         // One view of a large picture takes a few of its rows at a time; several views are of one decoded picture.
         if let [pipeline] = self.views.pipelines() {
             let rng = &mut SampleRng::new(0, 0, 0);

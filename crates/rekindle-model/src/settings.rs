@@ -47,6 +47,11 @@ pub struct InputRecipe {
     /// Fitted numbers are in plan.toml and in the model file.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rescale: Option<RescaleSpec>,
+    /// Channels of the input. Default 3, red, green and blue; 1 is grey, by Pillow's formula; of any other number, up to 1024, each file has
+    /// to have as many bands: TIFF, PNG with alpha (2 or 4) or `.npy`, alpha being a band like others. The first convolution is
+    /// adapted as timm does (`in_chans`): one channel sums the weights of the three, more repeat them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub channels: Option<usize>,
     /// What is black and white of samples of more than 8 bits: `full`, all that they can hold (default); `{ bits = 12 }`, 0 to 4095, for
     /// cameras that write fewer bits into 16; or `{ span = { low = -1000, high = 3000 } }`. Fitted on the training images: `max`, from 0
     /// to their largest number, and `{ percentiles = [0.5, 99.5] }`, between which all but half a percent of their numbers at either end

@@ -12,7 +12,7 @@ use std::time::SystemTime;
 
 use burn::tensor::module::adaptive_avg_pool2d;
 use burn::tensor::{Device, Tensor};
-use rekindle_augment::{Pipeline, Preprocessing, RgbBatch, rescale};
+use rekindle_augment::{Pipeline, Preprocessing, RgbBatch, network_input};
 use rekindle_backbone::Backbone;
 use rekindle_data::{Content, Dataset, KeptNumbers, Loader, LoaderOptions, NumbersKey, Sequences};
 use rekindle_kernels::Level;
@@ -109,7 +109,7 @@ impl FrameFeatures {
     /// `[batch, height, width, 3]` bytes to `[batch, channels * grid * grid]`, channel by channel, cells row by row. A cell is that of
     /// PyTorch's `AdaptiveAvgPool2d`: cells share a pixel where the map does not divide evenly.
     pub fn of_batch(&self, images: &RgbBatch) -> Tensor<2> {
-        let images = rescale(images, &self.preprocessing.rescale, &self.device);
+        let images = network_input(images, &self.preprocessing, &self.device);
         in_cells(self.stages.forward(images), self.grid)
     }
 

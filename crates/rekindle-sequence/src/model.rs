@@ -147,7 +147,9 @@ impl SequenceModel {
             path: path.into(),
             reason,
         };
-        let whole = Architecture::from_name(&info.architecture)?.init(device);
+        let whole = Architecture::from_name(&info.architecture)?
+            .init(device)
+            .with_input_channels(info.preprocessing.channels());
         let stages = whole.stages().len();
         if !(1..=stages).contains(&info.stages)
             || !(1..=16).contains(&info.grid)

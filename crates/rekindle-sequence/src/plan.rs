@@ -47,7 +47,9 @@ impl Plan {
         let device = device_from_name(&recipe.device)?;
         let card = resolve_card(&recipe.backbone)?;
         let preprocessing = preprocessing(&card, &recipe.input)?;
-        let network = Architecture::from_name(&card.architecture)?.init(&device);
+        let network = Architecture::from_name(&card.architecture)?
+            .init(&device)
+            .with_input_channels(preprocessing.channels());
         network.check_size(preprocessing.input_size)?;
         let sequences = Sequences::open(data, &recipe.data.source_options())?;
         recipe
@@ -55,10 +57,7 @@ impl Plan {
             .loss
             .check(sequences.list.classes.len())
             .within("train.loss")?;
-        let limits = DecodeLimits {
-            range: preprocessing.range,
-            ..DecodeLimits::default()
-        };
+        let limits = preprocessing.limits();
         let images = recipe.data.images();
         let (sequences, dataset, bad_frames) = checked(
             sequences,

@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicBool;
 
 use burn::module::Module;
 use burn::tensor::Device;
-use rekindle_augment::{DecodeLimits, RgbBatch, RgbImage, SampleRng};
+use rekindle_augment::{RgbBatch, RgbImage, SampleRng};
 use rekindle_data::metrics::check_finite;
 use rekindle_data::{BadImage, BadImages, Dataset, Sequences, Target, TaskReport};
 
@@ -94,7 +94,7 @@ impl SequencePredictor {
             return Err(SequenceError::NoFrames);
         }
         let chosen = evenly(pictures.len(), self.info.frames);
-        let [height, width] = self.info.preprocessing.input_size;
+        let (width, height) = self.frames.pipeline().size();
         let mut values = Vec::with_capacity(chosen.len() * self.frames.width());
         for places in chosen.chunks(BATCH / 2) {
             let view = |place: &usize| {
@@ -105,7 +105,7 @@ impl SequencePredictor {
                     .into_raw()
             };
             let pixels: Vec<u8> = places.iter().flat_map(view).collect();
-            let batch = RgbBatch::new(pixels, places.len(), height, width)?;
+            let batch = RgbBatch::new(pixels, places.len(), height as usize, width as usize)?;
             values.extend(self.frames.of_batch(&batch).into_data().iter::<f32>());
         }
         let features = SequenceFeatures {
@@ -128,10 +128,7 @@ impl SequencePredictor {
         headers: usize,
         progress: impl FnMut(usize, usize),
     ) -> Result<Measured, SequenceError> {
-        let limits = DecodeLimits {
-            range: self.info.preprocessing.range,
-            ..DecodeLimits::default()
-        };
+        let limits = self.info.preprocessing.limits();
         let (sequences, dataset, bad_frames): (_, Dataset, _) =
             checked(sequences, limits, policy, headers)?;
         let never = AtomicBool::new(false);

@@ -76,7 +76,8 @@ pub fn train(
     let recipe = &plan.recipe;
     let loaded = load_backbone(&plan.card, &recipe.backbone, recipe.seed, &plan.device)?;
     observer.started(plan, &loaded.notes);
-    let stages = plan.stages(&loaded.backbone)?;
+    let channels = plan.preprocessing.channels();
+    let stages = plan.stages(&loaded.backbone.with_input_channels(channels))?;
     let frames = FrameFeatures::new(
         &stages,
         recipe.features.grid,

@@ -24,7 +24,8 @@ impl Decoding {
     ///
     /// They cannot be decoded within the limits.
     pub fn views(&self, model: &Predictor, bytes: &[u8]) -> Result<ImageViews, ModelError> {
-        let _turn = self.turns.wait(bytes, &self.limits)?;
-        model.views_of(bytes, &self.limits)
+        let limits = (model.info().preprocessing).limits_over(self.limits.clone());
+        let _turn = self.turns.wait(bytes, &limits)?;
+        model.views_of(bytes, &limits)
     }
 }

@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Result, bail};
-use rekindle_augment::DecodeLimits;
 use rekindle_data::{DataRecipe, Dataset, Target};
 use rekindle_insight::drift::{Drift, DriftOptions};
 use rekindle_model::ensemble::{ModelParts, TestTime};
@@ -71,11 +70,7 @@ pub fn run(args: &Args) -> Result<Ending> {
     for warning in &folder.warnings {
         print::note(&warning.to_string());
     }
-    let limits = DecodeLimits {
-        range: parts.info.preprocessing.range,
-        ..DecodeLimits::default()
-    };
-    let dataset = Dataset::new(folder, limits, 0);
+    let dataset = Dataset::new(folder, parts.info.preprocessing.limits(), 0);
     let all = (0..dataset.len()).collect();
     let checked = settings.checked_headers;
     let (samples, skipped) = usable(&dataset, args.inference.bad_images, checked, all)?;

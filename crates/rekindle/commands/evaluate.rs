@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Result, bail};
-use rekindle_augment::DecodeLimits;
 use rekindle_data::{
     ClassIndex, Dataset, Figure, ImageFolder, Split, SplitName, TaskKind, open_data_as,
 };
@@ -93,10 +92,7 @@ pub fn run(args: &Args) -> Result<Ending> {
     if let Some(views) = &args.tta {
         predictor = predictor.with_test_time(views);
     }
-    let limits = DecodeLimits {
-        range: predictor.info().preprocessing.range,
-        ..DecodeLimits::default()
-    };
+    let limits = predictor.info().preprocessing.limits();
     let dataset = Dataset::new(only(folder, &samples), limits, Dataset::DEFAULT_CACHE_BYTES);
     let all = (0..dataset.len()).collect();
     let (samples, skipped) = usable(

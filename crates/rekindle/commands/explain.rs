@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 use clap::builder::PossibleValuesParser;
-use rekindle_augment::{DecodeLimits, SampleRng};
+use rekindle_augment::SampleRng;
 use rekindle_data::{Dataset, open_unlabelled};
 use rekindle_insight::explain::{
     Baseline, ExplainOptions, Explainer, ExplanationFolder, INDEX, Method,
@@ -94,10 +94,7 @@ pub fn run(args: &Args) -> Result<Ending> {
     }
     let explainer = Explainer::new(Predictor::load(&path, &device)?, options(args))?;
     let model = explainer.model();
-    let limits = DecodeLimits {
-        range: model.info().preprocessing.range,
-        ..DecodeLimits::default()
-    };
+    let limits = model.info().preprocessing.limits();
     let dataset = Dataset::new(folder, limits, 0);
     let all: Vec<usize> = (0..dataset.len()).collect();
     let (samples, left_out) = usable(&dataset, args.bad_images, settings.checked_headers, all)?;

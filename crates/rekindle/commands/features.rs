@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
-use rekindle_augment::{DecodeLimits, Preprocessing};
+use rekindle_augment::Preprocessing;
 use rekindle_backbone::Backbone;
 use rekindle_data::{Dataset, open_data_to_check, open_unlabelled};
 use rekindle_export::{FeatureExtractor, FeatureFile, FeatureFormat};
@@ -18,7 +18,7 @@ use super::data_settings::data_settings;
 use super::images::{usable, with_others};
 use super::model::model_path;
 use crate::Ending;
-use crate::args::{InferenceArgs, side};
+use crate::args::{InferenceArgs, channels, side};
 use crate::print::fetching::FetchBar;
 use crate::print::{self, progress::ImageBar};
 
@@ -48,6 +48,9 @@ pub struct Args {
     /// Side of the images in pixels, where it is not that of the weights or the model
     #[arg(long, value_name = "PX", value_parser = side)]
     pub size: Option<usize>,
+    /// Channels of the images: 3 colours, 1 for grey, or as many bands as the files have
+    #[arg(long, value_name = "N", value_parser = channels)]
+    pub in_chans: Option<usize>,
     /// Take DATA as images without labels, as `predict` does
     #[arg(long)]
     pub unlabelled: bool,
@@ -82,10 +85,7 @@ pub fn run(args: &Args) -> Result<Ending> {
     let (backbone, input) = network(args)?;
     backbone.check_size(input.input_size)?;
     let extractor = FeatureExtractor::new(&backbone, &input, args.stage.as_deref(), &device)?;
-    let limits = DecodeLimits {
-        range: input.range,
-        ..DecodeLimits::default()
-    };
+    let limits = input.limits();
     // Each image is needed once.
     let dataset = Dataset::new(folder, limits, 0);
     let all = (0..dataset.len()).collect();
@@ -137,6 +137,11 @@ fn network(args: &Args) -> Result<(Backbone, Preprocessing)> {
         if args.weights.is_some() {
             bail!("--weights is for backbones by name; a model has its own weights, leave it out");
         }
+        if args.in_chans.is_some() {
+            bail!(
+                "--in-chans is for backbones by name; a model takes its own channels, leave it out"
+            );
+        }
         let model = ModelFile::load(&model_path(path)?, device)?;
         let mut input = model.info.preprocessing;
         input.input_size = args.size.map_or(input.input_size, |side| [side; 2]);
@@ -151,6 +156,7 @@ fn network(args: &Args) -> Result<(Backbone, Preprocessing)> {
     let card = resolve_card(&recipe)?;
     let own = InputRecipe {
         size: args.size.map(|side| [side; 2]),
+        channels: args.in_chans,
         ..InputRecipe::default()
     };
     let input = preprocessing(&card, &own)?;
@@ -158,5 +164,6 @@ fn network(args: &Args) -> Result<(Backbone, Preprocessing)> {
     fetch_weights(&card, &recipe, &mut |at| bar.show(at))?;
     let loaded = load_backbone(&card, &recipe, 0, device)?;
     loaded.notes.iter().for_each(|note| print::note(note));
-    Ok((loaded.backbone, input))
+    let backbone = loaded.backbone.with_input_channels(input.channels());
+    Ok((backbone, input))
 }

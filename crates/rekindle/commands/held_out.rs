@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
-use rekindle_augment::DecodeLimits;
 use rekindle_data::{
     ClassIndex, DataRecipe, Dataset, Fingerprints, ImageFolder, SplitName, Target, is_inside,
     open_data_as,
@@ -96,10 +95,7 @@ impl HeldOutImages {
             ));
         }
         seen.extend(lines(&Fingerprints::of(&folder, &samples)));
-        let limits = DecodeLimits {
-            range: whole.preprocessing.range,
-            ..DecodeLimits::default()
-        };
+        let limits = whole.preprocessing.limits();
         let dataset = Dataset::new(only(folder, &samples), limits, Dataset::DEFAULT_CACHE_BYTES);
         let all = (0..dataset.len()).collect();
         let checked = of.settings.checked_headers;

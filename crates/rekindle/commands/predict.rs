@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Result, bail};
-use rekindle_augment::DecodeLimits;
 use rekindle_data::{BadImages, Dataset, OutputKind, TaskKind};
 use rekindle_model::ensemble::{AfterTraining, TestTime};
 use rekindle_model::{Predictor, device_from_name};
@@ -72,10 +71,7 @@ pub fn run(args: &Args) -> Result<Ending> {
     if let Some(views) = &args.tta {
         predictor = predictor.with_test_time(views);
     }
-    let limits = DecodeLimits {
-        range: predictor.info().preprocessing.range,
-        ..DecodeLimits::default()
-    };
+    let limits = predictor.info().preprocessing.limits();
     // Each image is needed once.
     let dataset = Dataset::new(folder, limits, 0);
     let samples: Vec<usize> = (0..dataset.len()).collect();

@@ -7,7 +7,7 @@ use rekindle_backbone::Architecture;
 use rekindle_model::{architecture_from_name, card_from_name, device_from_name};
 
 use crate::Ending;
-use crate::args::{at_least_one, side};
+use crate::args::{at_least_one, channels, side};
 use crate::print::summary::{Summary, json, table};
 
 /// Show the stages of a backbone: sizes, parameters, multiply-adds, memory
@@ -18,6 +18,9 @@ pub struct Args {
     /// Side of the images in pixels, if not the one that belongs to the weights
     #[arg(long, value_name = "PX", value_parser = side)]
     pub size: Option<usize>,
+    /// Channels of the image, such as 1 for grey; the first convolution is adapted as timm does
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = channels)]
+    pub in_chans: usize,
     /// Batch size for the memory estimate
     #[arg(long, value_name = "N", default_value_t = 32, value_parser = at_least_one)]
     pub batch: usize,
@@ -33,13 +36,15 @@ pub fn run(args: &Args) -> Result<Ending> {
     let own = card.map(|card| card.preprocessing.input_size);
     let size = args.size.map(|side| [side; 2]).or(own);
     let [height, width] = size.unwrap_or([224; 2]);
-    let backbone = architecture.init(&device_from_name("cpu")?);
+    let backbone = architecture
+        .init(&device_from_name("cpu")?)
+        .with_input_channels(args.in_chans);
     backbone.check_size([height, width])?;
     let stages = backbone.summary(height, width);
     let taps = backbone.stages().iter().map(|stage| stage.is_tap());
     let summary = Summary {
         backbone: architecture.name,
-        image: [3, height, width],
+        image: [args.in_chans, height, width],
         batch: args.batch,
         stages: stages.into_iter().zip(taps).collect(),
     };

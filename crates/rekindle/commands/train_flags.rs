@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 use rekindle_data::Figure;
 use rekindle_finetune::{PhaseRecipe, Recipe};
 
-use crate::args::{BadImagesArg, at_least_one};
+use crate::args::{BadImagesArg, at_least_one, channels};
 
 const TRAIN_EXAMPLES: &str = "\
 DATA is one of these, and is only read:
@@ -69,6 +69,9 @@ pub struct Args {
     /// Side of the images in pixels, or HEIGHTxWIDTH (input.size)
     #[arg(long, value_name = "PX", visible_alias = "imgsz", value_parser = size)]
     pub size: Option<[usize; 2]>,
+    /// Channels of the images: 3 colours, 1 for grey, or as many bands as the files have (input.channels) [default: 3]
+    #[arg(long, value_name = "N", value_parser = channels)]
+    pub in_chans: Option<usize>,
     /// Validate on these images: a folder or manifest with the same classes (data.validation)
     #[arg(long, value_name = "DIR")]
     pub val: Option<PathBuf>,
@@ -109,7 +112,7 @@ pub struct Args {
     #[arg(
         long,
         value_name = "RUN",
-        conflicts_with_all = ["data", "recipe", "set", "seed", "name", "runs", "backbone", "weights", "device", "bad_images", "limit", "tensorboard", "dry_run", "epochs", "lr", "batch_size", "metric", "freeze", "size", "val", "out", "bag"]
+        conflicts_with_all = ["data", "recipe", "set", "seed", "name", "runs", "backbone", "weights", "device", "bad_images", "limit", "tensorboard", "dry_run", "epochs", "lr", "batch_size", "metric", "freeze", "size", "in_chans", "val", "out", "bag"]
     )]
     pub resume: Option<PathBuf>,
     /// Print the result as JSON
@@ -187,6 +190,7 @@ pub fn overrides(args: &Args) -> Result<Vec<String>> {
         args.size
             .map(|[height, width]| format!("input.size=[{height},{width}]")),
     );
+    settings.extend(args.in_chans.map(|count| format!("input.channels={count}")));
     of_phases(args, &mut settings)?;
     Ok(settings)
 }
@@ -289,6 +293,7 @@ mod tests {
         let frozen = of(&["--epochs", "4", "--freeze", "--size", "96x64"]);
         assert_eq!([0, 1].map(|at| frozen.phase[at].epochs), [4, 0]);
         assert_eq!(frozen.input.size, Some([96, 64]));
+        assert_eq!(of(&["--in-chans", "4"]).input.channels, Some(4));
         assert_eq!(of(&["--imgsz", "160"]).input.size, Some([160, 160]));
         for figure in ["macro_f1", "validation_macro_f1"] {
             let recipe = of(&["--metric", figure]);

@@ -70,9 +70,14 @@ fn summary(plan: &Plan, directory: &Path) -> Result<String> {
         writeln!(text, "# Batch     {}", words_of(chosen))?;
     }
     let [height, width] = plan.preprocessing.input_size;
+    let channels = match plan.preprocessing.channels() {
+        3 => String::new(),
+        1 => ", grey".to_owned(),
+        channels => format!(", {channels} bands"),
+    };
     writeln!(
         text,
-        "# Backbone  {}, input {height}x{width}, on {}, {}",
+        "# Backbone  {}, input {height}x{width}{channels}, on {}, {}",
         facts.backbone,
         recipe.device,
         recipe.precision.name()

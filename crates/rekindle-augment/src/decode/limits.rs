@@ -83,6 +83,9 @@ pub struct DecodeLimits {
     pub row_factor: u32,
     /// Which numbers of samples of more than 8 bits are black and white. Default [`SampleRange::Full`].
     pub range: SampleRange,
+    /// Channels of the picture: 3, red, green and blue, which is the default; 1, grey by Pillow's formula; any other number, as many bands
+    /// as the file has, which only TIFF, PNG and `.npy` do. See [`Bands`](crate::Bands) for the form in which they come.
+    pub channels: usize,
 }
 
 impl Default for DecodeLimits {
@@ -92,6 +95,7 @@ impl Default for DecodeLimits {
             max_alloc_bytes: 2 << 30,
             row_factor: 1,
             range: SampleRange::Full,
+            channels: 3,
         }
     }
 }
@@ -107,6 +111,16 @@ impl DecodeLimits {
             row_factor: Self::OWN_FILES,
             ..Self::default()
         }
+    }
+
+    /// Whether a picture has bands that are neither red, green and blue nor one grey.
+    pub(super) fn has_bands(&self) -> bool {
+        !matches!(self.channels, 1 | 3)
+    }
+
+    /// How many RGB pictures carry the channels of one image.
+    pub fn pictures(&self) -> u64 {
+        crate::bands::pictures(self.channels) as u64
     }
 
     /// The limits of a picture that is gone through row by row.

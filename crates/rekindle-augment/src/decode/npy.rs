@@ -1,14 +1,16 @@
 //! NumPy's arrays (`.npy`) to RGB.
 //!
-//! Owns: arrays of one grey picture or one of three colours, of whole numbers of 8, 16 and 32 bits, floats of 16, 32 and 64, and booleans,
+//! Owns: arrays of one grey picture or one of three colours or other bands, of whole numbers of 8, 16 and 32 bits, floats of 16, 32 and 64, and booleans,
 //! in either order of bytes and of axes. What is black and white is [`SampleRange`]'s, as for every other wide sample. An archive of arrays
 //! (`.npz`) is none.
 //!
 //! Source: the format's own description, `numpy.lib.format`, versions 1 to 3.
 
+use super::bands;
 use super::limits::{DecodeLimits, SampleRange};
 use super::pixels;
 use super::upright::{SourceMode, Upright};
+use crate::bands::{of_samples, stack};
 use crate::error::AugmentError;
 use crate::format::Format;
 use image::metadata::Orientation;
@@ -144,17 +146,37 @@ fn open(bytes: &[u8]) -> Result<Array<'_>, AugmentError> {
 }
 
 impl Array<'_> {
-    /// Height, width and channels.
-    fn sides(&self) -> Result<[usize; 3], AugmentError> {
+    /// Height, width and channels, which have to be those that are asked for.
+    fn sides(&self, limits: &DecodeLimits) -> Result<[usize; 3], AugmentError> {
+        let wanted = limits.channels;
+        let is_one_of = |channels: usize| match limits.has_bands() {
+            true => channels == wanted,
+            false => matches!(channels, 1 | 3),
+        };
         let side = |length: usize| match u32::try_from(length) {
             Ok(_) => Ok(length),
             Err(_) => Err(damaged("a side of its shape is no length of a picture")),
         };
         match *self.shape.as_slice() {
-            [height, width] => Ok([side(height)?, side(width)?, 1]),
-            [height, width, channels @ (1 | 3)] => Ok([side(height)?, side(width)?, channels]),
-            [channels @ (1 | 3), height, width] => Err(refused(format!(
+            [height, width] => {
+                if limits.has_bands() {
+                    bands::check_count(FORMAT, 1, limits)?;
+                }
+                Ok([side(height)?, side(width)?, 1])
+            }
+            [height, width, channels] if is_one_of(channels) => {
+                Ok([side(height)?, side(width)?, channels])
+            }
+            [channels, height, width] if is_one_of(channels) => Err(refused(format!(
                 "an array of {channels} by {height} by {width}, channels first; save it with the channels last: `numpy.moveaxis(array, 0, -1)`"
+            ))),
+            [_, _, found] if limits.has_bands() => {
+                bands::check_count(FORMAT, found, limits)?;
+                Err(damaged("its shape is none of a picture"))
+            }
+            [_, _, found] => Err(refused(format!(
+                "an array of the shape {:?}; `input.channels = {found}` takes {found} channels, else expected (height, width) or (height, width, 3), a picture a file",
+                self.shape
             ))),
             _ => Err(refused(format!(
                 "an array of the shape {:?}; expected (height, width) or (height, width, 3), a picture a file",
@@ -201,8 +223,8 @@ fn half(bits: u16) -> f64 {
 }
 
 /// Width and height as the header says.
-pub(super) fn dimensions(bytes: &[u8]) -> Result<(u32, u32), AugmentError> {
-    let [height, width, _] = open(bytes)?.sides()?;
+pub(super) fn dimensions(bytes: &[u8], limits: &DecodeLimits) -> Result<(u32, u32), AugmentError> {
+    let [height, width, _] = open(bytes)?.sides(limits)?;
     Ok((width as u32, height as u32))
 }
 
@@ -212,8 +234,8 @@ fn open_whole<'a>(
     limits: &DecodeLimits,
 ) -> Result<(Array<'a>, [usize; 3]), AugmentError> {
     let array = open(bytes)?;
-    let [height, width, channels] = array.sides()?;
-    limits.check(FORMAT, width as u32, height as u32, 3)?;
+    let [height, width, channels] = array.sides(limits)?;
+    limits.check(FORMAT, width as u32, height as u32, channels.max(3) as u64)?;
     let count = height * width * channels;
     if array.data.len() < count * array.kind.bytes() {
         return Err(AugmentError::Truncated {
@@ -253,7 +275,7 @@ pub(super) fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<Upright, Aug
     let is_asked = limits.range != SampleRange::Full;
     // Half a grey level of overshoot is rounding, not another scale.
     let slack = (high - low) / 510.0;
-    let mut rgb = Vec::with_capacity(3 * height * width);
+    let mut samples = Vec::with_capacity(channels.max(3) * height * width);
     for y in 0..height {
         for x in 0..width {
             let level = |channel: usize| {
@@ -273,13 +295,20 @@ pub(super) fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<Upright, Aug
                     .clamp(0.0, 255.0) as u8)
             };
             match channels {
-                1 => rgb.extend([level(0)?; 3]),
-                _ => rgb.extend([level(0)?, level(1)?, level(2)?]),
+                1 => samples.extend([level(0)?; 3]),
+                channels => {
+                    for channel in 0..channels {
+                        samples.push(level(channel)?);
+                    }
+                }
             }
         }
     }
     Ok(Upright {
-        image: pixels::image_of(FORMAT, width as u32, height as u32, rgb)?,
+        image: match limits.has_bands() {
+            false => pixels::image_of(FORMAT, width as u32, height as u32, samples)?,
+            true => stack(of_samples(width as u32, height as u32, channels, &samples)),
+        },
         orientation: Orientation::NoTransforms,
         mode: match (array.kind, channels) {
             (Kind::Float(_), _) => SourceMode::Float,

@@ -5,9 +5,25 @@
 
 use image::{ColorType, RgbImage};
 
-use super::limits::SampleRange;
+use super::limits::{DecodeLimits, SampleRange};
 use crate::error::AugmentError;
 use crate::format::Format;
+use crate::ops::greyscale::{grey, greyscale};
+
+/// RGB bytes as grey ones in all three channels.
+pub(super) fn to_grey(rgb: &mut [u8]) {
+    for pixel in rgb.as_chunks_mut::<3>().0 {
+        *pixel = [grey(*pixel); 3];
+    }
+}
+
+/// The same of a picture, where one channel is asked for.
+pub(super) fn grey_if_asked(image: RgbImage, limits: &DecodeLimits) -> RgbImage {
+    match limits.channels {
+        1 => greyscale(image),
+        _ => image,
+    }
+}
 
 /// An image from interleaved RGB bytes of exactly the right number.
 pub(super) fn image_of(
@@ -60,11 +76,19 @@ pub(super) fn to_rgb(
     })
 }
 
-/// Gives the colours of 16-bit samples to `sink`, as numbers; nothing where samples have 8 bits.
-pub(super) fn numbers(color: ColorType, samples: &[u8], sink: &mut dyn FnMut(&[f64])) {
-    let Some((channels, colours)) = wide(color) else {
+/// Gives the colours of 16-bit samples to `sink`, as numbers; nothing where samples have 8 bits. Of bands each is a colour.
+pub(super) fn numbers(
+    color: ColorType,
+    samples: &[u8],
+    limits: &DecodeLimits,
+    sink: &mut dyn FnMut(&[f64]),
+) {
+    let Some((channels, mut colours)) = wide(color) else {
         return;
     };
+    if limits.has_bands() {
+        colours = channels;
+    }
     let row = 4096 * channels;
     for part in samples.as_chunks::<2>().0.chunks(row) {
         let pixels = part.chunks_exact(channels);
@@ -93,13 +117,28 @@ fn stretch(samples: &mut [u8], color: ColorType, low: f64, high: f64) {
     let Some((channels, colours)) = wide(color) else {
         return;
     };
-    let scale = 65_535.0 / (high - low);
     for (index, bytes) in samples.as_chunks_mut::<2>().0.iter_mut().enumerate() {
         if index % channels < colours {
-            let value = (f64::from(u16::from_ne_bytes(*bytes)) - low) * scale;
-            *bytes = (value.round().clamp(0.0, 65_535.0) as u16).to_ne_bytes();
+            *bytes = stretched(u16::from_ne_bytes(*bytes), low, high).to_ne_bytes();
         }
     }
+}
+
+fn stretched(value: u16, low: f64, high: f64) -> u16 {
+    let value = (f64::from(value) - low) * (65_535.0 / (high - low));
+    value.round().clamp(0.0, 65_535.0) as u16
+}
+
+/// Every sample as a byte, whatever it stands for.
+pub(super) fn all_bytes(color: ColorType, samples: Vec<u8>, range: SampleRange) -> Vec<u8> {
+    if wide(color).is_none() {
+        return samples;
+    }
+    let byte = |value: u16| match range.span() {
+        Some((low, high)) => from_16_bit(stretched(value, low, high)),
+        None => from_16_bit(value),
+    };
+    words(&samples).map(byte).collect()
 }
 
 pub(super) fn grey_to_rgb(samples: &[u8]) -> Vec<u8> {

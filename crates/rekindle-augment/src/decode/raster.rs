@@ -10,12 +10,14 @@ use image::codecs::{
 use image::error::{ImageError, LimitErrorKind};
 use image::{ColorType, ExtendedColorType, ImageDecoder, Limits};
 
+use super::bands;
 use super::ending::ends_early;
 use super::limits::DecodeLimits;
 use super::orientation;
 use super::pixels;
 use super::significant;
 use super::upright::{SourceMode, Upright};
+use crate::bands::{of_samples, stack};
 use crate::error::AugmentError;
 use crate::format::Format;
 
@@ -73,7 +75,7 @@ pub(super) fn numbers(
     let fail = |error| explain(error, format, bytes.len());
     let color = open(bytes, format, limits).map_err(fail)?.color_type();
     if pixels::wide(color).is_some() {
-        pixels::numbers(color, &read(bytes, format, limits)?.samples, sink);
+        pixels::numbers(color, &read(bytes, format, limits)?.samples, limits, sink);
     }
     Ok(())
 }
@@ -99,6 +101,32 @@ pub(super) fn decode(
     let rgb = pixels::to_rgb(format, color, samples, range)?;
     Ok(Upright {
         image: pixels::image_of(format, width, height, rgb)?,
+        orientation: orientation::of(bytes, format),
+        mode,
+    })
+}
+
+/// A PNG with as many channels as are asked for, which then are all alike.
+pub(super) fn decode_bands(
+    bytes: &[u8],
+    format: Format,
+    limits: &DecodeLimits,
+) -> Result<Upright, AugmentError> {
+    let Samples {
+        size: (width, height),
+        color,
+        mode,
+        samples,
+    } = read(bytes, format, limits)?;
+    // The table of a palette has colours.
+    let found = match mode {
+        SourceMode::Palette => 3,
+        _ => usize::from(color.channel_count()),
+    };
+    bands::check_count(format, found, limits)?;
+    let samples = pixels::all_bytes(color, samples, limits.range);
+    Ok(Upright {
+        image: stack(of_samples(width, height, found, &samples)),
         orientation: orientation::of(bytes, format),
         mode,
     })

@@ -37,6 +37,7 @@ pub(crate) struct RowFile<'a> {
     pub(super) size: (u32, u32),
     pub(super) orientation: Orientation,
     mode: SourceMode,
+    is_grey: bool,
 }
 
 enum Kind<'a> {
@@ -63,6 +64,9 @@ impl<'a> RowFile<'a> {
         limits: &DecodeLimits,
         least: u64,
     ) -> Result<Option<Self>, AugmentError> {
+        if limits.has_bands() {
+            return Ok(None);
+        }
         let side = |at: usize| Some(u32::from_be_bytes(bytes.get(at..at + 4)?.try_into().ok()?));
         if format == Format::Png
             && let (Some(width), Some(height)) = (side(16), side(20))
@@ -102,6 +106,7 @@ impl<'a> RowFile<'a> {
             size,
             orientation: orientation::of(bytes, format),
             mode,
+            is_grey: limits.channels == 1,
         }))
     }
 
@@ -117,12 +122,29 @@ impl<'a> RowFile<'a> {
 
     /// Gives every row of the stored picture to `sink`.
     pub(crate) fn read(self, sink: &mut Sink) -> Result<(), AugmentError> {
-        let Self { kind, format, .. } = self;
-        guarded(format, || match kind {
+        let Self {
+            kind,
+            format,
+            is_grey,
+            ..
+        } = self;
+        let read = |sink: &mut Sink| match kind {
             Kind::Png(file) => file.read(sink),
             Kind::Bmp(file) => file.read(sink),
             Kind::Tiff(file) => file.read(sink),
             Kind::WebP(file) => file.read_rows(sink),
+        };
+        guarded(format, || match is_grey {
+            false => read(sink),
+            true => {
+                let mut grey = Vec::new();
+                read(&mut |rows| {
+                    grey.clear();
+                    grey.extend_from_slice(rows);
+                    pixels::to_grey(&mut grey);
+                    sink(&grey);
+                })
+            }
         })
     }
 

@@ -10,6 +10,7 @@ mod colour;
 mod directory;
 mod fax;
 mod lzw;
+mod numbers;
 mod page;
 mod samples;
 
@@ -19,14 +20,17 @@ use std::io::{Cursor, Error as IoError, ErrorKind, Read};
 use self::codec::{Compression, Fault};
 use self::colour::Bands;
 pub(super) use self::directory::File;
+pub(super) use self::numbers::numbers;
 use self::page::{Alpha, Meaning, Number, Page, YCbCr};
 pub(super) use self::page::{has_more_pages, main_page};
 use self::samples::Row;
+use super::bands;
 use super::jpeg::{self, Colour};
 use super::limits::{DecodeLimits, SampleRange};
 use super::orientation;
 use super::pixels;
 use super::upright::{SourceMode, Upright};
+use crate::bands::{of_samples, stack};
 use crate::error::AugmentError;
 use crate::format::Format;
 
@@ -75,13 +79,22 @@ pub(super) fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<Upright, Aug
     })
 }
 
-/// Gives the colours' numbers to `sink` as they are stored; none where they have 8 bits or fewer.
-pub(super) fn numbers(
-    bytes: &[u8],
-    limits: &DecodeLimits,
-    sink: &mut dyn FnMut(&[f64]),
-) -> Result<(), AugmentError> {
-    TiffRows::open(bytes, &limits.of_rows())?.numbers(sink)
+/// The picture with as many bands as are asked for.
+pub(super) fn decode_bands(bytes: &[u8], limits: &DecodeLimits) -> Result<Upright, AugmentError> {
+    let limits = &limits.of_rows();
+    let file = TiffRows::open(bytes, limits)?;
+    let count = file.page.samples;
+    bands::check_count(FORMAT, count, limits)?;
+    let (width, height) = file.size();
+    limits.check(FORMAT, width, height, pixel_bytes(&file.page))?;
+    let mode = file.mode();
+    let mut samples = Vec::with_capacity(count * width as usize * height as usize);
+    file.read(&mut |row| samples.extend_from_slice(row))?;
+    Ok(Upright {
+        image: stack(of_samples(width, height, count, &samples)),
+        orientation: orientation::of(bytes, FORMAT),
+        mode,
+    })
 }
 
 /// The rows of the picture of a file.
@@ -101,7 +114,7 @@ impl<'a> TiffRows<'a> {
         }
         let (width, height) = page::dimensions(&directory)?;
         limits.check(FORMAT, width, height, 0)?;
-        let page = Page::read(&file, &directory)?;
+        let page = Page::read(&file, &directory, limits.has_bands())?;
         // What is unpacked at once.
         let unpacked = match page.compression {
             Compression::Lzw | Compression::Fax(_) | Compression::Jpeg => pixel_bytes(&page),
@@ -129,7 +142,11 @@ impl<'a> TiffRows<'a> {
         let Self { page, limits } = self;
         let [across, down] = page.chunks();
         let [chunk_width, chunk_height] = page.chunk.map(|side| side as usize);
-        let mut line = vec![0; 3 * page.width as usize];
+        let channels = match page.meaning {
+            Meaning::Bands(count) => count,
+            _ => 3,
+        };
+        let mut line = vec![0; channels * page.width as usize];
         for row in 0..down {
             let rows = chunk_height.min(page.height as usize - row * chunk_height);
             let mut chunks = Vec::with_capacity(across);
@@ -137,32 +154,13 @@ impl<'a> TiffRows<'a> {
                 chunks.push(Chunk::open(&page, row * across + column, rows, &limits)?);
             }
             for _ in 0..rows {
-                for (chunk, part) in chunks.iter_mut().zip(line.chunks_mut(3 * chunk_width)) {
+                for (chunk, part) in chunks
+                    .iter_mut()
+                    .zip(line.chunks_mut(channels * chunk_width))
+                {
                     chunk.read(&page, limits.range, part)?;
                 }
                 sink(&line);
-            }
-        }
-        Ok(())
-    }
-
-    /// Gives the colours' numbers of every row to `sink`, as they are stored; none where they have 8 bits or fewer.
-    pub(super) fn numbers(self, sink: &mut dyn FnMut(&[f64])) -> Result<(), AugmentError> {
-        let Self { page, limits } = self;
-        if !samples::is_wide(&page) {
-            return Ok(());
-        }
-        let [across, down] = page.chunks();
-        let [chunk_width, chunk_height] = page.chunk.map(|side| side as usize);
-        for row in 0..down {
-            let rows = chunk_height.min(page.height as usize - row * chunk_height);
-            for column in 0..across {
-                let mut chunk = Chunk::open(&page, row * across + column, rows, &limits)?;
-                // The last tile of a row may be wider than what is left of it.
-                let width = chunk_width.min(page.width as usize - column * chunk_width);
-                for _ in 0..rows {
-                    chunk.numbers(&page, width, sink)?;
-                }
             }
         }
         Ok(())
@@ -172,7 +170,12 @@ impl<'a> TiffRows<'a> {
 /// Most bytes that a pixel takes: the output, and where strips are large, what a row of samples goes through.
 fn pixel_bytes(page: &Page) -> u64 {
     let sample = u64::from(page.bits.div_ceil(8));
-    let samples = page.samples.min(4) as u64;
+    let sample_count = match page.meaning {
+        // The output, too.
+        Meaning::Bands(count) => return count as u64 * sample + 6 * count.div_ceil(3) as u64,
+        _ => page.samples.min(4),
+    };
+    let samples = sample_count as u64;
     match (page.bits, samples) {
         (8, 3) => 3,
         _ => samples * sample + 3,
@@ -317,36 +320,6 @@ impl<'p> Chunk<'p> {
                 };
                 colour::write(&bands, &page.meaning, line);
             }
-        }
-        Ok(())
-    }
-
-    /// The numbers of the colours of so many pixels of its next row.
-    fn numbers(
-        &mut self,
-        page: &Page,
-        width: usize,
-        sink: &mut dyn FnMut(&[f64]),
-    ) -> Result<(), AugmentError> {
-        let Self { content, raw } = self;
-        // The others have 8 bits.
-        let Content::Samples(sources) = content else {
-            return Ok(());
-        };
-        let (colours, _) = page.colours();
-        for (plane, source) in sources.iter_mut().enumerate() {
-            source.read(raw, page.bytes)?;
-            if page.is_planar && plane >= colours {
-                continue;
-            }
-            let stride = if page.is_planar { 1 } else { page.samples };
-            let mut numbers = samples::numbers(page, raw, stride);
-            numbers.truncate(width * stride);
-            if stride > colours {
-                let mut place = 0..;
-                numbers.retain(|_| place.next().is_some_and(|at: usize| at % stride < colours));
-            }
-            sink(&numbers);
         }
         Ok(())
     }

@@ -4,23 +4,27 @@
 
 use image::RgbImage;
 
+use super::bands;
 use super::container::Container;
 use super::guard::guarded;
 use super::jpeg::{self, JpegFile};
 use super::limits::DecodeLimits;
 use super::npy;
+use super::pixels::grey_if_asked;
 use super::raster;
 use super::rows::{RowFile, may_be_rows};
 use super::tiff;
 use super::upright::{SourceMode, Upright, turn};
 use super::webp::WebPFile;
+use crate::bands::{pictures, split, stack};
 use crate::error::AugmentError;
 use crate::format::Format;
 
 /// A decoded picture and what its file was like.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Decoded {
-    /// The picture: upright, three channels of 8 bits, in the file's own (usually sRGB) values.
+    /// The picture: upright, three channels of 8 bits, in the file's own (usually sRGB) values. Where other channels are asked for
+    /// ([`DecodeLimits::channels`]), in the form that [`Bands`](crate::Bands) has.
     pub image: RgbImage,
     /// The format, by content.
     pub format: Format,
@@ -48,7 +52,7 @@ pub struct ImageHeader {
     pub is_rows: bool,
 }
 
-/// Decodes an image of any supported format into an upright 8-bit RGB picture.
+/// Decodes an image of any supported format into an upright 8-bit RGB picture, or one of the channels that the limits ask for.
 ///
 /// The format is recognised by content. The EXIF (or TIFF) orientation is undone, alpha is composed over white, 16-bit
 /// samples are scaled by 1/257, float samples from 0..1 by 255, CMYK is converted as Pillow does, and of an animation the
@@ -86,8 +90,17 @@ fn decode_format(
         has_icc_profile,
         has_more_frames,
     } = Container::read(bytes, format);
+    let image = match pictures(limits.channels) {
+        1 => turn(image, orientation),
+        count => stack(
+            split(&image, count)
+                .into_iter()
+                .map(|part| turn(part, orientation))
+                .collect(),
+        ),
+    };
     Ok(Decoded {
-        image: turn(image, orientation),
+        image: grey_if_asked(image, limits),
         format,
         orientation: orientation.to_exif(),
         mode,
@@ -101,6 +114,9 @@ fn decode_stored(
     format: Format,
     limits: &DecodeLimits,
 ) -> Result<Upright, AugmentError> {
+    if limits.has_bands() {
+        return bands::decode(bytes, format, limits);
+    }
     // The `image` crate's decoders hold all samples beside the colours.
     if matches!(format, Format::Png | Format::Bmp)
         && let Some(file) = RowFile::open(bytes, format, limits)?
@@ -146,10 +162,10 @@ pub fn read_header(bytes: &[u8], limits: &DecodeLimits) -> Result<ImageHeader, A
     let (width, height) = guarded(format, || match format {
         Format::Jpeg => jpeg::dimensions(bytes),
         Format::Tiff => tiff::dimensions(bytes),
-        Format::Npy => npy::dimensions(bytes),
+        Format::Npy => npy::dimensions(bytes, limits),
         _ => raster::dimensions(bytes, format, limits),
     })?;
-    let is_rows = may_be_rows(bytes, format);
+    let is_rows = !limits.has_bands() && may_be_rows(bytes, format);
     match is_rows && limits.row_factor > 1 {
         true => limits.of_rows().check(format, width, height, 0)?,
         false => limits.check(format, width, height, 3)?,

@@ -5,7 +5,7 @@ use rekindle_settings::SettingError;
 use serde::{Deserialize, Serialize};
 
 use super::entry::Operation;
-use super::settings::{check_pair, check_probability};
+use super::settings::{check_pair, check_probability, first_channel, next_bits};
 use crate::preprocessing::Preprocessing;
 use crate::rng::SampleRng;
 use crate::transform::Transform;
@@ -46,9 +46,10 @@ impl Operation for GaussianNoise {
         check_probability(self.probability)
     }
 
-    fn build(&self, _: &Preprocessing) -> Box<dyn Transform> {
+    fn build(&self, preprocessing: &Preprocessing) -> Box<dyn Transform> {
         Box::new(Noise {
             settings: self.clone(),
+            first: first_channel(preprocessing),
             quantiles: normal_quantiles(),
         })
     }
@@ -59,6 +60,7 @@ impl Operation for GaussianNoise {
 struct Noise {
     settings: GaussianNoise,
     quantiles: Vec<f32>,
+    first: usize,
 }
 
 /// Bits that choose a quantile.
@@ -76,8 +78,9 @@ impl Transform for Noise {
         for (level, quantile) in levels.iter_mut().zip(&self.quantiles) {
             *level = (quantile * sigma).round() as i16;
         }
+        let mut own = rng.of_channels(self.first);
         for values in image.chunks_mut(5) {
-            let mut bits = rng.next_u64();
+            let mut bits = next_bits(rng, &mut own);
             for value in values {
                 let noise = levels[bits as usize % QUANTILES];
                 bits >>= BITS;

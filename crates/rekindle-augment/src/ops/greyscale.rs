@@ -57,7 +57,7 @@ pub fn greyscale(mut image: RgbImage) -> RgbImage {
 }
 
 /// `0.299 r + 0.587 g + 0.114 b` of ITU-R BT.601, in Pillow's 16-bit fixed point.
-pub(super) fn grey([red, green, blue]: [u8; 3]) -> u8 {
+pub(crate) fn grey([red, green, blue]: [u8; 3]) -> u8 {
     let sum = 19_595 * u32::from(red) + 38_470 * u32::from(green) + 7_471 * u32::from(blue);
     ((sum + 0x8000) >> 16) as u8
 }

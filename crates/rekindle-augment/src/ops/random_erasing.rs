@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::entry::Operation;
 use super::random_resized_crop::draw_fitting_box;
-use super::settings::{check_pair, check_probability};
+use super::settings::{check_pair, check_probability, first_channel, next_bits};
 use crate::preprocessing::Preprocessing;
 use crate::resize::PixelBox;
 use crate::rng::SampleRng;
@@ -99,32 +99,47 @@ impl Operation for RandomErasing {
 
     fn build(&self, preprocessing: &Preprocessing) -> Box<dyn Transform> {
         let fill = Some(self.fill.unwrap_or_else(|| preprocessing.fill()));
-        Box::new(Self {
+        let settings = Self {
             fill,
             ..self.clone()
+        };
+        Box::new(Erasing {
+            settings,
+            first: first_channel(preprocessing),
         })
     }
 }
 
-impl Transform for RandomErasing {
+/// Settings with the number of the first channel.
+#[derive(Debug)]
+struct Erasing {
+    settings: RandomErasing,
+    first: usize,
+}
+
+impl Transform for Erasing {
     fn apply(&self, mut image: RgbImage, rng: &mut SampleRng) -> RgbImage {
-        if !rng.chance(self.probability) {
+        let settings = &self.settings;
+        if !rng.chance(settings.probability) {
             return image;
         }
         let (width, height) = image.dimensions();
-        let colour = match self.content {
+        let colour = match settings.content {
             ErasedContent::Mean => mean_colour(&image),
-            ErasedContent::Colour | ErasedContent::Noise => self.fill.unwrap_or_default(),
+            ErasedContent::Colour | ErasedContent::Noise => settings.fill.unwrap_or_default(),
         };
-        let count = self.count[0] + rng.below(self.count[1].saturating_sub(self.count[0]) + 1);
+        let [fewest, most] = settings.count;
+        let count = fewest + rng.below(most.saturating_sub(fewest) + 1);
         for _ in 0..count {
-            let Some(erased) = draw_fitting_box(width, height, self.area, self.ratio, rng) else {
+            let Some(erased) = draw_fitting_box(width, height, settings.area, settings.ratio, rng)
+            else {
                 continue;
             };
-            match self.content {
+            match settings.content {
                 ErasedContent::Noise => {
+                    let mut own = rng.of_channels(self.first);
                     fill_box(&mut image, erased, |pixel| {
-                        let [red, green, blue, ..] = rng.next_u64().to_le_bytes();
+                        let [red, green, blue, ..] = next_bits(rng, &mut own).to_le_bytes();
                         *pixel = [red, green, blue];
                     });
                 }

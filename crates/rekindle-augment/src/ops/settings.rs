@@ -4,7 +4,20 @@
 
 use rekindle_settings::SettingError;
 
+use crate::bands::Bands;
+use crate::preprocessing::Preprocessing;
 use crate::rng::SampleRng;
+
+/// The number of the first of the channels that a transform is built for: 0 but for further bands.
+pub(super) fn first_channel(preprocessing: &Preprocessing) -> usize {
+    preprocessing.bands.as_ref().map_or(0, Bands::first)
+}
+
+/// The next random bits, from the channels' own generator where they have one ([`SampleRng::of_channels`]); the other one goes on as well.
+pub(super) fn next_bits(rng: &mut SampleRng, own: &mut Option<SampleRng>) -> u64 {
+    let bits = rng.next_u64();
+    own.as_mut().map_or(bits, SampleRng::next_u64)
+}
 
 /// Checks a `probability`.
 pub(super) fn check_probability(probability: f32) -> Result<(), SettingError> {

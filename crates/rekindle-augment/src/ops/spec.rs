@@ -7,6 +7,7 @@ use rekindle_settings::SettingError;
 use serde::{Deserialize, Serialize};
 
 use super::entry::Entry;
+use super::suitable;
 use crate::error::AugmentError;
 use crate::preprocessing::Preprocessing;
 use crate::registry::TransformRegistry;
@@ -217,7 +218,7 @@ impl TransformSpec {
         registry: &TransformRegistry,
     ) -> Result<Box<dyn Transform>, AugmentError> {
         self.check()?;
-        self.entry().build(preprocessing, registry)
+        Entry::build(self, preprocessing, registry)
     }
 
     /// Whether the result has the input size of the backbone whatever comes in.
@@ -248,6 +249,9 @@ impl Entry for TransformSpec {
         preprocessing: &Preprocessing,
         registry: &TransformRegistry,
     ) -> Result<Box<dyn Transform>, AugmentError> {
+        if let Some(bands) = &preprocessing.bands {
+            suitable::check(self, bands)?;
+        }
         self.entry().build(preprocessing, registry)
     }
 

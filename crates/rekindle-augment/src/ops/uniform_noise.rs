@@ -5,7 +5,7 @@ use rekindle_settings::SettingError;
 use serde::{Deserialize, Serialize};
 
 use super::entry::Operation;
-use super::settings::{check_pair, check_probability};
+use super::settings::{check_pair, check_probability, first_channel, next_bits};
 use crate::preprocessing::Preprocessing;
 use crate::rng::SampleRng;
 use crate::transform::Transform;
@@ -44,21 +44,33 @@ impl Operation for UniformNoise {
         check_probability(self.probability)
     }
 
-    fn build(&self, _: &Preprocessing) -> Box<dyn Transform> {
-        Box::new(self.clone())
+    fn build(&self, preprocessing: &Preprocessing) -> Box<dyn Transform> {
+        Box::new(Noise {
+            settings: self.clone(),
+            first: first_channel(preprocessing),
+        })
     }
 }
 
-impl Transform for UniformNoise {
+/// Settings with the number of the first channel.
+#[derive(Debug)]
+struct Noise {
+    settings: UniformNoise,
+    first: usize,
+}
+
+impl Transform for Noise {
     fn apply(&self, mut image: RgbImage, rng: &mut SampleRng) -> RgbImage {
-        if !rng.chance(self.probability) {
+        let Self { settings, first } = self;
+        if !rng.chance(settings.probability) {
             return image;
         }
-        let amplitude = rng.uniform(self.amplitude[0], self.amplitude[1]);
+        let amplitude = rng.uniform(settings.amplitude[0], settings.amplitude[1]);
+        let mut own = rng.of_channels(*first);
         // In units of 1/128, so that its product with 16 bits fits 31.
         let amplitude = (amplitude * 128.0).round() as i32;
         for values in image.chunks_mut(4) {
-            let mut bits = rng.next_u64();
+            let mut bits = next_bits(rng, &mut own);
             for value in values {
                 // An odd number from -65535 to 65535.
                 let share = 2 * i32::from(bits as u16) - 65_535;
@@ -84,7 +96,9 @@ mod tests {
             probability: 1.0,
         };
         let grey = RgbImage::from_pixel(350, 100, image::Rgb([128; 3]));
-        let output = noise.apply(grey, &mut SampleRng::new(3, 0, 0));
+        let output = noise
+            .build(&Preprocessing::default())
+            .apply(grey, &mut SampleRng::new(3, 0, 0));
         let mut counts = [0u32; 21];
         for value in output.iter() {
             counts[usize::from(*value) - 118] += 1;
@@ -111,7 +125,7 @@ mod tests {
         fn no_value_moves_further_than_the_amplitude(amplitude in 0f32..=255.0, seed in any::<u64>()) {
             let spec = UniformNoise { amplitude: [amplitude; 2], probability: 1.0 };
             let image = gradient(20, 10);
-            let output = spec.apply(image.clone(), &mut SampleRng::new(seed, 0, 0));
+            let output = spec.build(&Preprocessing::default()).apply(image.clone(), &mut SampleRng::new(seed, 0, 0));
             prop_assert!(f32::from(largest_difference(&image, &output)) <= amplitude + 0.51);
         }
     }

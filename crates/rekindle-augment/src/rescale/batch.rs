@@ -6,6 +6,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 
 use super::pixels::RgbBatch;
 use super::scale::Rescale;
+use crate::preprocessing::Preprocessing;
 
 /// Uploads a batch as the floating-point input of a backbone.
 ///
@@ -31,9 +32,41 @@ pub fn rescale(batch: &RgbBatch, rescale: &Rescale, device: &Device) -> Tensor<4
     Tensor::from_data(TensorData::new(batch.planes(rescale), shape), device)
 }
 
+/// Uploads a batch as the input of a network with this preprocessing, of any number of channels.
+///
+/// # Shapes
+///
+/// From pictures as a [`Pipeline`](crate::Pipeline) makes them to `[batch, channels, height, width]`, f32.
+pub fn network_input(
+    batch: &RgbBatch,
+    preprocessing: &Preprocessing,
+    device: &Device,
+) -> Tensor<4> {
+    let Some(bands) = &preprocessing.bands else {
+        return rescale(batch, &preprocessing.rescale, device);
+    };
+    let [images, height, width, _] = batch.shape();
+    let shape = [images, bands.count(), height / bands.pictures(), width];
+    Tensor::from_data(TensorData::new(batch.band_planes(bands), shape), device)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn bands_are_channels_of_the_tensor() {
+        let preprocessing = Preprocessing {
+            bands: Some(crate::Bands::adapted(4, [0.0; 3], [1.0; 3])),
+            ..Preprocessing::default()
+        };
+        // Two images of one pixel, each two pictures high.
+        let batch = RgbBatch::new((1..=12).collect(), 2, 2, 1).unwrap();
+        let tensor = network_input(&batch, &preprocessing, &Device::flex());
+        assert_eq!(tensor.dims(), [2, 4, 1, 1]);
+        let expected = [1, 2, 3, 4, 7, 8, 9, 10].map(|byte| byte as f32 / 255.0);
+        assert_eq!(tensor.into_data().try_to_vec::<f32>().unwrap(), expected);
+    }
 
     #[test]
     fn the_tensor_holds_the_planes() {

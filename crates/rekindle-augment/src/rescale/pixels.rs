@@ -5,6 +5,7 @@
 use image::RgbImage;
 
 use super::scale::Rescale;
+use crate::bands::Bands;
 use crate::error::AugmentError;
 
 /// Pixels of several images of one size, on the host.
@@ -69,6 +70,26 @@ impl RgbBatch {
     /// The interleaved bytes.
     pub fn pixels(&self) -> &[u8] {
         &self.pixels
+    }
+
+    /// The batch of pictures of bands as their rescaled planes, on the host.
+    ///
+    /// # Shapes
+    ///
+    /// `[batch, bands, height, width]`, row by row, where the pictures of the batch are as many times as high as RGB pictures carry
+    /// the bands.
+    pub fn band_planes(&self, bands: &Bands) -> Vec<f32> {
+        let area = self.height / bands.pictures() * self.width;
+        let mut planes = vec![0.0; self.batch * bands.count() * area];
+        if area == 0 {
+            return planes;
+        }
+        let images = self.pixels.chunks_exact(3 * self.height * self.width);
+        let outputs = planes.chunks_exact_mut(bands.count() * area);
+        for (image, output) in images.zip(outputs) {
+            bands.write_planes(image, output);
+        }
+        planes
     }
 
     /// The batch as rescaled colour planes, on the host.

@@ -244,7 +244,7 @@ fn image_moments<const CHANNELS: usize>(
     )
 }
 
-pub(super) fn check_mean(key: &'static str, mean: &[f32]) -> Result<(), SettingError> {
+pub(crate) fn check_mean(key: &'static str, mean: &[f32]) -> Result<(), SettingError> {
     if mean.iter().all(|value| (0.0..=1.0).contains(value)) {
         return Ok(());
     }
@@ -255,7 +255,7 @@ pub(super) fn check_mean(key: &'static str, mean: &[f32]) -> Result<(), SettingE
     ))
 }
 
-pub(super) fn check_std(key: &'static str, std: &[f32]) -> Result<(), SettingError> {
+pub(crate) fn check_std(key: &'static str, std: &[f32]) -> Result<(), SettingError> {
     if std.iter().all(|value| value.is_finite() && *value > 0.0) {
         return Ok(());
     }

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 
 use rekindle_augment::{
-    Decoded, Format, JpegScaling, Pipeline, ReducedPicture, RegionRequest, RgbImage, SampleRange,
+    DecodeLimits, Decoded, Format, JpegScaling, Pipeline, ReducedPicture, RegionRequest, RgbImage,
     SampleRng, UprightSize, decode, decode_region, read_header, reducible_size, verify_pixels,
 };
 
@@ -83,11 +83,13 @@ impl Source<'_> {
         let bytes = self.bytes()?;
         let header = read_header(bytes, &dataset.limits)?;
         let pixels = u64::from(header.width) * u64::from(header.height);
+        // Of more channels than three there are several pictures.
+        let pixels = pixels * dataset.limits.pictures();
         let known = Known {
             content: dataset
                 .disk
                 .is_some()
-                .then(|| hash_content(bytes) ^ of_range(dataset.limits.range)),
+                .then(|| hash_content(bytes) ^ of_samples(&dataset.limits)),
             format: header.format,
             pixels,
             reducible: match header.format {
@@ -127,11 +129,15 @@ impl Source<'_> {
     }
 }
 
-/// What tells pictures of another range apart from those of the same file with the usual one, which is 0.
-fn of_range(range: SampleRange) -> u128 {
-    match range.is_full() {
+/// What tells pictures of another range or of other channels apart from those of the same file with the usual ones, which is 0.
+fn of_samples(limits: &DecodeLimits) -> u128 {
+    let range = match limits.range.is_full() {
         true => 0,
-        false => hash_content(format!("{range:?}").as_bytes()),
+        false => hash_content(format!("{:?}", limits.range).as_bytes()),
+    };
+    match limits.channels {
+        3 => range,
+        channels => range ^ hash_content(format!("{channels} channels").as_bytes()),
     }
 }
 

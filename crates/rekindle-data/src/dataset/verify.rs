@@ -87,13 +87,14 @@ impl Dataset {
         let count = self.len().min(most.max(1));
         self.verify(policy, count, |index| {
             let header = check_header(&self.folder, &self.folder.samples[index], &self.limits)?;
-            self.note_size(&header);
+            self.note_size(&header, self.limits.pictures());
             Ok(())
         })
     }
 
-    fn note_size(&self, header: &ImageHeader) {
-        let pixels = u64::from(header.width) * u64::from(header.height);
+    /// Of an image that so many RGB pictures carry.
+    fn note_size(&self, header: &ImageHeader, pictures: u64) {
+        let pixels = u64::from(header.width) * u64::from(header.height) * pictures;
         let mut seen = self.sizes.lock().unwrap_or_else(PoisonError::into_inner);
         seen.images += 1;
         seen.pixels += pixels;

@@ -7,7 +7,7 @@ mod tests;
 use std::sync::Arc;
 
 use burn::tensor::Device;
-use rekindle_augment::{Pipeline, Preprocessing, Rescale, RgbBatch, rescale};
+use rekindle_augment::{Pipeline, Preprocessing, RgbBatch, network_input};
 use rekindle_backbone::Backbone;
 use rekindle_data::{Dataset, LastBatch, Loader, LoaderOptions, batches};
 use rekindle_model::ModelError;
@@ -20,7 +20,7 @@ use crate::ExportError;
 pub struct FeatureExtractor {
     stages: Backbone,
     pipeline: Arc<Pipeline>,
-    rescale: Rescale,
+    preprocessing: Preprocessing,
     device: Device,
 }
 
@@ -55,7 +55,7 @@ impl FeatureExtractor {
         Ok(Self {
             stages: backbone.part(0, last + 1).fold_norms(),
             pipeline: Arc::new(Pipeline::evaluation(preprocessing)),
-            rescale: preprocessing.rescale,
+            preprocessing: preprocessing.clone(),
             device: device.clone(),
         })
     }
@@ -78,7 +78,7 @@ impl FeatureExtractor {
     pub fn of_batch(&self, images: &RgbBatch) -> Vec<f32> {
         let maps = self
             .stages
-            .forward(rescale(images, &self.rescale, &self.device));
+            .forward(network_input(images, &self.preprocessing, &self.device));
         let pooled = maps.mean_dims(&[2, 3]);
         pooled.into_data().iter::<f32>().collect()
     }

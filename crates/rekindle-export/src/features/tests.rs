@@ -17,7 +17,7 @@ fn features_of_the_last_stage_and_the_linear_head_give_the_models_logits() {
     let backbone = model.network.backbone.as_ref().unwrap();
     let input = &model.info.preprocessing;
     let extractor = FeatureExtractor::new(backbone, input, None, &device).unwrap();
-    let pixels = pictures([40, 32]);
+    let pixels = pictures(input);
     let rows = extractor.of_batch(&pixels);
     let state = model.network.head.state();
     let numbers = |name: &str| -> Vec<f32> {
@@ -25,7 +25,7 @@ fn features_of_the_last_stage_and_the_linear_head_give_the_models_logits() {
         found.1.iter::<f32>().collect()
     };
     let (weight, bias) = (numbers("weight"), numbers("bias"));
-    let maps = rescale(&pixels, &input.rescale, &device);
+    let maps = network_input(&pixels, input, &device);
     let logits = model.network.logits(Features::Maps { maps, taps: None });
     let expected: Vec<f32> = logits.into_data().iter::<f32>().collect();
     let width = extractor.features();

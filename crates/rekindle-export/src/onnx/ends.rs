@@ -1,6 +1,6 @@
 //! Writing both ends of a graph: rescaling of pixels in front of the network, and what its logits say behind it.
 
-use rekindle_augment::Rescale;
+use rekindle_augment::{Bands, Preprocessing, Rescale};
 use rekindle_data::{NumberScale, OutputKind};
 
 use super::graph::{GraphBuilder, int, ints, sizes};
@@ -24,29 +24,37 @@ impl White {
     }
 }
 
-/// Writes the rescaling of red, green and blue pixels of this white, for images of so many pixels; the name of its result.
+/// Writes the rescaling of pixels of this white, for images of so many pixels; the name of its result.
 pub(super) fn rescaling(
     graph: &mut GraphBuilder,
-    rescale: &Rescale,
+    input: &Preprocessing,
     white: White,
     pixels: usize,
     x: &str,
 ) -> String {
-    match *rescale {
+    if let Some(Bands { mean, std, .. }) = &input.bands {
+        let factor: Vec<f64> = std.iter().map(|std| 1.0 / f64::from(*std)).collect();
+        let both = mean.iter().zip(&factor);
+        let summand: Vec<f64> = both
+            .map(|(mean, factor)| -f64::from(*mean) * factor)
+            .collect();
+        return linear(graph, x, white, &factor, &summand);
+    }
+    match input.rescale {
         // As numbers from 0 to 1, `factor * x + summand`.
-        Rescale::Unit => linear(graph, x, white, [1.0; 3], [0.0; 3]),
-        Rescale::Symmetric => linear(graph, x, white, [2.0; 3], [-1.0; 3]),
+        Rescale::Unit => linear(graph, x, white, &[1.0; 3], &[0.0; 3]),
+        Rescale::Symmetric => linear(graph, x, white, &[2.0; 3], &[-1.0; 3]),
         Rescale::Standardise { mean, std } => {
             let factor = std.map(|std| 1.0 / f64::from(std));
-            let summand =
+            let summand: [f64; 3] =
                 std::array::from_fn(|channel| -f64::from(mean[channel]) * factor[channel]);
-            linear(graph, x, white, factor, summand)
+            linear(graph, x, white, &factor, &summand)
         }
         Rescale::Centre { mean } => {
             let summand = mean.map(|mean| -f64::from(mean));
-            linear(graph, x, white, [1.0; 3], summand)
+            linear(graph, x, white, &[1.0; 3], &summand)
         }
-        Rescale::None => linear(graph, x, white, [255.0; 3], [0.0; 3]),
+        Rescale::None => linear(graph, x, white, &[255.0; 3], &[0.0; 3]),
         Rescale::Whiten { mean, matrix } => {
             let weights: Vec<f32> = matrix
                 .iter()
@@ -68,18 +76,22 @@ fn linear(
     graph: &mut GraphBuilder,
     x: &str,
     white: White,
-    factor: [f64; 3],
-    summand: [f64; 3],
+    factor: &[f64],
+    summand: &[f64],
 ) -> String {
-    let factor = factor.map(|factor| (factor / f64::from(white.value())) as f32);
+    let dims = [1, factor.len(), 1, 1];
+    let factor: Vec<f32> = factor
+        .iter()
+        .map(|factor| (factor / f64::from(white.value())) as f32)
+        .collect();
     let mut out = x.to_owned();
-    if factor != [1.0; 3] {
-        let factor = graph.vector("rescale.factor", &[1, 3, 1, 1], &factor);
+    if factor.iter().any(|factor| *factor != 1.0) {
+        let factor = graph.vector("rescale.factor", &dims, &factor);
         out = graph.node("Mul", &[&out, &factor], vec![], "rescale");
     }
-    let summand = summand.map(|summand| summand as f32);
-    if summand != [0.0; 3] {
-        let summand = graph.vector("rescale.summand", &[1, 3, 1, 1], &summand);
+    let summand: Vec<f32> = summand.iter().map(|summand| *summand as f32).collect();
+    if summand.iter().any(|summand| *summand != 0.0) {
+        let summand = graph.vector("rescale.summand", &dims, &summand);
         out = graph.node("Add", &[&out, &summand], vec![], "rescale");
     }
     out
@@ -93,7 +105,7 @@ fn per_image(
     pixels: usize,
     x: &str,
 ) -> String {
-    let x = linear(graph, x, white, [255.0; 3], [0.0; 3]);
+    let x = linear(graph, x, white, &[255.0; 3], &[0.0; 3]);
     let (axes, count): (&[i64], usize) = match per_channel {
         true => (&[2, 3], pixels),
         false => (&[1, 2, 3], 3 * pixels),

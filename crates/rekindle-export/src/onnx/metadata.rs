@@ -32,7 +32,7 @@ pub(super) fn entries(info: &ModelInfo, options: &OnnxOptions) -> Vec<Entry> {
         // The whole of it, as the model file has it.
         ("preprocessing", text(input)),
     ];
-    if let Some((mean, std)) = mean_and_std(&input.rescale) {
+    if let Some((mean, std)) = mean_and_std(input) {
         entries.push(("mean", text(&mean)));
         entries.push(("std", text(&std)));
     }
@@ -56,15 +56,19 @@ fn name<T: serde::Serialize>(value: &T) -> String {
 }
 
 /// `(x - mean) / std` of pixels from 0 to 1, where the scale is of that form.
-pub(crate) fn mean_and_std(rescale: &Rescale) -> Option<([f32; 3], [f32; 3])> {
-    match *rescale {
-        Rescale::Unit => Some(([0.0; 3], [1.0; 3])),
-        Rescale::Symmetric => Some(([0.5; 3], [0.5; 3])),
-        Rescale::Standardise { mean, std } => Some((mean, std)),
-        Rescale::Centre { mean } => Some((mean, [1.0; 3])),
-        Rescale::None => Some(([0.0; 3], [1.0 / 255.0; 3])),
-        Rescale::PerImage { .. } | Rescale::Whiten { .. } => None,
+pub(crate) fn mean_and_std(input: &Preprocessing) -> Option<(Vec<f32>, Vec<f32>)> {
+    if let Some(bands) = &input.bands {
+        return Some((bands.mean.clone(), bands.std.clone()));
     }
+    let (mean, std) = match input.rescale {
+        Rescale::Unit => ([0.0; 3], [1.0; 3]),
+        Rescale::Symmetric => ([0.5; 3], [0.5; 3]),
+        Rescale::Standardise { mean, std } => (mean, std),
+        Rescale::Centre { mean } => (mean, [1.0; 3]),
+        Rescale::None => ([0.0; 3], [1.0 / 255.0; 3]),
+        Rescale::PerImage { .. } | Rescale::Whiten { .. } => return None,
+    };
+    Some((mean.to_vec(), std.to_vec()))
 }
 
 fn output_name(info: &ModelInfo, options: &OnnxOptions) -> &'static str {
@@ -95,10 +99,15 @@ pub(super) fn input_words(info: &ModelInfo, options: &OnnxOptions) -> String {
     let [height, width] = input.input_size;
     let scale = match options.rescale {
         Some(white) => format!("pixels from 0 to {} as they are", white.value()),
-        None => rescale_words(&input.rescale),
+        None => rescale_words(input),
+    };
+    let (images, order) = match input.channels() {
+        3 => ("RGB images".to_owned(), "red first"),
+        1 => ("grey images (ITU-R BT.601)".to_owned(), "which is one"),
+        bands => (format!("images of {bands} bands"), "as the files have them"),
     };
     format!(
-        "RGB images, upright, {}; channels first, red first; {scale}.",
+        "{images}, upright, {}; channels first, {order}; {scale}.",
         resize_words(input, height, width)
     )
 }
@@ -117,8 +126,8 @@ fn resize_words(input: &Preprocessing, height: usize, width: usize) -> String {
     format!("{how}; the {height}x{width} in the middle (height x width)")
 }
 
-fn rescale_words(rescale: &Rescale) -> String {
-    match (mean_and_std(rescale), rescale) {
+fn rescale_words(input: &Preprocessing) -> String {
+    match (mean_and_std(input), &input.rescale) {
         (Some((mean, std)), _) => {
             format!("(pixel / 255 - mean) / std with mean {mean:?} and std {std:?}")
         }

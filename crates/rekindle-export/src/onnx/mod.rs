@@ -51,7 +51,7 @@ pub struct OnnxOptions {
 
 /// A model as an ONNX file.
 ///
-/// The input is `images`, `[batch, 3, height, width]` in f32 with any number of images, on the scale of the model's preprocessing or as
+/// The input is `images`, `[batch, channels, height, width]` in f32 with any number of images, on the scale of the model's preprocessing or as
 /// pixels ([`OnnxOptions::rescale`]); the output `[batch, classes]`, called `probabilities`, `numbers` or `logits`. Batch norms behind
 /// convolutions are folded into them, and dropout is left out. Computation is in f32, also of a model that was trained with products in
 /// bf16. The model's temperature is part of the graph; its threshold, and further views of each image, are not.
@@ -93,6 +93,10 @@ fn check_views(predictor: &Predictor, options: &OnnxOptions) -> Result<(), Expor
     for other in inputs {
         let same_pixels = Preprocessing {
             rescale: first.rescale,
+            bands: match other.channels() == first.channels() {
+                true => first.bands.clone(),
+                false => other.bands.clone(),
+            },
             // The colour of borders alone.
             fill: match first.policy {
                 ResizePolicy::Pad => other.fill,
@@ -113,7 +117,8 @@ fn check_views(predictor: &Predictor, options: &OnnxOptions) -> Result<(), Expor
                 },
             });
         }
-        if options.rescale.is_none() && other.rescale != first.rescale {
+        let differs = other.rescale != first.rescale || other.bands != first.bands;
+        if options.rescale.is_none() && differs {
             return Err(ExportError::Views {
                 reason: "they rescale images differently; put that into the graph with `--include-rescale`".into(),
             });
@@ -140,7 +145,7 @@ fn written(whole: &Whole, options: &OnnxOptions) -> Result<Vec<u8>, ExportError>
     }
     let (node, initializer) = graph.finish();
     let [height, width] = info.preprocessing.input_size;
-    let sizes = [3, height, width].map(Some);
+    let sizes = [info.preprocessing.channels(), height, width].map(Some);
     let file = Model {
         ir_version: Some(IR_VERSION),
         producer_name: Some("rekindle".into()),
@@ -181,11 +186,11 @@ fn network_logits(
     let [height, width] = info.preprocessing.input_size;
     let mut x = Map {
         name: INPUT.to_owned(),
-        shape: [3, height, width],
+        shape: [info.preprocessing.channels(), height, width],
     };
     if let Some(white) = options.rescale {
-        let rescale = &info.preprocessing.rescale;
-        x.name = ends::rescaling(graph, rescale, white, height * width, INPUT);
+        let input = &info.preprocessing;
+        x.name = ends::rescaling(graph, input, white, height * width, INPUT);
     }
     let joint = network.joint();
     let mut taps = Vec::new();

@@ -17,7 +17,8 @@ pub(super) fn config(model: &ModelFile, backbone: &Backbone) -> (String, Vec<Str
     let input = &info.preprocessing;
     let mut notes = Vec::new();
     let [height, width] = input.input_size;
-    let size = json!([3, height, width]);
+    let channels = input.channels();
+    let size = json!([channels, height, width]);
     let mut cfg = json!({
         "input_size": size,
         "fixed_input_size": false,
@@ -31,10 +32,10 @@ pub(super) fn config(model: &ModelFile, backbone: &Backbone) -> (String, Vec<Str
         "num_classes": info.classes.len(),
         "classifier": backbone.classifier(),
     });
-    match mean_and_std(&input.rescale) {
+    match mean_and_std(input) {
         Some((mean, std)) => {
-            cfg["mean"] = json!(mean.map(short));
-            cfg["std"] = json!(std.map(short));
+            cfg["mean"] = json!(mean.into_iter().map(short).collect::<Vec<_>>());
+            cfg["std"] = json!(std.into_iter().map(short).collect::<Vec<_>>());
         }
         None => {
             let scale = json!(input.rescale);
@@ -43,7 +44,11 @@ pub(super) fn config(model: &ModelFile, backbone: &Backbone) -> (String, Vec<Str
             ));
         }
     }
-    if let Some(first) = first_convolution(backbone) {
+    // Where it is named, earlier versions of timm (1.0.9 does, 1.0.31 does not) would adapt weights to other channels than three that
+    // are for them already, cannot, and go on with random ones.
+    if channels == 3
+        && let Some(first) = first_convolution(backbone)
+    {
         cfg["first_conv"] = json!(first);
     }
     match info.task.outputs() {
@@ -58,13 +63,16 @@ pub(super) fn config(model: &ModelFile, backbone: &Backbone) -> (String, Vec<Str
             ));
         }
     }
-    let config = json!({
+    let mut config = json!({
         "architecture": info.architecture,
         "num_classes": info.classes.len(),
         "label_names": info.classes,
         "global_pool": "avg",
         "pretrained_cfg": cfg,
     });
+    if channels != 3 {
+        config["model_args"] = json!({ "in_chans": channels });
+    }
     let text = serde_json::to_string_pretty(&config).unwrap_or_default();
     (text + "\n", notes)
 }

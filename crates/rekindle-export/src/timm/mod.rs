@@ -108,7 +108,9 @@ pub fn check_timm(
 ) -> Result<Agreement, ExportError> {
     let info = &model.info;
     let (mut state, _) = read_safetensors(weights, WEIGHTS)?;
-    let backbone = Architecture::from_name(&info.architecture)?.init(device);
+    let backbone = Architecture::from_name(&info.architecture)?
+        .init(device)
+        .with_input_channels(info.preprocessing.channels());
     let prefix = format!("{}.", backbone.classifier());
     let of_head = |key: &String| key.starts_with(&prefix);
     let keys: Vec<String> = state.keys().filter(|key| of_head(key)).cloned().collect();
@@ -124,10 +126,10 @@ pub fn check_timm(
         .load_state(&head)
         .map_err(rekindle_model::ModelError::from)?;
     let read = Network::new(Some(backbone), built, Joint::default());
-    let pixels = pictures(info.preprocessing.input_size);
+    let pixels = pictures(&info.preprocessing);
     let say = |network: &Network| {
-        let scale = &info.preprocessing.rescale;
-        logits(&for_inference(network), &pixels, scale, device)
+        let input = &info.preprocessing;
+        logits(&for_inference(network), &pixels, input, device)
     };
     Agreement::of("logits", &say(&read), &say(&model.network)).or_error(precision)
 }

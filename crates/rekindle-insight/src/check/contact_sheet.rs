@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 
 use rayon::prelude::*;
-use rekindle_augment::{DecodeLimits, LargeInTurn, RgbImage, decode};
+use rekindle_augment::{DecodeLimits, LargeInTurn, RgbImage, decode, shown};
 
 use super::report::{CheckReport, DuplicateGroup, DuplicateImage};
 use crate::sheet::{CAPTION_LETTERS, Sheet, Tile};
@@ -62,7 +62,7 @@ pub fn contact_sheet(report: &CheckReport, folder: &ImageFolder) -> RgbImage {
             let kind = odd.kind.name().replace('_', " ");
             (odd.path.clone(), [kind, name_of(&odd.path)])
         });
-        sheet.tiles(tiles(folder, captions));
+        sheet.tiles(tiles(folder, &report.decoding, captions));
     }
     add_doubts(&mut sheet, report, folder);
     for (index, class) in report.classes.iter().enumerate().take(MOST_CLASSES) {
@@ -75,7 +75,7 @@ pub fn contact_sheet(report: &CheckReport, folder: &ImageFolder) -> RgbImage {
         let captions = spread_out(report, samples)
             .into_iter()
             .map(|path| (path.clone(), in_two_lines(&name_of(&path))));
-        sheet.tiles(tiles(folder, captions));
+        sheet.tiles(tiles(folder, &report.decoding, captions));
     }
     for (place, number) in report.numbers.iter().enumerate() {
         let (min, max) = (number.min, number.max);
@@ -91,7 +91,7 @@ pub fn contact_sheet(report: &CheckReport, folder: &ImageFolder) -> RgbImage {
             let caption = [values[&path].to_string(), name_of(&path)];
             (path, caption)
         });
-        sheet.tiles(tiles(folder, captions));
+        sheet.tiles(tiles(folder, &report.decoding, captions));
     }
     if report.classes.len() > MOST_CLASSES {
         sheet.note(format!(
@@ -116,7 +116,7 @@ fn add_doubts(sheet: &mut Sheet, report: &CheckReport, folder: &ImageFolder) {
             let lines = [format!("{}?", doubt.label), doubt.likeliest.clone()];
             (doubt.path.clone(), lines)
         });
-        sheet.tiles(tiles(folder, shown));
+        sheet.tiles(tiles(folder, &report.decoding, shown));
     }
     if !labels.outliers.is_empty() {
         sheet.heading(format!(
@@ -129,7 +129,7 @@ fn add_doubts(sheet: &mut Sheet, report: &CheckReport, folder: &ImageFolder) {
                 [doubt.label.clone(), name_of(&doubt.path)],
             )
         });
-        sheet.tiles(tiles(folder, shown));
+        sheet.tiles(tiles(folder, &report.decoding, shown));
     }
 }
 
@@ -164,7 +164,7 @@ fn add_duplicates(sheet: &mut Sheet, report: &CheckReport, folder: &ImageFolder)
                 let place = format!("{split} {}", image.class);
                 (image.path.clone(), [place, name_of(&image.path)])
             });
-        sheet.tiles(tiles(folder, captions));
+        sheet.tiles(tiles(folder, &report.decoding, captions));
     }
 }
 
@@ -201,10 +201,11 @@ fn spread_out(report: &CheckReport, samples: Vec<&Sample>) -> Vec<String> {
 
 fn tiles<const N: usize>(
     folder: &ImageFolder,
+    limits: &DecodeLimits,
     captions: impl Iterator<Item = (String, [String; N])>,
 ) -> Vec<Tile> {
     let captions: Vec<(String, [String; N])> = captions.collect();
-    let (limits, turns) = (DecodeLimits::of_own_files(), LargeInTurn::default());
+    let turns = LargeInTurn::default();
     let samples: HashMap<String, &Sample> = folder
         .samples
         .iter()
@@ -214,9 +215,9 @@ fn tiles<const N: usize>(
         .into_par_iter()
         .filter_map(|(path, caption)| {
             let bytes = folder.read(samples.get(&path)?).ok()?;
-            let _turn = turns.wait(&bytes, &limits).ok()?;
-            let decoded = decode(&bytes, &limits).ok()?;
-            Some(Tile::new(&decoded.image, caption))
+            let _turn = turns.wait(&bytes, limits).ok()?;
+            let decoded = decode(&bytes, limits).ok()?;
+            Some(Tile::new(&shown(&decoded.image, limits.channels), caption))
         })
         .collect()
 }

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 use rayon::prelude::*;
 use rekindle_augment::{
     AugmentError, DecodeLimits, Format, Interpolation, LargeInTurn, RgbImage, SourceMode, decode,
-    resize,
+    resize, shown,
 };
 use sha2::{Digest, Sha256};
 
@@ -85,14 +85,16 @@ pub(super) fn examine(
     let _turn = turns.wait(&bytes, limits);
     let picture = match decode(&bytes, limits) {
         Ok(decoded) => {
+            // Figures are of the first three channels; whether two pictures are alike, of all.
+            let image = shown(&decoded.image, limits.channels);
             let reduced = resize(
                 &decoded.image,
                 SIDE as u32,
                 SIDE as u32,
                 Interpolation::Bilinear,
             );
-            let (mean, mean_square) = moments(&decoded.image);
-            let (width, height) = decoded.image.dimensions();
+            let (mean, mean_square) = moments(&image);
+            let (width, height) = image.dimensions();
             Ok(Picture {
                 format: decoded.format,
                 mode: decoded.mode,
@@ -124,9 +126,9 @@ fn kind_of(error: &AugmentError) -> UnreadableKind {
         AugmentError::Empty => UnreadableKind::Empty,
         AugmentError::Truncated { .. } => UnreadableKind::Truncated,
         AugmentError::UnknownFormat { .. } => UnreadableKind::NotAnImage,
-        AugmentError::UnsupportedFormat { .. } | AugmentError::UnsupportedFeature { .. } => {
-            UnreadableKind::Unsupported
-        }
+        AugmentError::UnsupportedFormat { .. }
+        | AugmentError::UnsupportedFeature { .. }
+        | AugmentError::OtherChannels { .. } => UnreadableKind::Unsupported,
         AugmentError::TooManyPixels { .. } | AugmentError::TooMuchMemory { .. } => {
             UnreadableKind::TooLarge
         }

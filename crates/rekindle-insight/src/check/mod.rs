@@ -47,10 +47,7 @@ pub fn check(
 ) -> Result<CheckReport, InsightError> {
     recipe.data.check()?;
     let preprocessing = preprocessing(&resolve_card(&recipe.backbone)?, &recipe.input)?;
-    let mut limits = DecodeLimits {
-        range: preprocessing.range,
-        ..DecodeLimits::of_own_files()
-    };
+    let mut limits = preprocessing.limits_over(DecodeLimits::of_own_files());
     if let Some(spec) = &recipe.input.range
         && spec.fixed().is_none()
     {
@@ -149,6 +146,7 @@ pub fn check(
         left_out: folder.skipped.clone(),
         suggestions: Vec::new(),
         labels: None,
+        decoding: limits,
     };
     report.findings = findings::findings(&report, folder, recipe, &parts);
     report.suggestions = suggestions::suggestions(&report, recipe);

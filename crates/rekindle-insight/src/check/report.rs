@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
+use rekindle_augment::DecodeLimits;
 use rekindle_data::{SkippedFiles, SplitName, TaskKind};
 
 use crate::labels::Doubts;
@@ -65,6 +66,9 @@ pub struct CheckReport {
     /// What trained models say of the labels, where they were asked ([`doubts`](crate::labels::doubts)).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub labels: Option<Doubts>,
+    /// How the images were decoded.
+    #[serde(skip)]
+    pub decoding: DecodeLimits,
 }
 
 impl CheckReport {

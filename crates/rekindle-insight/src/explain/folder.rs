@@ -7,7 +7,7 @@ use std::fs;
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
 
-use rekindle_augment::RgbImage;
+use rekindle_augment::{RgbImage, shown};
 use rekindle_data::{OutputKind, is_inside};
 use rekindle_model::{ModelError, create_directory, write_whole};
 use serde_json::{Map, Value, json};
@@ -81,7 +81,8 @@ impl ExplanationFolder {
     ) -> Result<PathBuf, InsightError> {
         let task = of.model().info().task;
         let stem = self.free_name(image);
-        let sheet = drawing(view, explanation, task)?;
+        let channels = of.model().info().preprocessing.channels();
+        let sheet = drawing(&shown(view, channels), explanation, task)?;
         let mut png = Cursor::new(Vec::new());
         sheet
             .write_to(&mut png, image::ImageFormat::Png)

@@ -188,14 +188,14 @@ impl Explainer {
         output: Option<usize>,
     ) -> Result<Explanation, InsightError> {
         let info = self.model.info();
-        let [height, width] = info.preprocessing.input_size;
-        if view.dimensions() != (width as u32, height as u32) {
+        let (width, height) = self.model.pipeline().size();
+        if view.dimensions() != (width, height) {
             let (found, other) = view.dimensions();
             return Err(refused(format!(
                 "the picture is {found}x{other}, but the model sees {width}x{height}; give it through the model's pipeline first"
             )));
         }
-        let batch = RgbBatch::new(view.as_raw().clone(), 1, height, width)?;
+        let batch = RgbBatch::from_image(view.clone());
         let image = self.model.input(&batch);
         let outputs: Vec<f32> = self.logits(image.clone()).into_data().iter().collect();
         let temperature = info.after.temperature() as f32;
@@ -314,7 +314,7 @@ impl Explainer {
         self.options.window.unwrap_or((shorter / 7).max(1))
     }
 
-    /// The colour that stands for nothing.
+    /// The colour that stands for nothing; of more channels than three, that of the first three.
     pub fn baseline_colour(&self) -> [u8; 3] {
         match self.options.baseline {
             Baseline::Neutral => self.model.info().preprocessing.fill(),
@@ -325,10 +325,15 @@ impl Explainer {
 
     /// The input of a picture of that colour.
     fn baseline(&self) -> Tensor<4> {
-        let [height, width] = self.model.info().preprocessing.input_size;
-        let pixels = self.baseline_colour().repeat(height * width);
-        let batch = RgbBatch::new(pixels, 1, height, width);
-        self.model.input(&batch.expect("three values a pixel"))
+        let preprocessing = &self.model.info().preprocessing;
+        let picture = match self.options.baseline {
+            Baseline::Neutral => preprocessing.nothing(),
+            Baseline::Black | Baseline::White => {
+                let (width, height) = self.model.pipeline().size();
+                RgbImage::from_pixel(width, height, self.baseline_colour().into())
+            }
+        };
+        self.model.input(&RgbBatch::from_image(picture))
     }
 }
 

@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
-use rekindle_augment::{DecodeLimits, RgbImage, SampleRng};
+use rekindle_augment::{DecodeLimits, RgbImage, SampleRng, shown};
 use rekindle_model::{Predictor, device_from_name};
 
 use crate::explain::{ExplainOptions, Explainer, overlay};
@@ -37,10 +37,8 @@ impl Decided {
 
     /// How pictures are decoded for it.
     pub fn limits(&self) -> DecodeLimits {
-        DecodeLimits {
-            range: self.explainer.model().info().preprocessing.range,
-            ..DecodeLimits::of_own_files()
-        }
+        let preprocessing = &self.explainer.model().info().preprocessing;
+        preprocessing.limits_over(DecodeLimits::of_own_files())
     }
 
     /// What the network sees of a picture, and over it what decided for this answer; where it is no single class, for what it holds for
@@ -61,7 +59,8 @@ impl Decided {
                 .apply(picture, &mut SampleRng::new(0, 0, 0));
             let explanation = self.explainer.explain_output(&view, place).ok()?;
             let map = explanation.maps.first()?;
-            Some((overlay(&view, &map.map), explanation.name))
+            let channels = model.info().preprocessing.channels();
+            Some((overlay(&shown(&view, channels), &map.map), explanation.name))
         };
         // The result is there, whatever becomes of its pictures.
         catch_unwind(AssertUnwindSafe(draw)).ok()?

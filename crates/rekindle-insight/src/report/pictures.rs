@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::io::Cursor;
 
 use image::codecs::jpeg::JpegEncoder;
-use rekindle_augment::{DecodeLimits, Interpolation, RgbImage, resize};
+use rekindle_augment::{DecodeLimits, Interpolation, RgbImage, resize, shown};
 use rekindle_data::{Dataset, ImageFolder, read_image};
 
 use super::decided::Decided;
@@ -188,7 +188,10 @@ impl<'a> Finder<'a> {
             return (known.clone(), None);
         }
         let picture = self.picture(key);
-        let found = picture.as_ref().and_then(data_uri);
+        let channels = self.limits.channels;
+        let found = picture
+            .as_ref()
+            .and_then(|picture| data_uri(&shown(picture, channels)));
         self.missing += usize::from(found.is_none());
         self.known.insert(key.to_owned(), found.clone());
         let decided = self.decided.as_ref().filter(|_| with_decided);

@@ -170,6 +170,12 @@ fn order(first: &ModelParts, other: &ModelParts) -> Result<Vec<usize>, ModelErro
                 .into(),
         );
     }
+    let [own_channels, other_channels] = [own, others].map(|info| info.preprocessing.channels());
+    if own_channels != other_channels {
+        return refuse(format!(
+            "one takes {own_channels} channels, the other {other_channels} (input.channels), so an image cannot be read once for both"
+        ));
+    }
     let words = own.task.words();
     let lacks = |of: &ModelInfo, among: &ModelInfo| {
         let lacking = of

@@ -5,7 +5,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use burn::tensor::Device;
-use rekindle_augment::{Pipeline, Preprocessing, Rescale, ResizePolicy, RgbBatch, rescale};
+use rekindle_augment::{
+    Bands, Pipeline, Preprocessing, Rescale, ResizePolicy, RgbBatch, network_input,
+};
 use rekindle_backbone::StateDict;
 use rekindle_data::OutputKind;
 use rekindle_data::metrics::{MetricsError, check_finite};
@@ -75,7 +77,14 @@ impl ViewList {
     /// The place of a view.
     fn place(&mut self, of: &Preprocessing) -> usize {
         // A border has its colour in the picture; where nothing is padded, there is none.
+        // Of bands each has a border of its own, which their scale says.
+        let is_padded = of.policy == ResizePolicy::Pad;
+        let bands = of.bands.as_ref().map(|bands| match is_padded {
+            true => bands.clone(),
+            false => Bands::adapted(bands.count(), [0.0; 3], [1.0; 3]),
+        });
         let view = Preprocessing {
+            bands,
             fill: (of.policy == ResizePolicy::Pad).then(|| of.fill()),
             rescale: Rescale::None,
             ..of.clone()
@@ -289,7 +298,7 @@ impl Model {
         let one = |view: &ViewOfNetwork| {
             let turned = view.mirrored.then(|| mirrored(&images[view.size]));
             let pixels = turned.as_ref().unwrap_or(&images[view.size]);
-            let maps = rescale(pixels, &self.info.preprocessing.rescale, device);
+            let maps = network_input(pixels, &self.info.preprocessing, device);
             let logits = network.logits(Features::Maps { maps, taps: None });
             let outputs: Vec<f32> = logits.into_data().iter::<f32>().collect();
             check_finite(&outputs, self.info.classes.len(), 0)?;

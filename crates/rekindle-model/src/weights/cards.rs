@@ -5,10 +5,10 @@
 use std::sync::OnceLock;
 
 use rekindle_augment::{
-    Interpolation, Preprocessing, RangeSpec, Rescale, RescaleSpec, ResizePolicy,
+    Bands, Interpolation, MOST_BANDS, Preprocessing, RangeSpec, Rescale, RescaleSpec, ResizePolicy,
 };
 use rekindle_backbone::{Architecture, BackboneError, Card, CardPreprocessing, WeightsSource};
-use rekindle_settings::{Within, nearest};
+use rekindle_settings::{SettingError, Within, nearest};
 use rekindle_weights::TimmConfig;
 
 use crate::ModelError;
@@ -188,6 +188,30 @@ pub fn architecture_from_name(name: &str) -> Result<Architecture, ModelError> {
     }
 }
 
+/// The bands that a user asks for in place of red, green and blue, with the scale of these.
+fn bands(input: &InputRecipe, rescale: &Rescale) -> Result<Option<Bands>, ModelError> {
+    let Some(count) = input.channels.filter(|count| *count != 3) else {
+        return Ok(None);
+    };
+    if !(1..=MOST_BANDS).contains(&count) {
+        let expected = format!("1 to {MOST_BANDS} channels");
+        return Err(SettingError::new("input.channels", count, expected).into());
+    }
+    let of_colours = match &input.rescale {
+        Some(RescaleSpec::Pca { .. } | RescaleSpec::Zca { .. }) => None,
+        _ => Bands::of_rescale(count, rescale),
+    };
+    match of_colours {
+        Some(bands) => Ok(Some(bands)),
+        None => Err(SettingError::new(
+            "input.rescale",
+            input.rescale.as_ref().map_or("", RescaleSpec::name),
+            "`unit`, `symmetric`, `none`, `standardise`, `dataset` or `centre` where `input.channels` is not 3",
+        )
+        .into()),
+    }
+}
+
 /// The preprocessing of a card, with the user's overrides. A scale that is to be fitted is left as the card has it, and a range that is to
 /// be fitted is [`RangeSpec::until_fitted`]. Whether the network
 /// takes images of that size is asked of the network: [`check_size`](rekindle_backbone::Backbone::check_size).
@@ -208,16 +232,18 @@ pub fn preprocessing(card: &Card, input: &InputRecipe) -> Result<Preprocessing, 
         spec.check().within("input.range")?;
     }
     let fixed = input.rescale.as_ref().and_then(RescaleSpec::fixed);
+    let rescale = fixed.unwrap_or(Rescale::Standardise {
+        mean: own.mean,
+        std: own.std,
+    });
     let preprocessing = Preprocessing {
         input_size: input.size.unwrap_or(own.input_size),
         crop_ratio: input.crop_ratio.unwrap_or(own.crop_ratio),
         interpolation: input.interpolation.unwrap_or(interpolation),
         policy: input.policy.unwrap_or(ResizePolicy::Crop),
         fill: input.fill,
-        rescale: fixed.unwrap_or(Rescale::Standardise {
-            mean: own.mean,
-            std: own.std,
-        }),
+        bands: bands(input, &rescale)?,
+        rescale,
         range: input
             .range
             .as_ref()

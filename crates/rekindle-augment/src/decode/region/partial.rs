@@ -11,6 +11,7 @@ use super::stored::{Stored, exchanges_sides, stored_box, whole};
 use crate::decode::guard::guarded;
 use crate::decode::jpeg::JpegFile;
 use crate::decode::limits::DecodeLimits;
+use crate::decode::pixels::grey_if_asked;
 use crate::decode::rows::RowFile;
 use crate::decode::upright::turn;
 use crate::decode::webp::WebPFile;
@@ -42,6 +43,9 @@ pub fn decode_region(
     choose: impl FnOnce(u32, u32) -> RegionRequest,
 ) -> Result<DecodedRegion, AugmentError> {
     let format = Format::of(bytes)?;
+    if limits.has_bands() {
+        return Ok(of_whole(decode(bytes, limits)?, choose));
+    }
     let huge = match scaling {
         JpegScaling::Reduced => {
             RowFile::open_from(bytes, format, limits, JpegScaling::HUGE_PIXELS + 1)?
@@ -74,7 +78,7 @@ pub fn decode_region(
         // What this decoder refuses, the other one may read, but only as a whole.
         return Ok(of_whole(decode(bytes, limits)?, |_, _| request));
     };
-    let image = turn(image, orientation);
+    let image = grey_if_asked(turn(image, orientation), limits);
     Ok(DecodedRegion {
         visible: whole(&image),
         region: stored.region(orientation),

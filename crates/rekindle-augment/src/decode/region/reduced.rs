@@ -11,6 +11,7 @@ use super::stored::{Stored, exchanges_sides, mirrored, stored_box, whole};
 use crate::decode::guard::guarded;
 use crate::decode::jpeg::JpegFile;
 use crate::decode::limits::DecodeLimits;
+use crate::decode::pixels::grey_if_asked;
 use crate::decode::rows::RowFile;
 use crate::decode::upright::turn;
 use crate::error::AugmentError;
@@ -61,6 +62,7 @@ pub fn reducible_size(
 ) -> Result<Option<UprightSize>, AugmentError> {
     let format = Format::of(bytes)?;
     let stored = match format {
+        _ if limits.has_bands() => None,
         Format::Jpeg => guarded(format, || Ok(JpegFile::open(bytes, limits)?.stored_size()))?,
         _ => RowFile::open_from(bytes, format, limits, JpegScaling::HUGE_PIXELS + 1)?
             .map(|file| (file.size.0, file.size.1, file.orientation)),
@@ -122,7 +124,7 @@ impl<'a> ReducedPicture<'a> {
             return Ok(None);
         };
         let image = guarded(format, || file.decode_part(whole(width, height), reduction))?;
-        Ok(image.map(|image| turn(image, orientation)))
+        Ok(image.map(|image| grey_if_asked(turn(image, orientation), limits)))
     }
 
     /// The picture of these pixels, from [`decode`](Self::decode); none where they have not the size that it gives.

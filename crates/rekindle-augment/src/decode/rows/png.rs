@@ -101,12 +101,12 @@ impl<'a> PngRows<'a> {
         self,
         sink: &mut dyn FnMut(&[f64]),
     ) -> Result<(), AugmentError> {
-        let color = self.color;
+        let (color, limits) = (self.color, self.limits.clone());
         if pixels::wide(color).is_none() {
             return Ok(());
         }
         self.read_samples(&mut |samples| {
-            pixels::numbers(color, &samples, sink);
+            pixels::numbers(color, &samples, &limits, sink);
             Ok(())
         })
     }

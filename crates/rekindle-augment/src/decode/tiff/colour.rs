@@ -110,6 +110,14 @@ fn write_values<'a, T: Value + 'a>(
     };
     let stride = if is_planar { 1 } else { bands.stride };
     let of = |number: usize| band(number).iter().copied().step_by(stride);
+    if let Meaning::Bands(count) = meaning {
+        for number in 0..*count {
+            for (pixel, value) in line.chunks_exact_mut(*count).zip(of(number)) {
+                pixel[number] = value.byte();
+            }
+        }
+        return;
+    }
     let pixels = line.as_chunks_mut::<3>().0.iter_mut();
     match meaning {
         Meaning::Grey { is_inverted, alpha } => {
@@ -162,6 +170,8 @@ fn write_values<'a, T: Value + 'a>(
                     .map(|ink| pixels::ink_to_light(ink.byte(), black.byte()));
             }
         }
+        // Written above.
+        Meaning::Bands(_) => {}
         Meaning::YCbCr(rule) => {
             let parts = of(0).zip(of(1)).zip(of(2));
             for (pixel, ((luma, blue), red)) in pixels.zip(parts) {

@@ -85,6 +85,8 @@ pub(super) enum Meaning {
     Palette(Vec<[u8; 3]>),
     Cmyk,
     YCbCr(YCbCr),
+    /// Each sample is a band of its own.
+    Bands(usize),
 }
 
 /// How luma and chroma stand for a colour.
@@ -180,7 +182,11 @@ pub(super) fn dimensions(page: &Directory) -> Result<(u32, u32), AugmentError> {
 
 impl<'a> Page<'a> {
     /// Reads the tags of a page whose size was checked.
-    pub(super) fn read(file: &File<'a>, page: &Directory<'a>) -> Result<Self, AugmentError> {
+    pub(super) fn read(
+        file: &File<'a>,
+        page: &Directory<'a>,
+        has_bands: bool,
+    ) -> Result<Self, AugmentError> {
         let (width, height) = dimensions(page)?;
         let number = |tag, default| page.number(tag).unwrap_or(default);
         let samples = number(tag::SAMPLES, 1);
@@ -200,7 +206,10 @@ impl<'a> Page<'a> {
                 "fax codes of {samples} samples of {bits} bits"
             )));
         }
-        let meaning = meaning(page, photometric, samples, bits, compression)?;
+        let meaning = match has_bands {
+            true => bands(photometric, samples, compression)?,
+            false => meaning(page, photometric, samples, bits, compression)?,
+        };
         let has_units = compression != Compression::Jpeg
             && matches!(&meaning, Meaning::YCbCr(colours) if colours.subsampling != [1, 1]);
         let predictor = match (compression, number(tag::PREDICTOR, 1)) {
@@ -314,6 +323,7 @@ impl<'a> Page<'a> {
             Meaning::Rgb { alpha } => (3, alpha),
             Meaning::YCbCr(_) => (3, Alpha::None),
             Meaning::Cmyk => (4, Alpha::None),
+            Meaning::Bands(count) => (count, Alpha::None),
         }
     }
 }
@@ -338,6 +348,23 @@ fn sample_kind(page: &Directory, bits: &[u64], first: u64) -> Result<(Number, u3
         (2, bits) => Err(refused(format!("signed numbers of {bits} bits"))),
         (3, bits) => Err(refused(format!("float samples of {bits} bits"))),
         (_, bits) => Err(refused(format!("samples of {bits} bits"))),
+    }
+}
+
+/// Samples that are bands, or why they are refused.
+fn bands(
+    photometric: Option<u64>,
+    samples: usize,
+    compression: Compression,
+) -> Result<Meaning, AugmentError> {
+    match photometric {
+        None | Some(1 | 2) if compression != Compression::Jpeg => Ok(Meaning::Bands(samples)),
+        None | Some(1 | 2) => Err(refused("bands packed as JPEG data")),
+        Some(0) => Err(refused("bands of which 0 is white")),
+        Some(3) => Err(refused("a table of colours, which is no bands")),
+        Some(kind) => Err(refused(format!(
+            "colours of kind {kind}, which are no bands"
+        ))),
     }
 }
 
@@ -376,7 +403,7 @@ fn meaning(
         0 | 1 if samples >= 3 => {
             return Err(refused(format!(
                 "{bits} bits, {samples} bands that the file does not call colours (grey with extra samples), as GDAL writes; \
-                 write it with photometric=RGB, or choose three bands"
+                 write it with photometric=RGB, choose three bands, or take all with `input.channels = {samples}`"
             )));
         }
         0 | 1 => Meaning::Grey {
