@@ -218,6 +218,11 @@ fn a_teacher_has_a_say_in_the_targets() {
         let args = [&["train", "photos", "--set", setting], TINY].concat();
         place.rekindle(&args).error(&words);
     }
+    let range = ["--set", taught[1], "--set", "input.range={bits=12}"];
+    let args = [&["train", "photos"], TINY, &range].concat();
+    place
+        .rekindle(&args)
+        .error(&["distill.model", "the range `full`", "`{ bits = 12 }`"]);
     place.add_images("two/apple", "apple", 8);
     place.add_images("two/leaf", "leaf", 8);
     let args = [&["train", "two", "--set", taught[1]], TINY].concat();

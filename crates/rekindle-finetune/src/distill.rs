@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use burn::tensor::Device;
+use rekindle_augment::{Preprocessing, SampleRange};
 use rekindle_data::{OutputKind, Outputs, Target};
 use rekindle_model::{ModelError, Predictor, load_info};
 use rekindle_settings::{SettingError, positive};
@@ -69,24 +70,54 @@ impl DistillRecipe {
         positive("temperature", self.temperature)
     }
 
-    /// Checks that the teacher knows what the run learns, and takes images of so many channels.
+    /// Checks that the teacher knows what the run learns, and takes images of the same channels and range of samples.
     ///
     /// # Errors
     ///
-    /// It cannot be read, or it has another task, other classes or other channels.
-    pub fn check_teacher(&self, own: &Outputs, channels: usize) -> Result<(), FinetuneError> {
+    /// It cannot be read, or it has another task, other classes, other channels or another range.
+    pub fn check_teacher(
+        &self,
+        own: &Outputs,
+        preprocessing: &Preprocessing,
+    ) -> Result<(), FinetuneError> {
         let Some(path) = &self.model else {
             return Ok(());
         };
         let teacher = load_info(path)?;
         order(own, &teacher.outputs(), path)?;
-        let found = teacher.preprocessing.channels();
+        // It looks at the images that are decoded for the run.
+        let teachers = &teacher.preprocessing;
+        let refused = |found: String, expected: String| {
+            Err(SettingError::new("distill.model", found, expected).into())
+        };
+        let (found, channels) = (teachers.channels(), preprocessing.channels());
         if found != channels {
-            let expected = format!("a model for {channels}, as this run is (input.channels)");
-            let found = format!("a model for {found} channels");
-            return Err(SettingError::new("distill.model", found, expected).into());
+            return refused(
+                format!("a model for {found} channels"),
+                format!("a model for {channels}, as this run is (input.channels)"),
+            );
+        }
+        if teachers.range != preprocessing.range {
+            return refused(
+                format!("a model for samples of the range {}", words(teachers.range)),
+                format!(
+                    "a model for {}, as this run is (input.range)",
+                    words(preprocessing.range)
+                ),
+            );
         }
         Ok(())
+    }
+}
+
+/// A range as recipes write it.
+fn words(range: SampleRange) -> String {
+    match range {
+        SampleRange::Full => "`full`".into(),
+        SampleRange::Bits(bits) => format!("`{{ bits = {bits} }}`"),
+        SampleRange::Span { low, high } => {
+            format!("`{{ span = {{ low = {low}, high = {high} }} }}`")
+        }
     }
 }
 

@@ -237,9 +237,7 @@ impl Plan {
             names: classes.clone(),
             scale: number_scale.clone(),
         };
-        recipe
-            .distill
-            .check_teacher(&own, preprocessing.channels())?;
+        recipe.distill.check_teacher(&own, &preprocessing)?;
         // Written out, so that a model's border does not depend on how a later version would choose it.
         if preprocessing.bands.is_none() {
             preprocessing.fill = Some(preprocessing.fill());

@@ -187,8 +187,8 @@ impl Predictor {
     }
 
     /// What the networks see of the bytes of one image file: the first half of [`predict_bytes`](Self::predict_bytes), which takes no
-    /// network, so that many threads can do it while another one predicts. Samples are read in the range and channels that the model was trained with,
-    /// whatever those of the limits.
+    /// network, so that many threads can do it while another one predicts. Samples are read in the range and channels that the model was
+    /// trained with, whatever those of the limits.
     ///
     /// # Errors
     ///

@@ -5,6 +5,7 @@
 //! one's answer.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::{Builder, JoinHandle};
 use std::time::{Duration, Instant};
@@ -14,7 +15,6 @@ use tokio::sync::oneshot;
 
 use crate::metrics::Metrics;
 use crate::{Refusal, ServeError};
-use std::sync::Arc;
 
 /// The outputs of an image, or why there are none.
 pub(crate) type Answer = Result<Vec<f32>, Refusal>;

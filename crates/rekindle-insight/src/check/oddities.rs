@@ -16,8 +16,8 @@ pub(super) const EXTREME_ASPECT: u32 = 3;
 /// Pictures of more pixels are slow to decode; a network sees a thousandth of them.
 const HUGE_PIXELS: u64 = 50_000_000;
 
-/// What is unusual about an image, for a network with an input of this size. With a range, samples mean
-/// what it says, whatever they look like.
+/// What is unusual about an image, for a network with an input of this size. With a range, samples mean what it says, whatever
+/// they look like.
 pub(super) fn oddities(
     path: &Path,
     picture: &Picture,

@@ -16,7 +16,7 @@ pub struct Whole<'a> {
     pub body: WholeBody<'a>,
 }
 
-/// What a model is made of. Outputs are divided by the temperature of `info`, whatever they come from.
+/// What a model is made of. Its outputs, but for numbers, are divided by the temperature of `info`, whatever they come from.
 #[derive(Debug)]
 pub enum WholeBody<'a> {
     /// A network, its batch norms folded.

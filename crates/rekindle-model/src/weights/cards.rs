@@ -213,8 +213,8 @@ fn bands(input: &InputRecipe, rescale: &Rescale) -> Result<Option<Bands>, ModelE
 }
 
 /// The preprocessing of a card, with the user's overrides. A scale that is to be fitted is left as the card has it, and a range that is to
-/// be fitted is [`RangeSpec::until_fitted`]. Whether the network
-/// takes images of that size is asked of the network: [`check_size`](rekindle_backbone::Backbone::check_size).
+/// be fitted is [`RangeSpec::until_fitted`]. Whether the network takes images of that size is asked of the network:
+/// [`check_size`](rekindle_backbone::Backbone::check_size).
 ///
 /// # Errors
 ///
