@@ -66,7 +66,8 @@ def told(*words):
 print("| | new images | p | largest distance | accuracy expected | true |\n|---|---|---|---|---|---|")
 for number, source in enumerate(sources):
     place, run = f"{root}/{number}", f"{root}/runs/{number}"
-    subprocess.run([rekindle, "train", f"{place}/train", "--freeze", "-q", "--runs", f"{root}/runs", "--name", str(number)], check=True)
+    subprocess.run([rekindle, "train", f"{place}/train", "--freeze", "-q", "--runs", f"{root}/runs", "--name", str(number)],
+                   check=True, stdout=subprocess.DEVNULL)
     for change in [*CHANGES, "of no class"]:
         new = f"{place}/{change}" if change in CHANGES else f"{root}/{1 - number}/same"
         drift = told("drift", run, new, "--reference", f"{place}/reference")
