@@ -91,7 +91,7 @@ pub struct DataRecipe {
     /// Most images whose headers are read before the start, spread evenly over all; what is wrong with another one is found when it is
     /// needed. Default 50000. With `bad_images = "skip"` all images are decoded, however many.
     pub checked_headers: usize,
-    /// Megabytes of decoded images kept in memory. Default 512; 256 pictures of 800 x 800 pixels.
+    /// Megabytes of decoded images kept in memory. Default 384; 200 pictures of 800 x 800 pixels.
     pub image_cache_mb: usize,
     /// Megabytes of decoded images, and of features of frozen stages, kept on disk, for epochs beyond what memory holds and for later
     /// runs; 0 keeps none. Default 4096: 7000 pictures of 500 x 375 pixels, or 1700 photographs of 12 megapixels at the size that training
@@ -136,7 +136,7 @@ impl Default for DataRecipe {
             limit: None,
             bad_images: BadImages::Fail,
             checked_headers: 50_000,
-            image_cache_mb: 512,
+            image_cache_mb: 384,
             disk_cache_mb: 4096,
             cache_directory: None,
             jpeg_scaling: true,
