@@ -9,10 +9,13 @@ use burn::tensor::Tensor;
 use rekindle_kernels::Activation;
 use rekindle_kernels::ops::{self, Snapshot};
 use rekindle_kernels::plan::{
-    self, InferencePlan, PlanBuilder, PlanPadding, PlannedChannels, PlannedConv, PlannedPool,
+    self, InferencePlan, PlanBuilder, PlanPadding, PlannedChannels, PlannedConv, PlannedNorm,
+    PlannedPool,
 };
 
-use crate::layers::{Channels, ChannelsOf, FeatureMap, Padding, PoolConfig, PoolKind};
+use crate::layers::{
+    BatchNorm, Channels, ChannelsOf, FeatureMap, Grn, LayerNorm, Padding, PoolConfig, PoolKind,
+};
 use crate::stage::Stage;
 use crate::walk::{ConvStep, Step, Unknown, Value, Walker};
 
@@ -220,6 +223,12 @@ impl Planner {
         Piece::Planned(self.builder.build(outputs))
     }
 
+    fn norm(&mut self, x: Value, norm: PlannedNorm) -> Step {
+        let x = self.take(x);
+        let out = self.builder.norm(x, norm);
+        Ok(self.give(out))
+    }
+
     fn give(&mut self, value: plan::Value) -> Value {
         self.values.push(value);
         Value::new(self.values.len() - 1)
@@ -258,6 +267,50 @@ impl Walker for Planner {
         };
         let (x, residual) = (self.take(x), step.residual.map(|other| self.take(other)));
         let out = self.builder.conv(x, planned, residual, step.activation);
+        Ok(self.give(out))
+    }
+
+    fn batch_norm(&mut self, x: Value, norm: &BatchNorm) -> Step {
+        self.norm_act(x, norm, Activation::Identity)
+    }
+
+    fn norm_act(&mut self, x: Value, norm: &BatchNorm, activation: Activation) -> Step {
+        let (scale, shift) = norm.scale_and_shift();
+        let norm = PlannedNorm::Batch {
+            scale: Snapshot::new(scale).numbers(),
+            shift: Snapshot::new(shift).numbers(),
+            activation,
+        };
+        self.norm(x, norm)
+    }
+
+    fn layer_norm(&mut self, x: Value, norm: &LayerNorm) -> Step {
+        let planned = PlannedNorm::Layer {
+            gamma: Snapshot::new(norm.gamma.val()).numbers(),
+            beta: Snapshot::new(norm.beta.val()).numbers(),
+            epsilon: norm.epsilon() as f32,
+        };
+        self.norm(x, planned)
+    }
+
+    fn response_norm(&mut self, x: Value, norm: &Grn) -> Step {
+        let planned = PlannedNorm::Response {
+            gamma: Snapshot::new(norm.gamma.val()).numbers(),
+            beta: Snapshot::new(norm.beta.val()).numbers(),
+            epsilon: norm.epsilon(),
+        };
+        self.norm(x, planned)
+    }
+
+    fn activation(&mut self, x: Value, activation: Activation) -> Step {
+        let x = self.take(x);
+        let out = self.builder.activation(x, activation);
+        Ok(self.give(out))
+    }
+
+    fn weight(&mut self, x: Value, weights: Value) -> Step {
+        let (x, weights) = (self.take(x), self.take(weights));
+        let out = self.builder.weight(x, weights);
         Ok(self.give(out))
     }
 

@@ -105,6 +105,15 @@ pub trait Walker {
         Err(Unknown::new("batch norm"))
     }
 
+    /// A batch norm that belongs to no convolution, and the activation behind it.
+    fn norm_act(&mut self, x: Value, norm: &BatchNorm, activation: Activation) -> Step {
+        let x = self.batch_norm(x, norm)?;
+        match activation {
+            Activation::Identity => Ok(x),
+            activation => self.activation(x, activation),
+        }
+    }
+
     /// A layer norm over the channels of each pixel.
     fn layer_norm(&mut self, x: Value, norm: &LayerNorm) -> Step {
         self.custom(vec![x], norm)

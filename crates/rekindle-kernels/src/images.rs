@@ -65,27 +65,35 @@ impl Images {
         in_parts(stretches.div_ceil(together), &part);
     }
 
-    /// Calls `work` on every stretch with numbers per channel to add to, and returns their sums per image, `[batch, channels]`.
+    /// Calls `work` on every stretch with a number per channel to add to, and returns their sums per image, `[batch, channels]`.
     pub(crate) fn sum(&self, work: impl Fn(Stretch, &mut [f64]) + Send + Sync) -> Vec<f64> {
-        let channels = self.channels;
+        self.sums(1, work)
+    }
+
+    /// The same with `count` numbers per channel, `[batch, count, channels]`.
+    pub(crate) fn sums(
+        &self,
+        count: usize,
+        work: impl Fn(Stretch, &mut [f64]) + Send + Sync,
+    ) -> Vec<f64> {
+        let width = count * self.channels;
         let per_image = self.pattern.chunks();
-        let mut partial = vec![0.0f64; self.stretches() * channels];
+        let mut partial = vec![0.0f64; self.stretches() * width];
         let shared = Shared::new(&mut partial);
         self.for_each(|stretch| {
             let index = stretch.image * per_image
                 + (stretch.start - stretch.image * self.image) / self.pattern.chunk();
             // SAFETY: every stretch has its own numbers of `partial`, which outlives the loop.
-            let sums = unsafe {
-                std::slice::from_raw_parts_mut(shared.get().add(index * channels), channels)
-            };
+            let sums =
+                unsafe { std::slice::from_raw_parts_mut(shared.get().add(index * width), width) };
             work(stretch, sums);
         });
         if per_image == 1 {
             return partial;
         }
-        let mut sums = vec![0.0; self.batch * channels];
-        for (index, part) in partial.chunks_exact(channels).enumerate() {
-            let sums = &mut sums[index / per_image * channels..][..channels];
+        let mut sums = vec![0.0; self.batch * width];
+        for (index, part) in partial.chunks_exact(width).enumerate() {
+            let sums = &mut sums[index / per_image * width..][..width];
             sums.iter_mut().zip(part).for_each(|(sum, x)| *sum += x);
         }
         sums

@@ -30,6 +30,7 @@ pub mod conv;
 pub mod elementwise;
 pub mod gate;
 mod images;
+pub mod layer_norm;
 pub mod layout;
 pub mod norm;
 #[cfg(feature = "burn")]
@@ -39,6 +40,7 @@ pub mod plan;
 pub mod pool;
 pub mod precision;
 pub mod profile;
+pub mod response_norm;
 pub mod shape;
 mod simd;
 
@@ -53,6 +55,7 @@ pub use conv::{
 };
 pub use elementwise::{activate, activate_backward, add_activate};
 pub use gate::{gate, gate_backward};
+pub use layer_norm::{layer_norm, layer_norm_backward};
 pub use layout::{nchw_to_nhwc, nhwc_to_nchw};
 pub use norm::{
     Derivative, InputGradientParts, Moments, NormActBackward, act_backward, moments, normalize_act,
@@ -62,5 +65,6 @@ pub use pool::{
     global_average_pool_backward, max_pool, max_pool_backward,
 };
 pub use precision::Precision;
+pub use response_norm::{response_norm, response_norm_backward};
 pub use shape::ConvShape;
 pub use simd::{Level, with_level};

@@ -6,7 +6,8 @@ use burn::tensor::{Device, Distribution, Tensor};
 use proptest::prelude::*;
 use rekindle_kernels::ops::{
     Carries, Carry, ConvNorm, ConvOptions, PoolOptions, accelerated, avg_pool, channels_first,
-    channels_last, conv_act, conv_norm_act, gate, global_average, max_pool,
+    channels_last, conv_act, conv_norm_act, gate, global_average, layer_norm, max_pool,
+    response_norm,
 };
 use rekindle_kernels::{Activation, Precision, reads_deferred};
 
@@ -488,5 +489,44 @@ fn a_normalisation_left_to_the_next_operation_gives_the_same() {
                 );
             }
         }
+    }
+}
+
+#[test]
+fn a_layer_norm_gives_what_burns_operations_give() {
+    for dims in [[2, 5, 3, 19], [1, 1, 1, 64], [3, 7, 7, 1]] {
+        let leaves = [random(dims).add_scalar(2.0).detach().require_grad()];
+        let vectors = [random([dims[3]]), random([dims[3]])];
+        compare(
+            leaves,
+            &vectors,
+            |[x], vectors| layer_norm(x.clone(), vectors[0].clone(), vectors[1].clone(), 1e-3),
+            |[x], vectors| {
+                let centred = x.clone() - x.clone().mean_dim(3);
+                let variance = (centred.clone() * centred.clone()).mean_dim(3);
+                let normal = centred / variance.add_scalar(1e-3).sqrt();
+                let [gamma, beta] = [0, 1].map(|i| vectors[i].clone().reshape([1, 1, 1, -1]));
+                normal * gamma + beta
+            },
+        );
+    }
+}
+
+#[test]
+fn a_response_norm_gives_what_burns_operations_give() {
+    for dims in [[2, 5, 3, 19], [1, 1, 1, 64], [3, 7, 7, 1]] {
+        let vectors = [random([dims[3]]), random([dims[3]])];
+        compare(
+            [random(dims)],
+            &vectors,
+            |[x], vectors| response_norm(x.clone(), vectors[0].clone(), vectors[1].clone(), 1e-6),
+            |[x], vectors| {
+                let squares = (x.clone() * x.clone()).sum_dims(&[1, 2]);
+                let norms = squares.add_scalar(1e-24).sqrt();
+                let norms = norms.clone() / norms.mean_dim(3).add_scalar(1e-6);
+                let [gamma, beta] = [0, 1].map(|i| vectors[i].clone().reshape([1, 1, 1, -1]));
+                x.clone() * (norms * gamma).add_scalar(1.0) + beta
+            },
+        );
     }
 }

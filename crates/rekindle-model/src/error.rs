@@ -94,6 +94,15 @@ pub enum ModelError {
         /// Where the file can be had.
         url: String,
     },
+    /// An architecture that nobody has published weights of, as far as rekindle knows.
+    #[error(
+        "no weights of {architecture} are known: `--weights FILE` (`backbone.weights`) takes those of your own, \
+         `--weights random` starts from scratch"
+    )]
+    NoWeightsKnown {
+        /// Its name.
+        architecture: String,
+    },
     /// The file is not a model that rekindle wrote.
     #[error("{} is not a rekindle model: {reason}; `rekindle train` writes one as model.safetensors", path.display())]
     NotAModel {

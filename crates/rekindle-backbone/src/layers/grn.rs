@@ -2,7 +2,9 @@
 
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
+use rekindle_kernels::ops;
 
+use super::feature_map::FeatureMap;
 use super::layer::Layer;
 use super::part::Part;
 use crate::walk::{Custom, Step, Value, Walker};
@@ -21,8 +23,6 @@ pub struct Grn {
 
 /// Added to the mean of the norms.
 const EPSILON: f64 = 1e-6;
-/// Added to the sum of squares: the root has no derivative at 0, where a channel is 0 throughout.
-const TINY: f64 = 1e-24;
 
 impl Grn {
     /// Builds the layer with scale and shift 0, so that it changes nothing; `key` is timm's name, `stages.0.blocks.0.mlp.grn`.
@@ -33,6 +33,14 @@ impl Grn {
             beta: zeros(),
             keys: ["weight", "bias"].map(|name| format!("{key}.{name}")),
         }
+    }
+
+    /// Normalises a map.
+    pub(super) fn normalise(&self, x: FeatureMap) -> FeatureMap {
+        if !x.is_channels_last() {
+            return x.map(|x| Custom::forward(self, vec![x]));
+        }
+        x.map(|x| ops::response_norm(x, self.gamma.val(), self.beta.val(), EPSILON))
     }
 
     /// What is added to the mean of the norms.
@@ -47,12 +55,9 @@ impl Custom for Grn {
     }
 
     fn forward(&self, mut inputs: Vec<Tensor<4>>) -> Tensor<4> {
-        let x = inputs.swap_remove(0);
-        let squares = (x.clone() * x.clone()).sum_dims(&[2, 3]);
-        let norms = squares.add_scalar(TINY).sqrt();
-        let norms = norms.clone() / norms.mean_dim(1).add_scalar(EPSILON);
-        let each = |factors: &Param<Tensor<1>>| factors.val().reshape([1, -1, 1, 1]);
-        x * (norms * each(&self.gamma)).add_scalar(1.0) + each(&self.beta)
+        let x = ops::channels_last(inputs.swap_remove(0));
+        let out = ops::response_norm(x, self.gamma.val(), self.beta.val(), EPSILON);
+        ops::channels_first(out)
     }
 }
 

@@ -32,11 +32,7 @@ impl Layer for NormAct {
     const KIND: &'static str = "NormAct";
 
     fn walk(&self, walker: &mut dyn Walker, x: Value) -> Step {
-        let x = walker.batch_norm(x, &self.norm)?;
-        match self.activation {
-            Activation::Identity => Ok(x),
-            activation => walker.activation(x, activation),
-        }
+        walker.norm_act(x, &self.norm, self.activation)
     }
 
     fn parts(&mut self, each: &mut dyn FnMut(Part<'_>)) {

@@ -5,7 +5,7 @@ use rekindle_kernels::{Activation, ops};
 
 use super::conv_norm::conv_norm;
 use super::feature_map::FeatureMap;
-use super::{BatchNorm, Channels, LayerNorm, PoolConfig};
+use super::{BatchNorm, Channels, Grn, LayerNorm, PoolConfig};
 use crate::walk::{ConvStep, Custom, Step, Value, Walker};
 
 /// Computes what `walk` describes from `x`.
@@ -67,6 +67,11 @@ impl Walker for Runner {
     }
 
     fn layer_norm(&mut self, x: Value, norm: &LayerNorm) -> Step {
+        let out = norm.normalise(self.take(x));
+        Ok(self.give(out))
+    }
+
+    fn response_norm(&mut self, x: Value, norm: &Grn) -> Step {
         let out = norm.normalise(self.take(x));
         Ok(self.give(out))
     }

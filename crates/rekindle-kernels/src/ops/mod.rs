@@ -15,6 +15,7 @@ mod layer_norm;
 mod map;
 mod plan;
 mod pool;
+mod response_norm;
 #[cfg(feature = "flex")]
 mod tracked_norm;
 
@@ -29,6 +30,7 @@ pub use layer_norm::layer_norm;
 pub use map::Map;
 pub use plan::{Snapshot, run_plan};
 pub use pool::{PoolOptions, avg_pool, global_average, max_pool};
+pub use response_norm::response_norm;
 
 use crate::Activation;
 

@@ -5,6 +5,7 @@ use std::sync::Mutex;
 use super::channels::PlannedChannels;
 use super::inference::{InferencePlan, LARGE_MAP, PART_BYTES};
 use super::layers::{PlannedConv, PlannedPool};
+use super::norms::PlannedNorm;
 use super::step::{Layer, Step};
 use super::value::Value;
 use crate::Activation;
@@ -84,6 +85,21 @@ impl PlanBuilder {
     /// Some channels of `x`, or all in another order.
     pub fn channels(&mut self, x: Value, channels: PlannedChannels) -> Value {
         self.push(x, Layer::Channels(channels))
+    }
+
+    /// A norm that is folded into no convolution.
+    pub fn norm(&mut self, x: Value, norm: PlannedNorm) -> Value {
+        self.push(x, Layer::Norm(norm))
+    }
+
+    /// `activation(x)`.
+    pub fn activation(&mut self, x: Value, activation: Activation) -> Value {
+        self.push(x, Layer::Activation(activation))
+    }
+
+    /// `x * weights`, of as many channels; weights of fewer pixels are enlarged, each to the pixels that it lies nearest to.
+    pub fn weight(&mut self, x: Value, weights: Value) -> Value {
+        self.push(x, Layer::Weight(weights))
     }
 
     /// How many layers there are, for [`truncate`](Self::truncate).

@@ -5,13 +5,14 @@
 //! next part, as many images at a time as the caches hold ([`InferencePlan::run`]), the parts side by side on the threads, and the memory of a
 //! result is given to the next layer as soon as its last reader has finished. Weights are prepared once.
 //!
-//! `builder` makes a plan of the `layers`, `step` computes one of them (`channels` those that only move numbers), `segments` runs several on parts of the batch, `stripes` several
-//! convolutions on parts of an image.
+//! `builder` makes a plan of the `layers`, `step` computes one of them (`channels` those that only move numbers, `norms` those that
+//! normalise), `segments` runs several on parts of the batch, `stripes` several convolutions on parts of an image.
 
 mod builder;
 mod channels;
 mod inference;
 mod layers;
+mod norms;
 mod segments;
 mod step;
 mod stripes;
@@ -23,4 +24,5 @@ pub use builder::PlanBuilder;
 pub use channels::PlannedChannels;
 pub use inference::InferencePlan;
 pub use layers::{PlanPadding, PlannedConv, PlannedPool};
+pub use norms::PlannedNorm;
 pub use value::Value;

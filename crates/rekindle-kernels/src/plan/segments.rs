@@ -183,7 +183,7 @@ impl InferencePlan {
                         let mut dims = shapes[step.input.0];
                         dims[0] = range.len();
                         let prepared = prepared[index - first].as_deref();
-                        step.run(dims, prepared, read, out, onto_residual);
+                        step.run(dims, shapes, prepared, read, out, onto_residual);
                     }
                 }
                 own[index - first] = buffer;

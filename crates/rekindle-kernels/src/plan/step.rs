@@ -4,10 +4,11 @@ use std::sync::{Arc, Mutex};
 
 use super::channels::{PlannedChannels, concat};
 use super::layers::{PlannedConv, PlannedPool};
+use super::norms::{PlannedNorm, weight};
 use super::value::Value;
 use crate::Activation;
 use crate::conv::{Epilogue, PreparedConv};
-use crate::elementwise::add_activate;
+use crate::elementwise::{activate, add_activate};
 use crate::gate::gate;
 use crate::pool::{average_pool, global_average_pool, max_pool};
 
@@ -31,6 +32,10 @@ pub(super) enum Layer {
     /// The channels of the input, then those of these.
     Concat(Vec<Value>),
     Channels(PlannedChannels),
+    Norm(PlannedNorm),
+    Activation(Activation),
+    /// The product with a map of as many channels, which may have fewer pixels.
+    Weight(Value),
 }
 
 /// One layer and what it reads.
@@ -48,7 +53,7 @@ impl Step {
         };
         let other = match &self.layer {
             Layer::Conv { residual, .. } => *residual,
-            Layer::Gate(gate) => Some(*gate),
+            Layer::Gate(other) | Layer::Weight(other) => Some(*other),
             Layer::Add { other, .. } => Some(*other),
             _ => None,
         };
@@ -76,7 +81,11 @@ impl Step {
                 [dims[0], height, width, dims[3]]
             }
             Layer::GlobalAverage => [dims[0], 1, 1, dims[3]],
-            Layer::Gate(_) | Layer::Add { .. } => dims,
+            Layer::Gate(_)
+            | Layer::Add { .. }
+            | Layer::Norm(_)
+            | Layer::Activation(_)
+            | Layer::Weight(_) => dims,
             Layer::Concat(others) => {
                 let all = others.iter().map(|other| shapes[other.0]);
                 let same = |other: &[usize; 4]| other[..3] == dims[..3];
@@ -109,10 +118,11 @@ impl Step {
         }
     }
 
-    /// Computes its result for images of these dimensions; `out` holds the residual that it [adds onto](Self::adds_onto) if `onto`.
+    /// Computes its result for images of these dimensions; `shapes` are those of all values for the whole batch, and `out` holds the residual that it [adds onto](Self::adds_onto) if `onto`.
     pub(super) fn run<'a>(
         &self,
         dims: [usize; 4],
+        shapes: &[[usize; 4]],
         prepared: Option<&PreparedConv>,
         read: impl Fn(Value) -> &'a [f32],
         out: &mut [f32],
@@ -148,6 +158,13 @@ impl Step {
                 concat(&maps, dims[..3].iter().product(), out);
             }
             Layer::Channels(channels) => channels.take(x, dims[3], out),
+            Layer::Norm(norm) => norm.run(x, dims[0], out),
+            Layer::Activation(activation) => activate(x, *activation, out),
+            Layer::Weight(weights) => {
+                let [_, height, width, channels] = shapes[weights.0];
+                let from = [dims[0], height, width, channels];
+                weight(x, dims, read(*weights), from, out);
+            }
         }
     }
 

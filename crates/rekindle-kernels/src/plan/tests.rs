@@ -100,7 +100,36 @@ fn network() -> InferencePlan {
     let half = plan.channels(moved, PlannedChannels::Range(5..9));
     let joined = plan.concat(&[half, moved, halved]);
     let halved = plan.channels(joined, PlannedChannels::Shuffled(4));
-    let last = plan.add(halved, halved, Activation::Relu);
+    let added = plan.add(halved, halved, Activation::Relu);
+    let channels = 4 + 2 * 32;
+    let vector = |seed| numbers(channels, seed);
+    let normed = plan.norm(
+        added,
+        PlannedNorm::Batch {
+            scale: vector(11),
+            shift: vector(12),
+            activation: Activation::Relu,
+        },
+    );
+    let normed = plan.norm(
+        normed,
+        PlannedNorm::Layer {
+            gamma: vector(13),
+            beta: vector(14),
+            epsilon: 1e-6,
+        },
+    );
+    let normed = plan.norm(
+        normed,
+        PlannedNorm::Response {
+            gamma: vector(15),
+            beta: vector(16),
+            epsilon: 1e-6,
+        },
+    );
+    let mean = plan.global_average(normed);
+    let weighted = plan.weight(normed, mean);
+    let last = plan.activation(weighted, Activation::Gelu);
     plan.build(vec![narrow, last, narrow])
 }
 
@@ -129,6 +158,7 @@ fn step_by_step(plan: &InferencePlan, images: &[f32], dims: [usize; 4]) -> Vec<V
             }
             _ => step.run(
                 *dims,
+                &shapes,
                 None,
                 |Value(index)| &values[index].0,
                 &mut out,

@@ -66,6 +66,30 @@ pub fn card_from_name(name: &str) -> Result<Card, ModelError> {
         })
 }
 
+/// The card of an architecture of which no weights are known, for weights of a user's own or none: the preprocessing that most of timm's have.
+pub(super) fn card_of_architecture(architecture: &Architecture) -> Card {
+    Card {
+        name: architecture.name.to_owned(),
+        architecture: architecture.name.to_owned(),
+        source: WeightsSource {
+            bundled: None,
+            hub: None,
+            url: None,
+            sha256: None,
+        },
+        licence: String::new(),
+        imagenet_top1: None,
+        parameters_millions: 0.0,
+        preprocessing: CardPreprocessing {
+            input_size: [224; 2],
+            mean: [0.485, 0.456, 0.406],
+            std: [0.229, 0.224, 0.225],
+            interpolation: "bicubic".to_owned(),
+            crop_ratio: 0.875,
+        },
+    }
+}
+
 /// The card of a timm repository, from its `config.json`.
 pub(super) fn card_of_config(config: &TimmConfig, repository: &str) -> Card {
     let name = match &config.tag {

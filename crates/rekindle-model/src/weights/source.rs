@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use rekindle_backbone::{Architecture, BackboneError, Card};
 use rekindle_weights::{Fetching, Hub, HubError, HubFile, TimmConfig};
 
-use super::cards::{card_from_name, card_of_config};
+use super::cards::{card_from_name, card_of_architecture, card_of_config};
 use crate::ModelError;
 use crate::settings::BackboneRecipe;
 
@@ -59,7 +59,8 @@ pub fn hub_file(card: &Card) -> Result<HubFile, ModelError> {
 ///
 /// A repository's own `config.json` counts where `backbone.weights` names a repository (`hf://OWNER/REPO`), and where the name is an
 /// architecture of here with a tag that timm's list does not have. It is fetched if it is not cached. With `hf://..` the default name
-/// stands for whatever the repository holds; any other name must be of the same architecture.
+/// stands for whatever the repository holds; any other name must be of the same architecture. An architecture of which no weights are known
+/// is taken with weights of the run's own (`backbone.weights`, `random` among them), and has the preprocessing that most of timm's have.
 ///
 /// # Errors
 ///
@@ -76,7 +77,7 @@ pub(super) fn resolve_with(
     if let Some(text) = weights.filter(|text| HubFile::is_one(text)) {
         let file: HubFile = text.parse()?;
         let found = card_of_repository(&file, &hub()?);
-        let named = card_from_name(&recipe.name);
+        let named = named_card(recipe);
         let card = match (found, named) {
             (Ok(card), _) => card,
             // A repository of weights alone: what they are the name says.
@@ -96,7 +97,7 @@ pub(super) fn resolve_with(
         }
         return Ok(card);
     }
-    match card_from_name(&recipe.name) {
+    match named_card(recipe) {
         Ok(card) => Ok(card),
         Err(error) => match recipe.name.split_once('.') {
             Some((architecture, tag))
@@ -109,6 +110,20 @@ pub(super) fn resolve_with(
                 Ok(card)
             }
             _ => Err(error),
+        },
+    }
+}
+
+/// The card of a run's name; of an architecture of which no weights are known a plain one, where the run has weights of its own or none.
+fn named_card(recipe: &BackboneRecipe) -> Result<Card, ModelError> {
+    match (card_from_name(&recipe.name), &recipe.weights) {
+        (Ok(card), _) => Ok(card),
+        (Err(error), weights) => match Architecture::from_name(&recipe.name) {
+            Ok(architecture) if weights.is_some() => Ok(card_of_architecture(&architecture)),
+            Ok(_) => Err(ModelError::NoWeightsKnown {
+                architecture: recipe.name.clone(),
+            }),
+            Err(_) => Err(error),
         },
     }
 }

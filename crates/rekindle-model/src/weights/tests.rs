@@ -241,3 +241,19 @@ fn what_is_no_file_of_weights_is_refused_by_name_before_a_reader_sees_it() {
         assert!(error.contains(word), "{error}");
     }
 }
+
+#[test]
+fn an_architecture_without_known_weights_takes_those_of_a_user_or_none() {
+    let recipe = |weights: Option<&str>| BackboneRecipe {
+        name: "ghostnet_050".into(),
+        weights: weights.map(Into::into),
+    };
+    for weights in ["random", "mine.safetensors"] {
+        let card = resolve_card(&recipe(Some(weights))).unwrap();
+        assert_eq!(card.architecture, "ghostnet_050");
+        assert_eq!(card.preprocessing.input_size, [224; 2]);
+    }
+    let error = resolve_card(&recipe(None)).unwrap_err().to_string();
+    assert!(error.contains("no weights of ghostnet_050 are known"), "{error}");
+    assert!(error.contains("`--weights random`"), "{error}");
+}

@@ -1,0 +1,123 @@
+//! Steps that normalise a map or weight it: all but those that are folded into a convolution.
+
+use rayon::prelude::*;
+
+use crate::norm::normalize_act;
+use crate::{Activation, layer_norm, response_norm};
+
+/// A norm of a plan, with its numbers; vectors are `[channels]`.
+#[derive(Debug, Clone, PartialEq)]
+pub enum PlannedNorm {
+    /// `activation(x * scale + shift)`: a batch norm with running statistics.
+    Batch {
+        /// `gamma / sqrt(variance + epsilon)`.
+        scale: Vec<f32>,
+        /// `beta - mean * scale`.
+        shift: Vec<f32>,
+        /// Applied last.
+        activation: Activation,
+    },
+    /// Of each pixel over its channels ([`layer_norm`]).
+    Layer {
+        /// Scale.
+        gamma: Vec<f32>,
+        /// Shift.
+        beta: Vec<f32>,
+        /// Added to the variance.
+        epsilon: f32,
+    },
+    /// Of each image's channels by their response ([`response_norm`]).
+    Response {
+        /// Scale.
+        gamma: Vec<f32>,
+        /// Shift.
+        beta: Vec<f32>,
+        /// Added to the mean of the norms.
+        epsilon: f64,
+    },
+}
+
+impl PlannedNorm {
+    /// Computes it for so many images.
+    ///
+    /// # Panics
+    ///
+    /// When `x` has other channels.
+    pub(super) fn run(&self, x: &[f32], batch: usize, out: &mut [f32]) {
+        match self {
+            Self::Batch {
+                scale,
+                shift,
+                activation,
+            } => normalize_act(x, scale, shift, None, *activation, out),
+            Self::Layer {
+                gamma,
+                beta,
+                epsilon,
+            } => layer_norm(x, gamma, beta, *epsilon, None, out),
+            Self::Response {
+                gamma,
+                beta,
+                epsilon,
+            } => {
+                response_norm(x, gamma, beta, *epsilon, batch, out);
+            }
+        }
+    }
+}
+
+/// `out = x * weights`, both of as many channels. Weights of fewer pixels are enlarged to the size of `x`, each to those that it lies nearest
+/// to: place `i` of `to` has that of place `i * from / to`.
+///
+/// # Panics
+///
+/// When the dimensions, `[batch, height, width, channels]`, do not fit.
+pub(super) fn weight(
+    x: &[f32],
+    [batch, height, width, channels]: [usize; 4],
+    weights: &[f32],
+    from: [usize; 4],
+    out: &mut [f32],
+) {
+    assert_eq!([from[0], from[3]], [batch, channels], "weights of a map");
+    let row = width * channels;
+    out.par_chunks_mut(row)
+        .zip(x.par_chunks(row))
+        .enumerate()
+        .for_each(|(index, (out, x))| {
+            let (image, line) = (index / height, index % height);
+            let line = image * from[1] + line * from[1] / height;
+            let weights = &weights[line * from[2] * channels..][..from[2] * channels];
+            let pixels = out.chunks_exact_mut(channels).zip(x.chunks_exact(channels));
+            for (place, (out, x)) in pixels.enumerate() {
+                let weights = &weights[place * from[2] / width * channels..][..channels];
+                for ((out, x), weight) in out.iter_mut().zip(x).zip(weights) {
+                    *out = x * weight;
+                }
+            }
+        });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_weight_stands_for_the_pixels_that_it_lies_nearest_to() {
+        let x = [1.0; 2 * 5 * 2];
+        let mut out = [0.0; 20];
+        // Places 0 to 4 of 5 have weights 0, 0, 0, 1, 1 of 2: those of torch's interpolate(mode="nearest").
+        weight(
+            &x,
+            [2, 1, 5, 2],
+            &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0],
+            [2, 1, 2, 2],
+            &mut out,
+        );
+        let expected = [
+            [1.0, 2.0, 1.0, 2.0, 1.0, 2.0, 3.0, 4.0, 3.0, 4.0],
+            [5.0, 6.0, 5.0, 6.0, 5.0, 6.0, 7.0, 8.0, 7.0, 8.0],
+        ];
+        assert_eq!(out, expected.concat()[..]);
+    }
+}
