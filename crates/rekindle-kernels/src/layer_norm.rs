@@ -224,8 +224,8 @@ impl Forward<'_> {
             let out = self.out.get().add(start);
             let mut sums = [s.zero(); R];
             channels_of!(s, whole, rest, |c, load, store| {
-                for r in 0..R {
-                    sums[r] = s.add(sums[r], load!(x.add(r * channels + c)));
+                for (r, sum) in sums.iter_mut().enumerate() {
+                    *sum = s.add(*sum, load!(x.add(r * channels + c)));
                 }
             });
             // In memory, so that behind the last channel 0 is read on both sides of a difference.

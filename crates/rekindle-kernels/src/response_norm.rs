@@ -309,7 +309,7 @@ mod tests {
     #[test]
     fn a_channel_of_zeros_has_no_gradient_that_is_not_a_number() {
         let x = vec![0.0; 2 * 3 * 4];
-        let [out, dx, ..] = both(&x, &[1.0; 4], &[0.5; 4], 2, &vec![1.0; 24]);
+        let [out, dx, ..] = both(&x, &[1.0; 4], &[0.5; 4], 2, &[1.0; 24]);
         assert!(out.iter().all(|&out| out == 0.5));
         assert!(dx.iter().all(|dx| dx.is_finite()), "{dx:?}");
     }

@@ -254,6 +254,9 @@ fn an_architecture_without_known_weights_takes_those_of_a_user_or_none() {
         assert_eq!(card.preprocessing.input_size, [224; 2]);
     }
     let error = resolve_card(&recipe(None)).unwrap_err().to_string();
-    assert!(error.contains("no weights of ghostnet_050 are known"), "{error}");
+    assert!(
+        error.contains("no weights of ghostnet_050 are known"),
+        "{error}"
+    );
     assert!(error.contains("`--weights random`"), "{error}");
 }
