@@ -87,7 +87,7 @@ pub enum ShardError {
 fn among(members: usize, has_dotted: bool) -> String {
     match has_dotted {
         true => format!("names no images to use; left out of its {members}"),
-        false => format!("has no pictures among {members}"),
+        false => format!("names no images to use: no pictures among {members}"),
     }
 }
 
