@@ -43,6 +43,7 @@ mod scale;
 mod sequence;
 mod serve;
 mod sources;
+mod stacks;
 mod support;
 mod targets;
 mod trained_on;

@@ -186,6 +186,11 @@ fn variants(body: &[&str], attributes: &str) -> Vec<Variant> {
             }
             false => Vec::new(),
         };
+        if before.attributes.contains("serde(skip)") {
+            // No recipe has it.
+            before = Before::default();
+            continue;
+        }
         found.push(Variant {
             name: argument(&before.attributes, "rename").unwrap_or_else(|| renamed(name, &all)),
             doc: std::mem::take(&mut before.doc),

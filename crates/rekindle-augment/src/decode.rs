@@ -15,6 +15,7 @@ mod orientation;
 mod pixels;
 mod planes;
 mod raster;
+mod reading;
 mod region;
 mod rows;
 mod signature;
@@ -30,11 +31,13 @@ mod wide;
 pub use self::in_turn::LargeInTurn;
 pub(crate) use self::jpeg::round_trip;
 pub use self::limits::{DecodeLimits, SampleRange};
+pub use self::reading::{AlphaUse, Reading, TiffPlanes};
 pub use self::region::{
     DecodedRegion, JpegScaling, ReducedPicture, RegionRequest, UprightSize, decode_region,
     reducible_size,
 };
 pub(crate) use self::rows::RowFile;
+pub use self::tiff::Stack;
 pub use self::upright::SourceMode;
 pub use self::whole::{Decoded, ImageHeader, decode, read_header, verify_pixels};
 pub use self::wide::wide_numbers;

@@ -37,7 +37,8 @@ pub enum AugmentError {
 
     /// The format is supported, this kind of it is not.
     #[error(
-        "{format} of this kind is not supported: {reason}; save the image again as an 8-bit RGB PNG or JPEG"
+        "{format} of this kind is not supported: {reason}; save the image again as an 8-bit RGB PNG or JPEG{}",
+        with_one_range(*format)
     )]
     UnsupportedFeature {
         /// The format.
@@ -82,7 +83,8 @@ pub enum AugmentError {
 
     /// The decoder stopped with a panic, which is its own error: the file may be sound.
     #[error(
-        "the decoder of {format} stopped at this image with an error of its own ({reason}); save the image again as an 8-bit RGB PNG"
+        "the decoder of {format} stopped at this image with an error of its own ({reason}); save the image again as an 8-bit RGB PNG{}",
+        with_one_range(*format)
     )]
     DecoderPanicked {
         /// The format.
@@ -198,6 +200,14 @@ pub enum AugmentError {
     },
 }
 
+/// What matters where an image is saved again as 8 bits: numbers of instruments mean something.
+fn with_one_range(format: Format) -> &'static str {
+    match format {
+        Format::Tiff | Format::Npy => ", scaled to 0..255 with one range for the whole set",
+        _ => "",
+    }
+}
+
 /// How to convert the formats that cameras and web pages give, in words behind a sentence; nothing for the others.
 fn converter(format: &str) -> &'static str {
     match format {
@@ -207,6 +217,10 @@ fn converter(format: &str) -> &'static str {
             ", such as with libheif's `heif-convert IMAGE.avif IMAGE.png`, or Pillow with `ImageOps.exif_transpose`"
         }
         "JPEG XL" => ", such as with libjxl's `djxl IMAGE.jxl IMAGE.png`",
+        "JPEG 2000" => {
+            ", such as with OpenJPEG's `opj_decompress -i IMAGE.jp2 -o IMAGE.png`, numbers of more than 8 bits with one range for the whole \
+             set"
+        }
         "DICOM" => {
             " scaled with one window for the whole set and MONOCHROME1 turned over, such as with dcmtk's `dcm2pnm +Wm` or pydicom's \
              `apply_voi_lut`"
@@ -278,6 +292,31 @@ fn byte_count(shape: &[usize; 4]) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn hints_keep_what_an_image_means() {
+        // `avifdec` of libavif 0.11 loses the way up.
+        let told = |format| AugmentError::UnsupportedFormat { format }.to_string();
+        for (format, words) in [
+            ("AVIF", "heif-convert IMAGE.avif IMAGE.png"),
+            ("AVIF", "ImageOps.exif_transpose"),
+            ("JPEG 2000", "opj_decompress -i IMAGE.jp2"),
+            (
+                "DICOM",
+                "one window for the whole set and MONOCHROME1 turned over",
+            ),
+        ] {
+            assert!(told(format).contains(words), "{}", told(format));
+        }
+        assert!(!told("AVIF").contains("avifdec"));
+        let refused = |format| {
+            let reason = "signed numbers".to_owned();
+            AugmentError::UnsupportedFeature { format, reason }.to_string()
+        };
+        let words = "scaled to 0..255 with one range for the whole set";
+        assert!(refused(Format::Tiff).contains(words));
+        assert!(!refused(Format::Jpeg).contains(words));
+    }
 
     #[test]
     fn the_keys_of_settings_grow_from_their_ends_and_damage_has_none() {

@@ -59,9 +59,9 @@ mod vectorised;
 
 pub use bands::{Bands, MOST_BANDS, shown};
 pub use decode::{
-    DecodeLimits, Decoded, DecodedRegion, ImageHeader, JpegScaling, LargeInTurn, ReducedPicture,
-    RegionRequest, SampleRange, SourceMode, UprightSize, decode, decode_region, read_header,
-    reducible_size, verify_pixels, wide_numbers,
+    AlphaUse, DecodeLimits, Decoded, DecodedRegion, ImageHeader, JpegScaling, LargeInTurn, Reading,
+    ReducedPicture, RegionRequest, SampleRange, SourceMode, Stack, TiffPlanes, UprightSize, decode,
+    decode_region, read_header, reducible_size, verify_pixels, wide_numbers,
 };
 pub use error::AugmentError;
 pub use format::Format;

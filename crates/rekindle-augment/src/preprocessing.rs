@@ -8,7 +8,7 @@ use rekindle_settings::{SettingError, Within};
 use serde::{Deserialize, Serialize};
 
 use crate::bands::{Bands, stack};
-use crate::decode::{DecodeLimits, SampleRange};
+use crate::decode::{DecodeLimits, Reading, SampleRange};
 use crate::rescale::Rescale;
 use crate::resize::{Interpolation, PixelBox, RowResizer, resize_part, resize_part_by_rows};
 
@@ -69,6 +69,10 @@ pub struct Preprocessing {
     /// Default all that samples can hold.
     #[serde(default, skip_serializing_if = "SampleRange::is_full")]
     pub range: SampleRange,
+    /// What of a file becomes its picture, where it holds more than one answer;
+    /// [`DecodeLimits::reading`](crate::DecodeLimits::reading) has to be it. Default what most programs take.
+    #[serde(default, skip_serializing_if = "Reading::is_usual")]
+    pub reading: Reading,
 }
 
 impl Default for Preprocessing {
@@ -82,6 +86,7 @@ impl Default for Preprocessing {
             rescale: Rescale::default(),
             bands: None,
             range: SampleRange::default(),
+            reading: Reading::default(),
         }
     }
 }
@@ -152,16 +157,18 @@ impl Preprocessing {
         self.bands.as_ref().map_or(3, Bands::count)
     }
 
-    /// The limits of decoding images for this input: [`DecodeLimits::default`], with its channels and its range of samples.
+    /// The limits of decoding images for this input: [`DecodeLimits::default`], with its channels, its range of samples and its way of reading
+    /// files.
     pub fn limits(&self) -> DecodeLimits {
         self.limits_over(DecodeLimits::default())
     }
 
-    /// These limits with the input's channels and its range of samples.
+    /// These limits with the input's channels, its range of samples and its way of reading files.
     pub fn limits_over(&self, limits: DecodeLimits) -> DecodeLimits {
         DecodeLimits {
             range: self.range,
             channels: self.channels(),
+            reading: self.reading,
             ..limits
         }
     }

@@ -140,3 +140,29 @@ fn bands_go_through_the_same_geometry_with_the_same_draws() {
     assert_ne!(part(&noisy, 0), part(&noisy, 1));
     assert_ne!(part(&noisy, 1), *grey.as_raw());
 }
+
+#[test]
+fn bands_that_nobody_calls_colours_and_negative_numbers_are_refused_in_words() {
+    let refused = |file: &str, channels: usize| {
+        let path = format!("{}/tests/data_bands/{file}", env!("CARGO_MANIFEST_DIR"));
+        let limits = DecodeLimits {
+            channels,
+            ..DecodeLimits::default()
+        };
+        let error = decode(&std::fs::read(path).unwrap(), &limits).unwrap_err();
+        error.to_string()
+    };
+    let text = refused("eight.tif", 3);
+    for words in [
+        "16 bits, 8 bands that the file does not call colours (MINISBLACK with extra samples), as GDAL writes",
+        "photometric=RGB",
+        "`input.channels = 8`",
+        "one range for the whole set",
+    ] {
+        assert!(text.contains(words), "{words} in {text}");
+    }
+    let text = refused("gdal.tif", 3);
+    assert!(text.contains("8 bits, 4 bands"), "{text}");
+    let text = refused("eight.tif", 8);
+    assert!(text.contains("signed numbers of 16 bits"), "{text}");
+}

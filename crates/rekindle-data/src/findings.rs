@@ -13,6 +13,7 @@ use serde::Serialize;
 use rekindle_settings::first_ten;
 
 use super::SplitName;
+use crate::extensions::is_scientific;
 
 /// Files that were left out of an [`ImageFolder`](super::ImageFolder), counted.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -63,9 +64,11 @@ impl Display for SkippedFiles {
             ));
         }
         for (extension, count) in &self.unsupported {
-            parts.push(format!(
-                "{count} {extension} (not supported: convert to JPEG, PNG or WebP)"
-            ));
+            let way = match is_scientific(extension) {
+                true => "write pictures as 8-bit PNG, with one range for the whole set",
+                false => "convert to JPEG, PNG or WebP",
+            };
+            parts.push(format!("{count} {extension} (not supported: {way})"));
         }
         for (extension, count) in &self.other {
             parts.push(format!("{count} {extension}"));
@@ -245,15 +248,32 @@ impl Display for ScanWarning {
                 )
             }
             Self::UnsupportedFormats { counts } => {
-                let counts = first_ten(
-                    counts
-                        .iter()
-                        .map(|(extension, count)| format!("{count} {extension}")),
-                );
-                write!(
-                    f,
-                    "images in formats that cannot be read ({counts}) are not used: convert them to JPEG, PNG or WebP"
-                )
+                let (scientific, images): (Vec<_>, Vec<_>) = counts
+                    .iter()
+                    .partition(|(extension, _)| is_scientific(extension));
+                let listed = |counts: &[(&String, &usize)]| {
+                    let counts = counts.iter();
+                    first_ten(counts.map(|(extension, count)| format!("{count} {extension}")))
+                };
+                if !images.is_empty() {
+                    write!(
+                        f,
+                        "images in formats that cannot be read ({}) are not used: convert them to JPEG, PNG or WebP",
+                        listed(&images)
+                    )?;
+                }
+                if !(images.is_empty() || scientific.is_empty()) {
+                    f.write_str("; ")?;
+                }
+                if !scientific.is_empty() {
+                    write!(
+                        f,
+                        "files that may hold images and cannot be read as such ({}) are not used: write their pictures as 8-bit PNG, scaled \
+                         with one range for the whole set (docs/pictures.md)",
+                        listed(&scientific)
+                    )?;
+                }
+                Ok(())
             }
             Self::OnlyClass { reason } => f.write_str(reason),
             Self::RepeatedSubfolders { folders } => write!(
@@ -327,5 +347,27 @@ mod tests {
             assert!(text.contains(part), "{text}");
         }
         assert_eq!(SkippedFiles::default().to_string(), "none");
+    }
+
+    #[test]
+    fn files_of_instruments_are_told_apart_from_photographs() {
+        let told = |names: &[&str]| {
+            let counts = names.iter().map(|name| ((*name).to_owned(), 1));
+            let counts = counts.collect();
+            ScanWarning::UnsupportedFormats { counts }.to_string()
+        };
+        let text = told(&[".dcm", ".fits", ".parquet"]);
+        assert!(text.contains("(1 .dcm, 1 .fits, 1 .parquet)"), "{text}");
+        assert!(text.contains("one range for the whole set"), "{text}");
+        assert!(!text.contains("JPEG, PNG or WebP"), "{text}");
+        let text = told(&[".dcm", ".heic"]);
+        for part in [
+            "(1 .heic) are not used: convert",
+            "(1 .dcm) are not used: write",
+        ] {
+            assert!(text.contains(part), "{text}");
+        }
+        let text = told(&[".heic"]);
+        assert!(!text.contains("one range"), "{text}");
     }
 }

@@ -79,7 +79,7 @@ pub use cache::{
 pub use classes::ClassIndex;
 pub use dataset::{BadImages, Content, Dataset, ImageSizes, Verified, read_image};
 pub use error::{BadImage, DataError, ImageProblem, UnknownClass};
-pub use extensions::{IMAGE_EXTENSIONS, UNSUPPORTED_EXTENSIONS};
+pub use extensions::{IMAGE_EXTENSIONS, SCIENTIFIC_EXTENSIONS, UNSUPPORTED_EXTENSIONS};
 pub use findings::{ScanWarning, SkippedFiles};
 pub use fingerprint::Fingerprints;
 pub use fit::{fit_bands, fit_range, fit_rescale};

@@ -1,7 +1,7 @@
 //! Lists an image folder and decides what its folders mean.
 //!
-//! This file owns the public ways to list a folder; `scan/listing.rs` owns the listing under way: layouts, class list, checks. Names only
-//! are read: no file is opened, nothing is written.
+//! This file owns the public ways to list a folder; `scan/listing.rs` owns the listing under way: layouts, class list, checks. Names are
+//! read, and the first bytes of files without an extension; nothing is written.
 
 mod listing;
 mod parts;
@@ -31,7 +31,7 @@ use parts::Part;
 /// Class indices follow the names of the training images' class folders, sorted by their bytes (`100` before `2`, `Ox` before `ant`);
 /// other splits are matched by name. Images may lie in folders inside a class folder. Links are followed. A file is an image when its
 /// extension is in [`IMAGE_EXTENSIONS`](super::IMAGE_EXTENSIONS); hidden names and other files are counted in
-/// [`skipped`](ImageFolder::skipped). No file is opened.
+/// [`skipped`](ImageFolder::skipped). No file is opened, but those without an extension, which may be DICOM.
 ///
 /// # Errors
 /// A path that is missing, not a folder or not readable; no images, or none in class folders; a class folder without images

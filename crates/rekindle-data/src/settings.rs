@@ -9,6 +9,7 @@ use crate::{
     Ordinal, Sampling, SourceOptions, apart::with_validation, default_cache_directory,
     levels::as_levels, limited, open_data, open_data_to_check,
 };
+use rekindle_augment::{AlphaUse, Reading, TiffPlanes};
 use rekindle_settings::SettingError;
 
 /// More than any machine has.
@@ -86,6 +87,15 @@ pub struct DataRecipe {
     /// Images in all, for a smoke run. Default: all of them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<usize>,
+    /// Which planes of a TIFF that has several are its picture: `first`, the first page that is no thumbnail (default); `channels`, all that
+    /// ImageJ's or OME's description calls channels, of one slice and one moment; `all`, every page or plane in its order. Two or three are
+    /// red, green and blue; other numbers are for `input.channels`. The model file keeps it.
+    #[serde(default)]
+    pub tiff_planes: TiffPlanes,
+    /// What becomes of an alpha channel: `white`, pictures are put over white by it (default); `ignore`, the colours are taken as they are
+    /// stored, for files whose alpha is a fourth band. The model file keeps it.
+    #[serde(default)]
+    pub alpha: AlphaUse,
     /// What to do with images that cannot be decoded: `fail` (default) or `skip`.
     pub bad_images: BadImages,
     /// Most images whose headers are read before the start, spread evenly over all; what is wrong with another one is found when it is
@@ -134,6 +144,8 @@ impl Default for DataRecipe {
             fold: 1,
             sampling: Sampling::Shuffle,
             limit: None,
+            tiff_planes: TiffPlanes::First,
+            alpha: AlphaUse::White,
             bad_images: BadImages::Fail,
             checked_headers: 50_000,
             image_cache_mb: 384,
@@ -146,6 +158,14 @@ impl Default for DataRecipe {
 }
 
 impl DataRecipe {
+    /// What of a file becomes its picture, for [`Preprocessing::reading`](rekindle_augment::Preprocessing::reading).
+    pub fn reading(&self) -> Reading {
+        Reading {
+            tiff_planes: self.tiff_planes,
+            alpha: self.alpha,
+        }
+    }
+
     /// How the data is to be opened.
     pub fn source_options(&self) -> SourceOptions {
         let grouping = NameGrouping {

@@ -8,6 +8,7 @@ mod index;
 mod tests;
 
 use std::{
+    collections::BTreeMap,
     io,
     path::{Path, PathBuf},
     sync::Arc,
@@ -61,8 +62,8 @@ pub enum ShardError {
     },
     /// No member is an image with a label.
     #[error(
-        "`{}` names no images to use; left out of its {members} members: {found}{}",
-        path.display(), dotted_hint(dotted.as_deref())
+        "`{}` {} members: {found}{}",
+        path.display(), among(*members, dotted.is_some()), dotted_hint(dotted.as_deref())
     )]
     NoPictures {
         /// The tar file, or the folder of them.
@@ -82,6 +83,14 @@ pub enum ShardError {
     },
 }
 
+/// The beginning of the words for a file without images to use.
+fn among(members: usize, has_dotted: bool) -> String {
+    match has_dotted {
+        true => format!("names no images to use; left out of its {members}"),
+        false => format!("names no images to use: no pictures among {members}"),
+    }
+}
+
 fn dotted_hint(dotted: Option<&str>) -> String {
     let Some(name) = dotted else {
         return String::new();
@@ -93,6 +102,9 @@ fn dotted_hint(dotted: Option<&str>) -> String {
          that nothing but the extension follows the first dot"
     )
 }
+
+/// What labels of samples without an image are counted as.
+const LABEL_ALONE: &str = "(a label without an image)";
 
 /// A tar file of a data set.
 #[derive(Debug)]
@@ -197,6 +209,7 @@ pub(super) fn read_shards(
     let mut joined = Vec::new();
     let mut respelt = None;
     let mut skipped = SkippedFiles::default();
+    let mut labels: BTreeMap<&str, usize> = BTreeMap::new();
     let mut columns: Option<Vec<String>> = None;
     for (shard, found) in shards.iter().zip(listed) {
         dotted = dotted.or(found.dotted);
@@ -205,6 +218,9 @@ pub(super) fn read_shards(
         }
         respelt = respelt.or(found.respelt);
         skipped.add(found.skipped);
+        for (field, count) in found.labels {
+            *labels.entry(field).or_default() += count;
+        }
         for image in found.images {
             let wrong = |reason: String| ShardError::Member {
                 shard: image.member.shard.to_path_buf(),
@@ -257,10 +273,16 @@ pub(super) fn read_shards(
         }
     }
     if rows.rows.is_empty() {
+        skipped.other.remove(LABEL_ALONE);
+        let labels = labels
+            .iter()
+            .map(|(field, count)| format!("{count} {field}"));
+        let others = (skipped.total() > 0).then(|| skipped.to_string());
+        let found: Vec<String> = others.into_iter().chain(labels).collect();
         return Err(ShardError::NoPictures {
             path: path.to_path_buf(),
             members: count,
-            found: skipped.to_string(),
+            found: found.join(", "),
             dotted,
         }
         .into());

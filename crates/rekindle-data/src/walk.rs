@@ -4,11 +4,14 @@
 
 use std::{
     ffi::OsString,
-    fs, io,
+    fs,
+    io::{self, Read},
     path::{Path, PathBuf},
 };
 
-use crate::extensions::{IMAGE_EXTENSIONS, UNSUPPORTED_EXTENSIONS};
+use crate::extensions::{
+    DICOM_WITHOUT_EXTENSION, IMAGE_EXTENSIONS, SCIENTIFIC_EXTENSIONS, UNSUPPORTED_EXTENSIONS,
+};
 use crate::{DataError, SkippedFiles};
 
 /// Names that systems leave in folders, compared in lower case; names that begin with a dot are hidden as well.
@@ -45,11 +48,26 @@ pub(super) fn kind_of(name: &str) -> FileKind {
     };
     if IMAGE_EXTENSIONS.contains(&extension.as_str()) {
         FileKind::Image
-    } else if UNSUPPORTED_EXTENSIONS.contains(&extension.as_str()) {
+    } else if UNSUPPORTED_EXTENSIONS.contains(&extension.as_str())
+        || SCIENTIFIC_EXTENSIONS.contains(&extension.as_str())
+    {
         FileKind::Unsupported(format!(".{extension}"))
     } else {
         FileKind::Other(format!(".{extension}"))
     }
+}
+
+/// Whether a file may be an image of a scanner by its name, which then has no extension, or ends in a number as the names of UIDs do.
+fn may_be_dicom(name: &str) -> bool {
+    let extension = name.rsplit_once('.').map(|(_, extension)| extension);
+    extension.is_none_or(|extension| extension.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
+/// Whether a file is DICOM by its content.
+fn is_dicom(path: &Path) -> bool {
+    let mut start = [0; 132];
+    let read = fs::File::open(path).and_then(|mut file| file.read_exact(&mut start));
+    read.is_ok() && start.ends_with(b"DICM")
 }
 
 /// One name in a folder.
@@ -171,18 +189,22 @@ impl Walk {
                 }
             } else if is_array(&entry.name) {
                 arrays.push(path);
-            } else if self.take_file(&entry.name) {
+            } else if self.take_file(&path, &entry.name) {
                 images.push(path);
             }
         }
         Ok(())
     }
 
-    /// Whether a file is an image by its name; counts it as left out otherwise.
-    pub fn take_file(&mut self, name: &str) -> bool {
+    /// Whether a file is an image by its name; counts it as left out otherwise. Of one without extension the first bytes are looked at.
+    pub fn take_file(&mut self, relative: &Path, name: &str) -> bool {
         let counts = match kind_of(name) {
             FileKind::Image => return true,
             FileKind::Unsupported(extension) => self.skipped.unsupported.entry(extension),
+            FileKind::Other(_) if may_be_dicom(name) && is_dicom(&self.root.join(relative)) => self
+                .skipped
+                .unsupported
+                .entry(DICOM_WITHOUT_EXTENSION.into()),
             FileKind::Other(extension) => self.skipped.other.entry(extension),
         };
         *counts.or_default() += 1;
@@ -255,6 +277,35 @@ mod tests {
         assert_eq!(walk.skipped.hidden, 4);
         assert_eq!(walk.skipped.other[".txt"], 1);
         assert_eq!(walk.skipped.unsupported[".heic"], 1);
+    }
+
+    #[test]
+    fn files_of_scanners_are_known_without_an_extension() {
+        let folder = tempfile::tempdir().unwrap();
+        let dicom = [vec![0; 128], b"DICM".to_vec()].concat();
+        for (name, bytes) in [
+            ("IM000001", &dicom[..]),
+            ("1.2.840.113619.2.5", &dicom),
+            ("README", b"words"),
+            ("notes.txt", &dicom),
+            ("a.dcm", &dicom),
+            ("1.5", b"words"),
+        ] {
+            fs::write(folder.path().join(name), bytes).unwrap();
+        }
+        let mut walk = Walk::new(folder.path()).unwrap();
+        assert_eq!(
+            walk.images_under(Path::new("")).unwrap(),
+            [""; 0].map(PathBuf::from)
+        );
+        assert_eq!(walk.skipped.unsupported[DICOM_WITHOUT_EXTENSION], 2);
+        assert_eq!(walk.skipped.unsupported[".dcm"], 1);
+        assert_eq!(walk.skipped.other["(no extension)"], 1);
+        let text = walk.skipped.to_string();
+        assert!(
+            text.contains("2 DICOM files without extension (not supported"),
+            "{text}"
+        );
     }
 
     #[test]

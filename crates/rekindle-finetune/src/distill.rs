@@ -106,6 +106,13 @@ impl DistillRecipe {
                 ),
             );
         }
+        if teachers.reading != preprocessing.reading {
+            return refused(
+                "a model for files that are read otherwise".into(),
+                "a model for files that are read as in this run (data.tiff_planes, data.alpha)"
+                    .into(),
+            );
+        }
         Ok(())
     }
 }

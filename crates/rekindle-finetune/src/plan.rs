@@ -132,6 +132,7 @@ impl Plan {
         let card = resolve_card(&recipe.backbone)?;
         let origin = origin(&card, &recipe.backbone)?;
         let mut preprocessing = preprocessing(&card, &recipe.input)?;
+        preprocessing.reading = recipe.data.reading();
         let transforms = &recipe.augment.transforms;
         Pipeline::training_with(&preprocessing, transforms, &custom_transforms)
             .map_err(|error| error.within("augment"))?;

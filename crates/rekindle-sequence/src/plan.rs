@@ -46,7 +46,8 @@ impl Plan {
         recipe.check()?;
         let device = device_from_name(&recipe.device)?;
         let card = resolve_card(&recipe.backbone)?;
-        let preprocessing = preprocessing(&card, &recipe.input)?;
+        let mut preprocessing = preprocessing(&card, &recipe.input)?;
+        preprocessing.reading = recipe.data.images().reading();
         let network = Architecture::from_name(&card.architecture)?
             .init(&device)
             .with_input_channels(preprocessing.channels());

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use rekindle_augment::{AlphaUse, TiffPlanes};
 use rekindle_data::{
     BadImages, ColumnNames, DataRecipe, GroupBy, HoldOut, SourceOptions, TaskKind,
 };
@@ -79,6 +80,12 @@ pub struct SequenceDataRecipe {
     pub folds: usize,
     /// Which part is held out, from 1 to `folds`. Default 1.
     pub fold: usize,
+    /// Which planes of a TIFF that has several are a frame's picture: `first` (default), `channels` or `all`.
+    #[serde(default)]
+    pub tiff_planes: TiffPlanes,
+    /// What becomes of an alpha channel: `white`, frames are put over white by it (default), or `ignore`.
+    #[serde(default)]
+    pub alpha: AlphaUse,
     /// What to do with frames that cannot be decoded: `fail` (default) or `skip`.
     pub bad_images: BadImages,
     /// Most frames whose headers are read before the start. Default 50000.
@@ -149,6 +156,8 @@ impl Default for Recipe {
                 validation_share: images.validation_share,
                 folds: 0,
                 fold: 1,
+                tiff_planes: images.tiff_planes,
+                alpha: images.alpha,
                 bad_images: BadImages::Fail,
                 checked_headers: images.checked_headers,
                 disk_cache_mb: images.disk_cache_mb,
@@ -219,6 +228,8 @@ impl SequenceDataRecipe {
             validation_share: self.validation_share,
             folds: self.folds,
             fold: self.fold,
+            tiff_planes: self.tiff_planes,
+            alpha: self.alpha,
             bad_images: self.bad_images,
             checked_headers: self.checked_headers,
             disk_cache_mb: self.disk_cache_mb,

@@ -3,7 +3,8 @@
 //! Owns: the walk over chunks and blocks that finds them. It decodes no pixel and never fails: what cannot be followed is not there.
 
 use super::jpeg;
-use super::tiff::{File, has_more_pages, main_page};
+use super::reading::{Reading, TiffPlanes};
+use super::tiff::{File, Stack, has_more_pages, main_page, unread_stack};
 use crate::format::Format;
 
 /// What a file holds besides its picture.
@@ -11,10 +12,12 @@ use crate::format::Format;
 pub(super) struct Container {
     pub(super) has_icc_profile: bool,
     pub(super) has_more_frames: bool,
+    /// The stack of which one plane is the picture.
+    pub(super) stack: Option<Stack>,
 }
 
 impl Container {
-    pub(super) fn read(bytes: &[u8], format: Format) -> Self {
+    pub(super) fn read(bytes: &[u8], format: Format, reading: &Reading) -> Self {
         match format {
             Format::Jpeg => Self {
                 has_icc_profile: jpeg_has_profile(bytes),
@@ -23,7 +26,7 @@ impl Container {
             Format::Png => of_png(bytes),
             Format::WebP => of_webp(bytes),
             Format::Gif => of_gif(bytes).unwrap_or_default(),
-            Format::Tiff => of_tiff(bytes),
+            Format::Tiff => of_tiff(bytes, reading.tiff_planes),
             Format::Pnm | Format::Npy => Self::default(),
             // The version 5 header says `MBED` where it says anything of a profile; the value is little-endian.
             Format::Bmp => Self {
@@ -85,6 +88,7 @@ fn of_webp(bytes: &[u8]) -> Container {
     Container {
         has_icc_profile: flags & 0x20 != 0,
         has_more_frames: flags & 0x02 != 0,
+        stack: None,
     }
 }
 
@@ -129,20 +133,26 @@ fn of_gif(bytes: &[u8]) -> Option<Container> {
     }
 }
 
-fn of_tiff(bytes: &[u8]) -> Container {
+fn of_tiff(bytes: &[u8], how: TiffPlanes) -> Container {
     const ICC_PROFILE: u16 = 34675;
     let Some(file) = File::open(bytes) else {
         return Container::default();
     };
     Container {
         has_icc_profile: main_page(&file).is_some_and(|page| page.has(ICC_PROFILE)),
-        has_more_frames: has_more_pages(&file),
+        // The others are refused where they are asked for and are no planes of the picture.
+        has_more_frames: how == TiffPlanes::First && has_more_pages(&file),
+        stack: unread_stack(&file, how),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn of(bytes: &[u8], format: Format) -> Container {
+        Container::read(bytes, format, &Reading::default())
+    }
 
     fn png(chunks: &[(&[u8; 4], &[u8])]) -> Vec<u8> {
         let mut bytes = b"\x89PNG\r\n\x1a\n".to_vec();
@@ -160,7 +170,7 @@ mod tests {
         let frames = |count: u32| {
             let control = [count.to_be_bytes(), [0; 4]].concat();
             let bytes = png(&[(b"IHDR", &[0; 13]), (b"acTL", &control), (b"IDAT", &[0])]);
-            Container::read(&bytes, Format::Png).has_more_frames
+            of(&bytes, Format::Png).has_more_frames
         };
         assert!(frames(2) && frames(0x100) && !frames(1));
     }
@@ -168,7 +178,7 @@ mod tests {
     #[test]
     fn chunks_behind_the_pixels_of_a_png_do_not_count() {
         let bytes = png(&[(b"IDAT", &[0]), (b"iCCP", &[0])]);
-        assert_eq!(Container::read(&bytes, Format::Png), Container::default());
+        assert_eq!(of(&bytes, Format::Png), Container::default());
     }
 
     #[test]
@@ -185,7 +195,7 @@ mod tests {
         ] {
             for length in 0..bytes.len() {
                 assert_eq!(
-                    Container::read(&bytes[..length], format),
+                    of(&bytes[..length], format),
                     Container::default(),
                     "{format}, {length} bytes"
                 );

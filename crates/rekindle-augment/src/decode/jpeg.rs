@@ -157,6 +157,7 @@ impl<'a> JpegFile<'a> {
                     image,
                     orientation,
                     mode,
+                    has_alpha: false,
                 });
             }
         }
@@ -181,6 +182,7 @@ impl<'a> JpegFile<'a> {
                 Colour::Cmyk | Colour::Ycck => SourceMode::Cmyk,
                 _ => SourceMode::Rgb,
             },
+            has_alpha: false,
         })
     }
 }

@@ -5,6 +5,7 @@
 use rekindle_settings::SettingError;
 use serde::{Deserialize, Serialize};
 
+use super::reading::Reading;
 use crate::error::AugmentError;
 use crate::format::Format;
 
@@ -70,7 +71,8 @@ impl SampleRange {
     }
 }
 
-/// What decoding one image may take at most, checked against the header before anything is allocated, and how wide samples become 8 bits.
+/// What decoding one image may take at most, checked against the header before anything is allocated, and what of a file becomes its
+/// picture.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DecodeLimits {
     /// Largest number of pixels. Default 178 956 970, where Pillow refuses an image as a decompression bomb.
@@ -86,6 +88,8 @@ pub struct DecodeLimits {
     /// Channels of the picture: 3, red, green and blue, which is the default; 1, grey by Pillow's formula; any other number, as many bands
     /// as the file has, which only TIFF, PNG and `.npy` do. See [`Bands`](crate::Bands) for the form in which they come.
     pub channels: usize,
+    /// What of a file becomes the picture, where it holds more than one answer. Default what most programs take.
+    pub reading: Reading,
 }
 
 impl Default for DecodeLimits {
@@ -96,6 +100,7 @@ impl Default for DecodeLimits {
             row_factor: 1,
             range: SampleRange::Full,
             channels: 3,
+            reading: Reading::default(),
         }
     }
 }

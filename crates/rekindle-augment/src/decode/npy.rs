@@ -316,6 +316,7 @@ pub(super) fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<Upright, Aug
             (Kind::Unsigned(1), _) => SourceMode::Rgb,
             _ => SourceMode::SixteenBit,
         },
+        has_alpha: false,
     })
 }
 

@@ -6,6 +6,7 @@
 use image::{ColorType, RgbImage};
 
 use super::limits::{DecodeLimits, SampleRange};
+use super::reading::AlphaUse;
 use crate::error::AugmentError;
 use crate::format::Format;
 use crate::ops::greyscale::{grey, greyscale};
@@ -45,28 +46,31 @@ pub(super) fn to_rgb(
     color: ColorType,
     mut samples: Vec<u8>,
     range: SampleRange,
+    alpha_use: AlphaUse,
 ) -> Result<Vec<u8>, AugmentError> {
+    let over = |value, alpha| composed(value, alpha, alpha_use);
+    let wide_over = |value, alpha| composed_16_bit(value, alpha, alpha_use);
     if let Some((low, high)) = range.span() {
         stretch(&mut samples, color, low, high);
     }
     Ok(match color {
         ColorType::Rgb8 => samples,
         ColorType::L8 => grey_to_rgb(&samples),
-        ColorType::La8 => convert(&samples, |[value, alpha]| [over_white(*value, *alpha); 3]),
+        ColorType::La8 => convert(&samples, |[value, alpha]| [over(*value, *alpha); 3]),
         ColorType::Rgba8 => convert(&samples, |[red, green, blue, alpha]| {
-            [red, green, blue].map(|value| over_white(*value, *alpha))
+            [red, green, blue].map(|value| over(*value, *alpha))
         }),
         ColorType::L16 => convert(&samples, |value: &[u8; 2]| [from_16_bit(word(value)); 3]),
         ColorType::Rgb16 => words(&samples).map(from_16_bit).collect(),
         ColorType::La16 => convert(&samples, |pixel: &[u8; 4]| {
-            [over_white_16_bit(word(&pixel[..2]), word(&pixel[2..])); 3]
+            [wide_over(word(&pixel[..2]), word(&pixel[2..])); 3]
         }),
         ColorType::Rgba16 => convert(&samples, |pixel: &[u8; 8]| {
             let alpha = word(&pixel[6..]);
-            [0, 2, 4].map(|at| over_white_16_bit(word(&pixel[at..at + 2]), alpha))
+            [0, 2, 4].map(|at| wide_over(word(&pixel[at..at + 2]), alpha))
         }),
         ColorType::Rgb32F => from_floats(format, &floats(&samples))?,
-        ColorType::Rgba32F => from_floats(format, &floats_over_white(&floats(&samples)))?,
+        ColorType::Rgba32F => from_floats(format, &floats_composed(&floats(&samples), alpha_use))?,
         other => {
             return Err(AugmentError::UnsupportedFeature {
                 format,
@@ -197,6 +201,24 @@ pub(super) fn over_white(value: u8, alpha: u8) -> u8 {
     divide_by_255(value * alpha + 255 * (255 - alpha))
 }
 
+/// A value with an alpha value, of which becomes what is asked for.
+#[inline]
+pub(super) fn composed(value: u8, alpha: u8, how: AlphaUse) -> u8 {
+    match how {
+        AlphaUse::White => over_white(value, alpha),
+        AlphaUse::Ignore => value,
+        AlphaUse::Alone => alpha,
+    }
+}
+
+fn composed_16_bit(value: u16, alpha: u16, how: AlphaUse) -> u8 {
+    match how {
+        AlphaUse::White => over_white_16_bit(value, alpha),
+        AlphaUse::Ignore => from_16_bit(value),
+        AlphaUse::Alone => from_16_bit(alpha),
+    }
+}
+
 pub(super) fn from_16_bit(value: u16) -> u8 {
     ((u32::from(value) + 128) / 257) as u8
 }
@@ -208,10 +230,14 @@ pub(super) fn over_white_16_bit(value: u16, alpha: u16) -> u8 {
     ((composed + scale / 2) / scale) as u8
 }
 
-fn floats_over_white(samples: &[f32]) -> Vec<f32> {
+fn floats_composed(samples: &[f32], how: AlphaUse) -> Vec<f32> {
     let compose = |pixel: &[f32]| {
         let alpha = pixel[3];
-        [0, 1, 2].map(|channel| pixel[channel] * alpha + (1.0 - alpha))
+        [0, 1, 2].map(|channel| match how {
+            AlphaUse::White => pixel[channel] * alpha + (1.0 - alpha),
+            AlphaUse::Ignore => pixel[channel],
+            AlphaUse::Alone => alpha,
+        })
     };
     samples.chunks_exact(4).flat_map(compose).collect()
 }

@@ -98,11 +98,12 @@ pub(super) fn decode(
         Format::Png => significant::range_of(bytes, color, &samples, limits.range),
         _ => limits.range,
     };
-    let rgb = pixels::to_rgb(format, color, samples, range)?;
+    let rgb = pixels::to_rgb(format, color, samples, range, limits.reading.alpha)?;
     Ok(Upright {
         image: pixels::image_of(format, width, height, rgb)?,
         orientation: orientation::of(bytes, format),
         mode,
+        has_alpha: color.has_alpha() && mode != SourceMode::Palette,
     })
 }
 
@@ -129,6 +130,7 @@ pub(super) fn decode_bands(
         image: stack(of_samples(width, height, found, &samples)),
         orientation: orientation::of(bytes, format),
         mode,
+        has_alpha: false,
     })
 }
 

@@ -37,6 +37,7 @@ pub(crate) struct RowFile<'a> {
     pub(super) size: (u32, u32),
     pub(super) orientation: Orientation,
     mode: SourceMode,
+    has_alpha: bool,
     is_grey: bool,
 }
 
@@ -79,33 +80,36 @@ impl<'a> RowFile<'a> {
             Ok(match format {
                 Format::Png => PngRows::open(bytes, &limits)?.map(|file| {
                     let (size, mode) = (file.size(), file.mode());
-                    (Kind::Png(Box::new(file)), size, mode)
+                    let has_alpha = file.has_alpha();
+                    (Kind::Png(Box::new(file)), size, mode, has_alpha)
                 }),
                 Format::Bmp => BmpRows::open(bytes, &limits)?.map(|file| {
                     let (size, mode) = (file.size(), file.mode());
-                    (Kind::Bmp(file), size, mode)
+                    (Kind::Bmp(file), size, mode, false)
                 }),
                 Format::Tiff => {
                     let file = TiffRows::open(bytes, &limits)?;
                     let (size, mode) = (file.size(), file.mode());
-                    Some((Kind::Tiff(Box::new(file)), size, mode))
+                    let has_alpha = file.has_alpha();
+                    Some((Kind::Tiff(Box::new(file)), size, mode, has_alpha))
                 }
                 Format::WebP => {
                     let file = WebPFile::open(bytes, &limits)?;
                     let size = file.row_size();
-                    size.map(|size| (Kind::WebP(file), size, SourceMode::Rgb))
+                    size.map(|size| (Kind::WebP(file), size, SourceMode::Rgb, false))
                 }
                 Format::Jpeg | Format::Gif | Format::Pnm | Format::Npy => None,
             })
         })?;
         let large = opened
-            .filter(|(_, (width, height), _)| u64::from(*width) * u64::from(*height) >= least);
-        Ok(large.map(|(kind, size, mode)| Self {
+            .filter(|(_, (width, height), ..)| u64::from(*width) * u64::from(*height) >= least);
+        Ok(large.map(|(kind, size, mode, has_alpha)| Self {
             kind,
             format,
             size,
             orientation: orientation::of(bytes, format),
             mode,
+            has_alpha,
             is_grey: limits.channels == 1,
         }))
     }
@@ -155,6 +159,7 @@ impl<'a> RowFile<'a> {
             size: (width, height),
             orientation,
             mode,
+            has_alpha,
             ..
         } = self;
         limits.of_rows().check(format, width, height, 3)?;
@@ -164,6 +169,7 @@ impl<'a> RowFile<'a> {
             image: pixels::image_of(format, width, height, rgb)?,
             orientation,
             mode,
+            has_alpha,
         })
     }
 }

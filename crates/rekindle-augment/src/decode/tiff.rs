@@ -3,7 +3,8 @@
 //! Owns: the way from the strips and tiles of the picture's page to its pixels, row by row; only
 //! LZW, fax codes and JPEG unpack a strip or tile at once.
 //! `directory` has the tags, `page` what they mean and what is refused, `codec`, `lzw` and `fax` the compressions, `samples` and `colour` the
-//! numbers. Pages other than the picture's are not read.
+//! numbers. Pages other than the picture's are not read, but where the planes of a stack are asked for as its channels: `stack` has what a
+//! file says of them, `planes` which are taken.
 
 mod codec;
 mod colour;
@@ -12,7 +13,9 @@ mod fax;
 mod lzw;
 mod numbers;
 mod page;
+mod planes;
 mod samples;
+mod stack;
 
 use std::borrow::Cow;
 use std::io::{Cursor, Error as IoError, ErrorKind, Read};
@@ -23,7 +26,9 @@ pub(super) use self::directory::File;
 pub(super) use self::numbers::numbers;
 use self::page::{Alpha, Meaning, Number, Page, YCbCr};
 pub(super) use self::page::{has_more_pages, main_page};
+pub(super) use self::planes::unread_stack;
 use self::samples::Row;
+pub use self::stack::Stack;
 use super::bands;
 use super::jpeg::{self, Colour};
 use super::limits::{DecodeLimits, SampleRange};
@@ -68,14 +73,15 @@ pub(super) fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<Upright, Aug
     let limits = &limits.of_rows();
     let file = TiffRows::open(bytes, limits)?;
     let (width, height) = file.size();
-    limits.check(FORMAT, width, height, pixel_bytes(&file.page))?;
-    let mode = file.mode();
+    limits.check(FORMAT, width, height, file.pixel_bytes())?;
+    let (mode, has_alpha) = (file.mode(), file.has_alpha());
     let mut rgb = Vec::with_capacity(3 * width as usize * height as usize);
     file.read(&mut |row| rgb.extend_from_slice(row))?;
     Ok(Upright {
         image: pixels::image_of(FORMAT, width, height, rgb)?,
         orientation: orientation::of(bytes, FORMAT),
         mode,
+        has_alpha,
     })
 }
 
@@ -83,10 +89,10 @@ pub(super) fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<Upright, Aug
 pub(super) fn decode_bands(bytes: &[u8], limits: &DecodeLimits) -> Result<Upright, AugmentError> {
     let limits = &limits.of_rows();
     let file = TiffRows::open(bytes, limits)?;
-    let count = file.page.samples;
+    let count = file.channels();
     bands::check_count(FORMAT, count, limits)?;
     let (width, height) = file.size();
-    limits.check(FORMAT, width, height, pixel_bytes(&file.page))?;
+    limits.check(FORMAT, width, height, file.pixel_bytes())?;
     let mode = file.mode();
     let mut samples = Vec::with_capacity(count * width as usize * height as usize);
     file.read(&mut |row| samples.extend_from_slice(row))?;
@@ -94,12 +100,16 @@ pub(super) fn decode_bands(bytes: &[u8], limits: &DecodeLimits) -> Result<Uprigh
         image: stack(of_samples(width, height, count, &samples)),
         orientation: orientation::of(bytes, FORMAT),
         mode,
+        has_alpha: false,
     })
 }
 
 /// The rows of the picture of a file.
 pub(super) struct TiffRows<'a> {
+    /// The picture, or the first of its planes.
     page: Page<'a>,
+    /// The other planes, each of which is a channel of the picture as the first one is.
+    planes: Vec<Page<'a>>,
     limits: DecodeLimits,
 }
 
@@ -114,17 +124,28 @@ impl<'a> TiffRows<'a> {
         }
         let (width, height) = page::dimensions(&directory)?;
         limits.check(FORMAT, width, height, 0)?;
-        let page = Page::read(&file, &directory, limits.has_bands())?;
-        // What is unpacked at once.
-        let unpacked = match page.compression {
-            Compression::Lzw | Compression::Fax(_) | Compression::Jpeg => pixel_bytes(&page),
-            _ => 0,
+        let mut planes = planes::planes(&file, &directory, limits)?
+            .unwrap_or_default()
+            .into_iter();
+        let page = match planes.next() {
+            Some(page) => page,
+            None => Page::read(&file, &directory, limits.has_bands(), limits.reading.alpha)?,
         };
-        let [across, _] = page.chunks();
-        let wide = (across as u64 * u64::from(page.chunk[0])).min(u64::from(u32::MAX)) as u32;
-        limits.check_memory(FORMAT, wide, page.chunk[1].min(height), unpacked)?;
+        let planes: Vec<Page> = planes.collect();
+        // What is unpacked at once.
+        for page in std::iter::once(&page).chain(&planes) {
+            let unpacked = match page.compression {
+                Compression::Lzw | Compression::Fax(_) | Compression::Jpeg => pixel_bytes(page),
+                _ => 0,
+            };
+            let [across, _] = page.chunks();
+            let wide = (across as u64 * u64::from(page.chunk[0])).min(u64::from(u32::MAX)) as u32;
+            let unpacked = unpacked * (1 + planes.len() as u64);
+            limits.check_memory(FORMAT, wide, page.chunk[1].min(height), unpacked)?;
+        }
         Ok(Self {
             page,
+            planes,
             limits: limits.clone(),
         })
     }
@@ -133,41 +154,115 @@ impl<'a> TiffRows<'a> {
         (self.page.width, self.page.height)
     }
 
+    /// Samples of a pixel of the picture.
+    fn channels(&self) -> usize {
+        match (self.planes.len(), &self.page.meaning) {
+            (0, Meaning::Bands(count)) => *count,
+            (0, _) => 3,
+            (others, _) if self.limits.has_bands() => others + 1,
+            _ => 3,
+        }
+    }
+
     pub(super) fn mode(&self) -> SourceMode {
-        mode(&self.page)
+        match (mode(&self.page), self.planes.len()) {
+            (SourceMode::Grey, 1..) => SourceMode::Rgb,
+            (mode, _) => mode,
+        }
+    }
+
+    pub(super) fn has_alpha(&self) -> bool {
+        self.page.has_alpha
+    }
+
+    /// Most bytes that a pixel takes: the output, and where strips are large, what a row of samples goes through.
+    fn pixel_bytes(&self) -> u64 {
+        let pages = std::iter::once(&self.page).chain(&self.planes);
+        let own: u64 = pages.map(pixel_bytes).sum();
+        match (self.planes.len(), self.limits.has_bands()) {
+            (0, _) | (_, false) => own,
+            (others, true) => own + 6 * (others as u64 + 1).div_ceil(3),
+        }
     }
 
     /// Gives every row to `sink`, through the strips or tiles that lie beside each other.
     pub(super) fn read(self, sink: &mut dyn FnMut(&[u8])) -> Result<(), AugmentError> {
-        let Self { page, limits } = self;
-        let [across, down] = page.chunks();
-        let [chunk_width, chunk_height] = page.chunk.map(|side| side as usize);
-        let channels = match page.meaning {
-            Meaning::Bands(count) => count,
-            _ => 3,
-        };
-        let mut line = vec![0; channels * page.width as usize];
-        for row in 0..down {
-            let rows = chunk_height.min(page.height as usize - row * chunk_height);
-            let mut chunks = Vec::with_capacity(across);
-            for column in 0..across {
-                chunks.push(Chunk::open(&page, row * across + column, rows, &limits)?);
-            }
-            for _ in 0..rows {
-                for (chunk, part) in chunks
-                    .iter_mut()
-                    .zip(line.chunks_mut(channels * chunk_width))
-                {
-                    chunk.read(&page, limits.range, part)?;
-                }
+        let channels = self.channels();
+        let mut line = vec![0; channels * self.page.width as usize];
+        let mut rows = PageRows::new(&self.page, &self.limits);
+        if self.planes.is_empty() {
+            for _ in 0..self.page.height {
+                rows.next(&mut line)?;
                 sink(&line);
             }
+            return Ok(());
+        }
+        let others = self.planes.iter();
+        let others = others.map(|page| PageRows::new(page, &self.limits));
+        let mut planes: Vec<PageRows> = std::iter::once(rows).chain(others).collect();
+        let mut grey = vec![0; 3 * self.page.width as usize];
+        for _ in 0..self.page.height {
+            for (channel, plane) in planes.iter_mut().enumerate() {
+                plane.next(&mut grey)?;
+                let pixels = line.chunks_exact_mut(channels);
+                for (pixel, [value, ..]) in pixels.zip(grey.as_chunks::<3>().0) {
+                    pixel[channel] = *value;
+                }
+            }
+            sink(&line);
         }
         Ok(())
     }
 }
 
-/// Most bytes that a pixel takes: the output, and where strips are large, what a row of samples goes through.
+/// The rows of a page, one after the other.
+struct PageRows<'p, 'a> {
+    page: &'p Page<'a>,
+    limits: &'p DecodeLimits,
+    /// The strips or tiles of the next row, those beside each other.
+    chunks: Vec<Chunk<'p>>,
+    row: usize,
+}
+
+impl<'p, 'a> PageRows<'p, 'a> {
+    fn new(page: &'p Page<'a>, limits: &'p DecodeLimits) -> Self {
+        Self {
+            page,
+            limits,
+            chunks: Vec::new(),
+            row: 0,
+        }
+    }
+
+    /// The next row; there are as many as the page is high.
+    fn next(&mut self, line: &mut [u8]) -> Result<(), AugmentError> {
+        let page = self.page;
+        let [across, _] = page.chunks();
+        let [chunk_width, chunk_height] = page.chunk.map(|side| side as usize);
+        let channels = match page.meaning {
+            Meaning::Bands(count) => count,
+            _ => 3,
+        };
+        if self.row.is_multiple_of(chunk_height) {
+            let rows = chunk_height.min(page.height as usize - self.row);
+            let first = self.row / chunk_height * across;
+            // What is done with is not held beside what comes next.
+            self.chunks.clear();
+            for column in 0..across {
+                let chunk = Chunk::open(page, first + column, rows, self.limits)?;
+                self.chunks.push(chunk);
+            }
+        }
+        let parts = line.chunks_mut(channels * chunk_width);
+        for (chunk, part) in self.chunks.iter_mut().zip(parts) {
+            chunk.read(page, self.limits.range, part)?;
+        }
+        self.row += 1;
+        Ok(())
+    }
+}
+
+/// Most bytes that a pixel of a page takes.
 fn pixel_bytes(page: &Page) -> u64 {
     let sample = u64::from(page.bits.div_ceil(8));
     let sample_count = match page.meaning {
@@ -188,9 +283,9 @@ fn mode(page: &Page) -> SourceMode {
         (Meaning::Cmyk, ..) => SourceMode::Cmyk,
         (_, Number::Float, _) => SourceMode::Float,
         (_, _, 9..) | (_, Number::Signed, _) => SourceMode::SixteenBit,
-        (Meaning::Grey { alpha, .. }, ..) if *alpha != Alpha::None => SourceMode::GreyAlpha,
+        (Meaning::Grey { .. }, ..) if page.has_alpha => SourceMode::GreyAlpha,
         (Meaning::Grey { .. }, ..) => SourceMode::Grey,
-        (Meaning::Rgb { alpha }, ..) if *alpha != Alpha::None => SourceMode::Rgba,
+        (Meaning::Rgb { .. }, ..) if page.has_alpha => SourceMode::Rgba,
         _ => SourceMode::Rgb,
     }
 }

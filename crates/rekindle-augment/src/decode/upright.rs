@@ -47,6 +47,8 @@ pub(super) struct Upright {
     pub(super) image: RgbImage,
     pub(super) orientation: Orientation,
     pub(super) mode: SourceMode,
+    /// Whether there is an alpha channel, whatever became of it.
+    pub(super) has_alpha: bool,
 }
 
 /// The picture turned upright.

@@ -29,6 +29,7 @@ use self::picture::Part;
 use super::limits::DecodeLimits;
 use super::orientation;
 use super::raster;
+use super::reading::AlphaUse;
 use super::upright::{SourceMode, Upright};
 use crate::error::AugmentError;
 use crate::format::Format;
@@ -37,6 +38,7 @@ use crate::resize::PixelBox;
 /// A WebP file whose length is right.
 pub(super) struct WebPFile<'a> {
     bytes: &'a [u8],
+    alpha_use: AlphaUse,
     /// Where the own decoder takes the file.
     picture: Option<Box<Picture<'a>>>,
 }
@@ -61,7 +63,11 @@ impl<'a> WebPFile<'a> {
             let (width, height) = (frame.width as u32, frame.height as u32);
             limits.check(Format::WebP, width, height, pixel_bytes)?;
         }
-        Ok(Self { bytes, picture })
+        Ok(Self {
+            bytes,
+            alpha_use: limits.reading.alpha,
+            picture,
+        })
     }
 
     /// Width and height as stored, and the orientation, where a part can be decoded without the rest.
@@ -94,7 +100,7 @@ impl<'a> WebPFile<'a> {
             return Err(self.ends_early());
         };
         if let Some(values) = values {
-            alpha::compose(&mut pixels, &values, frame.width, &wanted);
+            alpha::compose(&mut pixels, &values, frame.width, &wanted, self.alpha_use);
         }
         Ok(RgbImage::from_raw(part.width, part.height, pixels))
     }
@@ -144,6 +150,7 @@ impl<'a> WebPFile<'a> {
                         true => SourceMode::Rgba,
                         false => SourceMode::Rgb,
                     },
+                    has_alpha,
                 });
             }
         }

@@ -13,7 +13,7 @@ use super::npy;
 use super::pixels::grey_if_asked;
 use super::raster;
 use super::rows::{RowFile, may_be_rows};
-use super::tiff;
+use super::tiff::{self, Stack};
 use super::upright::{SourceMode, Upright, turn};
 use super::webp::WebPFile;
 use crate::bands::{pictures, split, stack};
@@ -36,6 +36,12 @@ pub struct Decoded {
     pub has_icc_profile: bool,
     /// Whether the file holds further frames or pages, which are not decoded.
     pub has_more_frames: bool,
+    /// The stack of planes, by its description, of which the first alone was decoded ([`TiffPlanes`](crate::TiffPlanes) takes others);
+    /// none for any other file.
+    pub stack: Option<Stack>,
+    /// Whether the file has an alpha channel: a sample of each pixel, and no transparent colours of a table. The picture was put over white
+    /// by it, or what [`AlphaUse`](crate::AlphaUse) says. False where alpha is a band like others.
+    pub has_alpha: bool,
 }
 
 /// Format and size of an image, from its header.
@@ -54,9 +60,9 @@ pub struct ImageHeader {
 
 /// Decodes an image of any supported format into an upright 8-bit RGB picture, or one of the channels that the limits ask for.
 ///
-/// The format is recognised by content. The EXIF (or TIFF) orientation is undone, alpha is composed over white, 16-bit
-/// samples are scaled by 1/257, float samples from 0..1 by 255, CMYK is converted as Pillow does, and of an animation the
-/// first frame is taken. Colour profiles are ignored, as Pillow, torchvision and timm do.
+/// The format is recognised by content. The EXIF (or TIFF) orientation is undone, alpha is composed over white (unless
+/// [`Reading`](crate::Reading) says otherwise), 16-bit samples are scaled by 1/257, float samples from 0..1 by 255, CMYK is converted as
+/// Pillow does, and of an animation the first frame is taken. Colour profiles are ignored, as Pillow, torchvision and timm do.
 ///
 /// ```
 /// use rekindle_augment::{AugmentError, DecodeLimits, decode};
@@ -85,11 +91,13 @@ fn decode_format(
         image,
         orientation,
         mode,
+        has_alpha,
     } = decode_stored(bytes, format, limits)?;
     let Container {
         has_icc_profile,
         has_more_frames,
-    } = Container::read(bytes, format);
+        stack: unread,
+    } = Container::read(bytes, format, &limits.reading);
     let image = match pictures(limits.channels) {
         1 => turn(image, orientation),
         count => stack(
@@ -106,6 +114,8 @@ fn decode_format(
         mode,
         has_icc_profile,
         has_more_frames,
+        stack: unread,
+        has_alpha,
     })
 }
 

@@ -169,6 +169,7 @@ proptest! {
             rescale: Rescale::default(),
             bands: None,
             range: SampleRange::default(),
+            reading: Reading::default(),
         };
         let output = preprocessing.evaluate(&gradient(width, height));
         prop_assert_eq!(output.dimensions(), (input_width as u32, input_height as u32));

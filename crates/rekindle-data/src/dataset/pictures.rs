@@ -129,15 +129,20 @@ impl Source<'_> {
     }
 }
 
-/// What tells pictures of another range or of other channels apart from those of the same file with the usual ones, which is 0.
+/// What tells pictures of another range, of other channels or of another reading apart from those of the same file with the usual ones, which
+/// is 0.
 fn of_samples(limits: &DecodeLimits) -> u128 {
+    let reading = match limits.reading.is_usual() {
+        true => 0,
+        false => hash_content(format!("{:?}", limits.reading).as_bytes()),
+    };
     let range = match limits.range.is_full() {
         true => 0,
         false => hash_content(format!("{:?}", limits.range).as_bytes()),
     };
     match limits.channels {
-        3 => range,
-        channels => range ^ hash_content(format!("{channels} channels").as_bytes()),
+        3 => range ^ reading,
+        channels => range ^ reading ^ hash_content(format!("{channels} channels").as_bytes()),
     }
 }
 

@@ -1,6 +1,6 @@
 //! A listing under way: which folders are splits and classes, and which images they hold.
 //!
-//! This file owns the layouts, the class list and the checks on them. It reads names through `walk.rs` and opens no file.
+//! This file owns the layouts, the class list and the checks on them. It reads names through `walk.rs`.
 
 use std::{
     collections::BTreeSet,
@@ -144,7 +144,8 @@ impl Listing {
         let mut unclassified = 0;
         for entry in entries {
             if !entry.is_directory {
-                unclassified += usize::from(self.walk.take_file(&entry.name));
+                let path = base.join(&entry.name);
+                unclassified += usize::from(self.walk.take_file(&path, &entry.name));
             } else if let Some(class) = self.classes.index(&entry.name) {
                 found.push((class, entry.name));
             } else {
@@ -221,7 +222,7 @@ impl Listing {
         let (mut folders, mut images) = (Vec::new(), 0);
         for entry in top {
             if !entry.is_directory {
-                images += usize::from(self.walk.take_file(&entry.name));
+                images += usize::from(self.walk.take_file(Path::new(&entry.name), &entry.name));
             } else if !splits.iter().any(|part| part.name == entry.name) {
                 folders.push(format!("`{}`", entry.name));
             }

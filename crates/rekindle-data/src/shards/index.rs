@@ -2,6 +2,7 @@
 
 use std::{
     borrow::Cow,
+    collections::BTreeMap,
     fs::File,
     io::{self, BufReader, Read, Seek, SeekFrom},
     path::{Path, PathBuf},
@@ -12,7 +13,7 @@ use crate::{TargetKind, TaskKind};
 use serde_json::{Map, Value};
 use tar::{Archive, Header};
 
-use super::{Shard, ShardError, TarMember};
+use super::{LABEL_ALONE, Shard, ShardError, TarMember};
 use crate::{
     ColumnNames, DataError, SkippedFiles, SplitName,
     manifest::{Wanted, keys_of_object, target_texts, text_of},
@@ -36,6 +37,8 @@ pub(super) struct Index {
     pub dotted: Option<String>,
     /// Members that are no folders.
     pub members: usize,
+    /// Labels without an image, by the field they are.
+    pub labels: BTreeMap<&'static str, usize>,
     /// The first member whose name is not UTF-8, as it is called here.
     pub respelt: Option<String>,
 }
@@ -354,13 +357,18 @@ impl Listing<'_> {
         }
         let Some((name, member)) = pending.image else {
             let labels = [
-                pending.label.is_some(),
-                pending.text.is_some(),
-                pending.object.is_some(),
+                (".cls", pending.label.is_some()),
+                (".txt", pending.text.is_some()),
+                (".json", pending.object.is_some()),
             ];
-            let count = labels.into_iter().filter(|there| *there).count();
+            let there = labels.into_iter().filter(|(_, is_there)| *is_there);
+            let mut count = 0;
+            for (field, _) in there {
+                *self.index.labels.entry(field).or_default() += 1;
+                count += 1;
+            }
             if count > 0 {
-                let label = "(a label without an image)".to_owned();
+                let label = LABEL_ALONE.to_owned();
                 *self.index.skipped.other.entry(label).or_default() += count;
             }
             return Ok(());

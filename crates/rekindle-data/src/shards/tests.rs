@@ -329,7 +329,7 @@ fn a_tar_file_without_pictures_says_what_is_in_it() {
     );
     let text = open(&path).unwrap_err().to_string();
     assert!(
-        text.contains("4 members") && text.contains("2 .npy"),
+        text.contains("no pictures among 4 members: 2 .npy, 2 .cls"),
         "{text}"
     );
 }

@@ -5,7 +5,8 @@
 use super::Parts;
 use super::oddities::EXTREME_ASPECT;
 use super::report::{
-    CheckReport, DuplicateGroup, Finding, FindingKind, Odd, OddKind, Severity, SplitOrigin,
+    AlphaBand, CheckReport, DuplicateGroup, Finding, FindingKind, Odd, OddKind, Severity,
+    SplitOrigin, StackReport,
 };
 use super::statistics::counts;
 use rekindle_data::{BadImages, ImageFolder, ScanWarning, TargetKind};
@@ -141,8 +142,20 @@ pub(super) fn findings(
             ),
         );
     }
+    if let Some(alpha) = &report.alpha_band {
+        add(
+            Warning,
+            FindingKind::AlphaBand,
+            alpha.images,
+            alpha_words(alpha),
+        );
+    }
     for (kind, count) in counts(report.odd.iter().map(|odd: &Odd| odd.kind)) {
-        add(Warning, FindingKind::Odd, count, odd_words(kind, count));
+        let message = match kind {
+            OddKind::Stack => stack_words(&report.stacks),
+            kind => odd_words(kind, count),
+        };
+        add(Warning, FindingKind::Odd, count, message);
     }
     for warning in &folder.warnings {
         let severity = match warning {
@@ -171,11 +184,60 @@ fn odd_words(kind: OddKind, count: usize) -> String {
         OddKind::Animated => {
             format!("animations and several pages: the first frame of {of} is used")
         }
+        // Told with what they are like.
+        OddKind::Stack => format!("stacks: the first plane of {of} is used"),
         OddKind::FewLevels => format!(
             "few grey levels: {of} of 16 bits that use only the lower ones and are nearly black; `input.range` says which numbers are \
              black and white, and `\"max\"` finds it out"
         ),
     }
+}
+
+/// What is lost of stacks, and how it is taken where that can be.
+fn stack_words(stacks: &[StackReport]) -> String {
+    let count = stacks.iter().map(|stack| stack.images).sum();
+    let counted = |stack: &StackReport, between: &str| {
+        let StackReport {
+            channels,
+            slices,
+            times,
+            ..
+        } = stack;
+        format!("C={channels}{between}Z={slices}{between}T={times}")
+    };
+    let (kinds, lost) = match stacks {
+        [stack] => (
+            counted(stack, ", "),
+            format!("only the first of {} planes is used", stack.planes),
+        ),
+        _ => (
+            list(stacks.iter().map(|stack| counted(stack, " "))),
+            "only the first plane of each is used".to_owned(),
+        ),
+    };
+    let way = match stacks.iter().all(StackReport::is_channels) {
+        true => "; `data.tiff_planes=channels` takes the channels",
+        false => "",
+    };
+    let are = if count == 1 {
+        "is a stack"
+    } else {
+        "are stacks"
+    };
+    format!("{} {are} ({kinds}): {lost}{way}", pictures(count))
+}
+
+fn alpha_words(alpha: &AlphaBand) -> String {
+    let opaque = match alpha.opaque {
+        share if share <= 0.0 => "no pixel fully opaque".to_owned(),
+        share => format!("{:.0} % of pixels fully opaque", 100.0 * share),
+    };
+    format!(
+        "alpha of {} looks like a fourth band (median {}, {opaque}): pictures are put over white by it; `data.alpha=ignore` takes the \
+         colours alone",
+        pictures(alpha.images),
+        alpha.median
+    )
 }
 
 fn images(count: usize) -> String {
@@ -192,4 +254,49 @@ fn pictures(count: usize) -> String {
 /// The first ten of a list, with the number of the others.
 fn list(items: impl Iterator<Item = String>) -> String {
     rekindle_settings::first_ten(items)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stack(channels: u32, slices: u32, images: usize) -> StackReport {
+        StackReport {
+            channels,
+            slices,
+            times: 1,
+            planes: channels * slices,
+            images,
+        }
+    }
+
+    #[test]
+    fn stacks_are_told_with_their_counts_and_the_setting_where_it_takes_them() {
+        assert_eq!(
+            stack_words(&[stack(3, 1, 12)]),
+            "12 pictures are stacks (C=3, Z=1, T=1): only the first of 3 planes is used; `data.tiff_planes=channels` takes the channels"
+        );
+        assert_eq!(
+            stack_words(&[stack(1, 5, 1)]),
+            "1 picture is a stack (C=1, Z=5, T=1): only the first of 5 planes is used"
+        );
+        assert_eq!(
+            stack_words(&[stack(2, 1, 3), stack(3, 2, 1)]),
+            "4 pictures are stacks (C=2 Z=1 T=1, C=3 Z=2 T=1): only the first plane of each is used"
+        );
+    }
+
+    #[test]
+    fn alpha_that_looks_like_a_band_is_told_with_the_setting() {
+        let alpha = AlphaBand {
+            images: 8,
+            median: 60,
+            opaque: 0.0,
+        };
+        assert_eq!(
+            alpha_words(&alpha),
+            "alpha of 8 pictures looks like a fourth band (median 60, no pixel fully opaque): pictures are put over white by it; \
+             `data.alpha=ignore` takes the colours alone"
+        );
+    }
 }

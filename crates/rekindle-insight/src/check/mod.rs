@@ -21,9 +21,9 @@ use rekindle_augment::{DecodeLimits, LargeInTurn};
 
 pub use self::contact_sheet::contact_sheet;
 pub use self::report::{
-    AspectBin, Channels, CheckReport, ClassReport, DuplicateGroup, DuplicateImage, Finding,
-    FindingKind, Likeness, NumberReport, Odd, OddKind, Severity, Sizes, SplitOrigin, Spread,
-    Suggestion, Unreadable, UnreadableKind,
+    AlphaBand, AspectBin, Channels, CheckReport, ClassReport, DuplicateGroup, DuplicateImage,
+    Finding, FindingKind, Likeness, NumberReport, Odd, OddKind, Severity, Sizes, SplitOrigin,
+    Spread, StackReport, Suggestion, Unreadable, UnreadableKind,
 };
 
 use self::examine::{Examined, Picture, examine, identify};
@@ -46,7 +46,8 @@ pub fn check(
     progress: &(dyn Fn() + Sync),
 ) -> Result<CheckReport, InsightError> {
     recipe.data.check()?;
-    let preprocessing = preprocessing(&resolve_card(&recipe.backbone)?, &recipe.input)?;
+    let mut preprocessing = preprocessing(&resolve_card(&recipe.backbone)?, &recipe.input)?;
+    preprocessing.reading = recipe.data.reading();
     let mut limits = preprocessing.limits_over(DecodeLimits::of_own_files());
     if let Some(spec) = &recipe.input.range
         && spec.fixed().is_none()
@@ -138,6 +139,8 @@ pub fn check(
         channels: statistics::channels(&pictures),
         formats: statistics::counts(pictures.iter().map(|picture| picture.format.to_string())),
         modes: statistics::counts(pictures.iter().map(|picture| picture.mode.to_string())),
+        stacks: statistics::stacks(&pictures),
+        alpha_band: statistics::alpha_band(&pictures),
         orientations: statistics::counts(pictures.iter().map(|picture| picture.orientation)),
         icc_profiles: pictures
             .iter()

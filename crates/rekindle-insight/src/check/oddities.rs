@@ -49,7 +49,13 @@ pub(super) fn oddities(
     if u64::from(width) * u64::from(height) > HUGE_PIXELS {
         found.push((OddKind::Huge, size));
     }
-    if picture.has_more_frames {
+    if let Some(stack) = picture.stack {
+        let reason = format!(
+            "it is a stack ({stack}): only the first of {} planes is used",
+            stack.planes
+        );
+        found.push((OddKind::Stack, reason));
+    } else if picture.has_more_frames {
         let reason = match picture.format {
             Format::Tiff => "it has several pages; one of them is used",
             _ => "it is an animation; the first frame is used",
@@ -101,6 +107,7 @@ fn wrong_extension(path: &Path, format: Format) -> Option<String> {
 mod tests {
     use super::*;
     use crate::check::examine::tests::picture;
+    use rekindle_augment::Stack;
     use rekindle_data::IMAGE_EXTENSIONS;
 
     fn kinds(name: &str, change: impl Fn(&mut Picture)) -> Vec<OddKind> {
@@ -132,6 +139,25 @@ mod tests {
         assert_eq!(kinds(SourceMode::SixteenBit, 65), []);
         assert_eq!(kinds(SourceMode::Grey, 16), []);
         assert_eq!([4, 5, 17].map(bits_in_use), [Some(10), Some(12), Some(14)]);
+    }
+
+    #[test]
+    fn stacks_are_no_animations() {
+        let stack = Stack {
+            channels: 3,
+            slices: 1,
+            times: 1,
+            planes: 3,
+        };
+        // ImageJ writes large ones with one directory.
+        for has_more_frames in [true, false] {
+            let found = kinds("a.png", |picture| {
+                (picture.stack, picture.has_more_frames) = (Some(stack), has_more_frames);
+            });
+            assert_eq!(found, [OddKind::Stack]);
+        }
+        let found = kinds("a.png", |picture| picture.has_more_frames = true);
+        assert_eq!(found, [OddKind::Animated]);
     }
 
     #[test]

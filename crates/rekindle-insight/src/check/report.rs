@@ -55,6 +55,12 @@ pub struct CheckReport {
     pub formats: BTreeMap<String, usize>,
     /// How many images store their pixels in each way.
     pub modes: BTreeMap<String, usize>,
+    /// What the stacks are like of which one plane is used.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub stacks: Vec<StackReport>,
+    /// What the alpha channels are like that look like a band of their own, where most pictures have such a one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub alpha_band: Option<AlphaBand>,
     /// How many images have each EXIF orientation; 1 is upright, the others are turned when they are read.
     pub orientations: BTreeMap<u8, usize>,
     /// Images with an embedded colour profile, which is ignored.
@@ -124,6 +130,8 @@ pub enum FindingKind {
     FewValidationImages,
     /// Images that are unusual.
     Odd,
+    /// Alpha channels that look like a band of their own.
+    AlphaBand,
     /// Something about the folders.
     Folder,
 }
@@ -258,6 +266,8 @@ pub enum OddKind {
     Huge,
     /// It has further frames or pages, which are not used.
     Animated,
+    /// It is a stack of planes by its description, and they are not used but for the first.
+    Stack,
     /// Its samples have 16 bits of which only the lower ones are used, so nearly all of it is black.
     FewLevels,
 }
@@ -272,6 +282,7 @@ impl OddKind {
             Self::ExtremeAspect => "extreme_aspect",
             Self::Huge => "huge",
             Self::Animated => "animated",
+            Self::Stack => "stack",
             Self::FewLevels => "few_levels",
         }
     }
@@ -284,6 +295,39 @@ pub struct Suggestion {
     pub setting: String,
     /// Why.
     pub reason: String,
+}
+
+/// Stacks of one kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct StackReport {
+    /// Channels of each.
+    pub channels: u32,
+    /// Slices of each.
+    pub slices: u32,
+    /// Moments of each.
+    pub times: u32,
+    /// Planes of each in all.
+    pub planes: u32,
+    /// How many images are such stacks.
+    pub images: usize,
+}
+
+impl StackReport {
+    /// Whether its planes are channels and nothing else, which `data.tiff_planes = "channels"` takes.
+    pub fn is_channels(&self) -> bool {
+        self.slices == 1 && self.times == 1
+    }
+}
+
+/// Alpha channels that look like a band of their own: neither 0 nor 255 in most pixels, and not the same everywhere.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct AlphaBand {
+    /// How many images have one.
+    pub images: usize,
+    /// The middle one of their medians, from 0 to 255.
+    pub median: u8,
+    /// Share of their pixels that are fully opaque; every image counts the same.
+    pub opaque: f64,
 }
 
 /// How a number is spread over the usable images.

@@ -5,7 +5,7 @@
 use rekindle_head::LossConfig;
 
 use super::findings::{FEW_VALIDATION, IMBALANCE};
-use super::report::{CheckReport, OddKind, SplitOrigin, Suggestion};
+use super::report::{CheckReport, OddKind, SplitOrigin, StackReport, Suggestion};
 use rekindle_data::{BadImages, Sampling, TargetKind};
 use rekindle_finetune::stopping::Monitor;
 use rekindle_finetune::{PhaseRecipe, Recipe};
@@ -131,6 +131,26 @@ pub(super) fn suggestions(report: &CheckReport, recipe: &Recipe) -> Vec<Suggesti
             format!(
                 "{few} of {} images use only the lower numbers of 16 bits: white becomes the largest of the training images",
                 report.images
+            ),
+        );
+    }
+    let is_rgb = |stack: &StackReport| stack.is_channels() && matches!(stack.channels, 2 | 3);
+    if !report.stacks.is_empty() && report.stacks.iter().all(is_rgb) {
+        let count: usize = report.stacks.iter().map(|stack| stack.images).sum();
+        suggest(
+            "data.tiff_planes=channels".into(),
+            format!(
+                "{count} of {} images are stacks of channels, of which one alone is used",
+                report.images
+            ),
+        );
+    }
+    if let Some(alpha) = &report.alpha_band {
+        suggest(
+            "data.alpha=ignore".into(),
+            format!(
+                "the alpha of {} of {} images looks like a fourth band, by which they are put over white",
+                alpha.images, report.images
             ),
         );
     }

@@ -170,6 +170,13 @@ fn order(first: &ModelParts, other: &ModelParts) -> Result<Vec<usize>, ModelErro
                 .into(),
         );
     }
+    if own.preprocessing.reading != others.preprocessing.reading {
+        return refuse(
+            "they take other parts of a file for its picture (data.tiff_planes, data.alpha), so an image cannot be read once for both; \
+             train them with the same"
+                .into(),
+        );
+    }
     let [own_channels, other_channels] = [own, others].map(|info| info.preprocessing.channels());
     if own_channels != other_channels {
         return refuse(format!(

@@ -5,7 +5,8 @@
 use std::sync::OnceLock;
 
 use rekindle_augment::{
-    Bands, Interpolation, MOST_BANDS, Preprocessing, RangeSpec, Rescale, RescaleSpec, ResizePolicy,
+    Bands, Interpolation, MOST_BANDS, Preprocessing, RangeSpec, Reading, Rescale, RescaleSpec,
+    ResizePolicy,
 };
 use rekindle_backbone::{Architecture, BackboneError, Card, CardPreprocessing, WeightsSource};
 use rekindle_settings::{SettingError, Within, nearest};
@@ -273,6 +274,8 @@ pub fn preprocessing(card: &Card, input: &InputRecipe) -> Result<Preprocessing, 
             .as_ref()
             .map(RangeSpec::until_fitted)
             .unwrap_or_default(),
+        // What the settings of the data say, which the caller has.
+        reading: Reading::default(),
     };
     preprocessing.check().within("input")?;
     Ok(preprocessing)

@@ -88,10 +88,14 @@ impl<'a> PngRows<'a> {
         }
     }
 
+    pub(super) fn has_alpha(&self) -> bool {
+        self.color.has_alpha() && !self.is_palette
+    }
+
     pub(super) fn read(self, sink: &mut Sink) -> Result<(), AugmentError> {
-        let (color, range) = (self.color, self.limits.range);
+        let (color, range, alpha) = (self.color, self.limits.range, self.limits.reading.alpha);
         self.read_samples(&mut |samples| {
-            sink(&pixels::to_rgb(FORMAT, color, samples, range)?);
+            sink(&pixels::to_rgb(FORMAT, color, samples, range, alpha)?);
             Ok(())
         })
     }

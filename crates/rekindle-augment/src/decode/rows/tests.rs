@@ -5,8 +5,8 @@ use image::{ColorType, RgbImage};
 
 use super::*;
 use crate::decode::testing::limits;
+use crate::decode::{AlphaUse, Reading, SampleRange, TiffPlanes, reducible_size};
 use crate::decode::{JpegScaling, ReducedPicture, RegionRequest, decode, decode_region, raster};
-use crate::decode::{SampleRange, reducible_size};
 use crate::resize::{Interpolation, PixelBox};
 use crate::rng::SampleRng;
 use crate::{Pipeline, Preprocessing, ResizePolicy};
@@ -85,13 +85,30 @@ fn png_of_every_kind_is_the_same_row_by_row() {
         // Wide rows, of which few fit into a block, and narrow ones.
         for (width, height) in [(1, 1), (67, 45), (3001, 70)] {
             let bytes = png_file(width, height, &kind, 1);
-            for range in [SampleRange::Full, SampleRange::Bits(14)] {
-                let limits = DecodeLimits { range, ..limits() };
+            for (range, alpha) in [
+                (SampleRange::Full, AlphaUse::White),
+                (SampleRange::Bits(14), AlphaUse::White),
+                (SampleRange::Full, AlphaUse::Ignore),
+                (SampleRange::Full, AlphaUse::Alone),
+            ] {
+                let reading = Reading {
+                    alpha,
+                    ..Reading::default()
+                };
+                let limits = DecodeLimits {
+                    range,
+                    reading,
+                    ..limits()
+                };
                 let whole = raster::decode(&bytes, Format::Png, &limits).unwrap();
                 let file = RowFile::open_from(&bytes, Format::Png, &limits, 0).unwrap();
                 let file = file.unwrap();
                 let name = format!("{colour:?} {depth:?} {has_transparency} {width}");
-                assert_eq!(file.mode, whole.mode, "{name}");
+                assert_eq!(
+                    (file.mode, file.has_alpha),
+                    (whole.mode, whole.has_alpha),
+                    "{name}"
+                );
                 let rows = file.decode(&limits).unwrap();
                 assert!(rows.image == whole.image, "{name}");
             }
@@ -157,6 +174,126 @@ fn plain_bmp_is_the_same_row_by_row_and_other_kinds_are_left_to_the_whole() {
         .encode(&[9; 64], 4, 4, ColorType::Rgba8.into())
         .unwrap();
     assert!(rows_of(&bytes, Format::Bmp, &limits()).is_none());
+}
+
+/// A BMP of noise: header of so many bytes, bits for a pixel, compression, entries of its table (and how many it says it has).
+fn bmp_file(
+    [width, height]: [i32; 2],
+    header: u32,
+    bits: u16,
+    compression: u32,
+    [table, told]: [u32; 2],
+    fourth: Option<u8>,
+) -> Vec<u8> {
+    let mut rng = SampleRng::new(7, 0, u64::from(bits));
+    let start = 14 + header + 4 * table;
+    let mut bytes = b"BM".to_vec();
+    bytes.extend(0u32.to_le_bytes());
+    bytes.extend(0u32.to_le_bytes());
+    bytes.extend(start.to_le_bytes());
+    bytes.extend(header.to_le_bytes());
+    bytes.extend(width.to_le_bytes());
+    bytes.extend(height.to_le_bytes());
+    bytes.extend(1u16.to_le_bytes());
+    bytes.extend(bits.to_le_bytes());
+    bytes.extend(compression.to_le_bytes());
+    bytes.extend([0; 12]);
+    bytes.extend(told.to_le_bytes());
+    bytes.extend([0; 4]);
+    bytes.resize(14 + header as usize, 0);
+    bytes.extend((0..4 * table).map(|_| rng.below(256) as u8));
+    let stride = (width as usize * usize::from(bits))
+        .div_ceil(8)
+        .next_multiple_of(4);
+    for _ in 0..height.unsigned_abs() as usize * stride {
+        let noise = rng.below(256) as u8;
+        let place = (bytes.len() - start as usize) % 4;
+        bytes.push(match fourth {
+            Some(value) if place == 3 => value,
+            _ => noise,
+        });
+    }
+    bytes
+}
+
+#[test]
+fn every_storage_of_bmp_that_comes_row_by_row_is_the_same_as_whole() {
+    // The fourth byte of 32 bits is nothing in a header of 40 bytes: zeros, ones, a gradient.
+    for (bits, fourth) in [
+        (32, Some(0)),
+        (32, Some(255)),
+        (32, Some(77)),
+        (32, None),
+        (24, None),
+        (8, None),
+    ] {
+        for told in match bits {
+            8 => vec![0, 256],
+            // Entries of a table that nothing needs.
+            _ => vec![0, 5],
+        } {
+            let table = match bits {
+                8 => 256,
+                _ => told,
+            };
+            // From the bottom, and from the top.
+            for size in [[1, 1], [5, 4], [64, 33], [7, -6], [4, -1]] {
+                let bytes = bmp_file(size, 40, bits, 0, [table, told], fourth);
+                let name = format!("{bits} bits, {fourth:?}, table of {told}, {size:?}");
+                let whole = raster::decode(&bytes, Format::Bmp, &limits()).unwrap();
+                let file = RowFile::open_from(&bytes, Format::Bmp, &limits(), 0).unwrap();
+                let file = file.unwrap_or_else(|| panic!("{name}: not row by row"));
+                assert_eq!(
+                    (file.mode, file.has_alpha),
+                    (whole.mode, whole.has_alpha),
+                    "{name}"
+                );
+                let rows = file.decode(&limits()).unwrap().image;
+                assert!(rows == whole.image, "{name}");
+            }
+        }
+    }
+}
+
+#[test]
+fn other_storages_of_bmp_are_left_to_the_whole() {
+    for (header, bits, compression, table) in [
+        // The table of fewer colours, fewer bits, packed, masks, headers that may say alpha.
+        (40, 8, 0, 100),
+        (40, 1, 0, 2),
+        (40, 4, 0, 16),
+        (40, 16, 0, 0),
+        (40, 8, 1, 256),
+        (40, 32, 3, 3),
+        (108, 32, 0, 0),
+        (124, 32, 3, 0),
+        (12, 24, 0, 0),
+    ] {
+        let bytes = bmp_file([8, 8], header, bits, compression, [table, table], None);
+        let name = format!("header of {header}, {bits} bits, compression {compression}");
+        let opened = RowFile::open_from(&bytes, Format::Bmp, &limits(), 0);
+        assert!(matches!(opened, Ok(None)), "{name}");
+    }
+}
+
+#[test]
+fn planes_of_a_stack_are_the_same_row_by_row() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data_stacks");
+    for file in ["imagej_behind.tif", "imagej_two.tif", "ome_three.ome.tif"] {
+        let bytes = std::fs::read(folder.join(file)).unwrap();
+        for channels in [3, 1] {
+            let limits = DecodeLimits {
+                channels,
+                reading: Reading {
+                    tiff_planes: TiffPlanes::Channels,
+                    ..Reading::default()
+                },
+                ..limits()
+            };
+            let rows = rows_of(&bytes, Format::Tiff, &limits).unwrap();
+            assert!(rows == decode(&bytes, &limits).unwrap().image, "{file}");
+        }
+    }
 }
 
 #[test]

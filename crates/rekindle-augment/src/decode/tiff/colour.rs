@@ -184,6 +184,7 @@ fn write_values<'a, T: Value + 'a>(
 fn over_white<T: Value>(value: T, opacity: T, alpha: Alpha) -> u8 {
     match alpha {
         Alpha::Associated => value.associated(opacity),
+        Alpha::Alone => opacity.byte(),
         _ => value.straight(opacity),
     }
 }

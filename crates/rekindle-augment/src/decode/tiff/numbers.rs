@@ -19,25 +19,37 @@ pub(in crate::decode) fn numbers(
 impl TiffRows<'_> {
     /// Gives the colours' numbers of every row to `sink`, as they are stored; none where they have 8 bits or fewer.
     fn numbers(self, sink: &mut dyn FnMut(&[f64])) -> Result<(), AugmentError> {
-        let Self { page, limits } = self;
-        if !samples::is_wide(&page) {
-            return Ok(());
-        }
-        let [across, down] = page.chunks();
-        let [chunk_width, chunk_height] = page.chunk.map(|side| side as usize);
-        for row in 0..down {
-            let rows = chunk_height.min(page.height as usize - row * chunk_height);
-            for column in 0..across {
-                let mut chunk = Chunk::open(&page, row * across + column, rows, &limits)?;
-                // The last tile of a row may be wider than what is left of it.
-                let width = chunk_width.min(page.width as usize - column * chunk_width);
-                for _ in 0..rows {
-                    chunk.numbers(&page, width, sink)?;
-                }
-            }
+        let limits = &self.limits;
+        for page in std::iter::once(&self.page).chain(&self.planes) {
+            page_numbers(page, limits, sink)?;
         }
         Ok(())
     }
+}
+
+/// The same of a page.
+fn page_numbers(
+    page: &Page,
+    limits: &DecodeLimits,
+    sink: &mut dyn FnMut(&[f64]),
+) -> Result<(), AugmentError> {
+    if !samples::is_wide(page) {
+        return Ok(());
+    }
+    let [across, down] = page.chunks();
+    let [chunk_width, chunk_height] = page.chunk.map(|side| side as usize);
+    for row in 0..down {
+        let rows = chunk_height.min(page.height as usize - row * chunk_height);
+        for column in 0..across {
+            let mut chunk = Chunk::open(page, row * across + column, rows, limits)?;
+            // The last tile of a row may be wider than what is left of it.
+            let width = chunk_width.min(page.width as usize - column * chunk_width);
+            for _ in 0..rows {
+                chunk.numbers(page, width, sink)?;
+            }
+        }
+    }
+    Ok(())
 }
 
 impl Chunk<'_> {

@@ -7,11 +7,12 @@
 
 use super::codec::Compression;
 use super::directory::{Directory, File};
+use crate::decode::reading::AlphaUse;
 use crate::error::AugmentError;
 use crate::format::Format;
 
 /// Numbers of tags.
-mod tag {
+pub(super) mod tag {
     pub const NEW_SUBFILE_TYPE: u16 = 254;
     pub const SUBFILE_TYPE: u16 = 255;
     pub const WIDTH: u16 = 256;
@@ -20,6 +21,7 @@ mod tag {
     pub const COMPRESSION: u16 = 259;
     pub const PHOTOMETRIC: u16 = 262;
     pub const FILL_ORDER: u16 = 266;
+    pub const DESCRIPTION: u16 = 270;
     pub const STRIP_OFFSETS: u16 = 273;
     pub const SAMPLES: u16 = 277;
     pub const ROWS_PER_STRIP: u16 = 278;
@@ -69,6 +71,8 @@ pub(super) enum Alpha {
     /// Colours are multiplied by it.
     Associated,
     Straight,
+    /// It is the picture itself.
+    Alone,
 }
 
 /// What samples mean.
@@ -87,6 +91,23 @@ pub(super) enum Meaning {
     YCbCr(YCbCr),
     /// Each sample is a band of its own.
     Bands(usize),
+}
+
+impl Meaning {
+    /// Says what becomes of its alpha channel; whether there is one.
+    fn use_alpha(&mut self, how: AlphaUse) -> bool {
+        let (Self::Grey { alpha, .. } | Self::Rgb { alpha }) = self else {
+            return false;
+        };
+        let has_alpha = *alpha != Alpha::None;
+        match how {
+            AlphaUse::White => {}
+            AlphaUse::Ignore => *alpha = Alpha::None,
+            AlphaUse::Alone if has_alpha => *alpha = Alpha::Alone,
+            AlphaUse::Alone => {}
+        }
+        has_alpha
+    }
 }
 
 /// How luma and chroma stand for a colour.
@@ -122,6 +143,8 @@ pub(super) struct Page<'a> {
     /// Whether each byte's lowest bit comes first.
     pub(super) is_turned: bool,
     pub(super) meaning: Meaning,
+    /// Whether there is an alpha channel, whatever becomes of it.
+    pub(super) has_alpha: bool,
 }
 
 fn refused(reason: impl Into<String>) -> AugmentError {
@@ -139,14 +162,14 @@ fn damaged(reason: &str) -> AugmentError {
 }
 
 /// Whether a page is another one at a smaller size, or a mask.
-fn is_aside(page: &Directory) -> bool {
+pub(super) fn is_aside(page: &Directory) -> bool {
     page.number(tag::NEW_SUBFILE_TYPE)
         .is_some_and(|kind| kind & 5 != 0)
         || page.number(tag::SUBFILE_TYPE) == Some(2)
 }
 
 /// The pages of a file, one after the other.
-fn pages<'a>(file: &File<'a>) -> impl Iterator<Item = Directory<'a>> {
+pub(super) fn pages<'a>(file: &File<'a>) -> impl Iterator<Item = Directory<'a>> {
     let file = *file;
     let next = move |page: &Directory<'a>| match page.next {
         0 => None,
@@ -186,6 +209,7 @@ impl<'a> Page<'a> {
         file: &File<'a>,
         page: &Directory<'a>,
         has_bands: bool,
+        alpha: AlphaUse,
     ) -> Result<Self, AugmentError> {
         let (width, height) = dimensions(page)?;
         let number = |tag, default| page.number(tag).unwrap_or(default);
@@ -206,10 +230,11 @@ impl<'a> Page<'a> {
                 "fax codes of {samples} samples of {bits} bits"
             )));
         }
-        let meaning = match has_bands {
+        let mut meaning = match has_bands {
             true => bands(photometric, samples, compression)?,
             false => meaning(page, photometric, samples, bits, compression)?,
         };
+        let has_alpha = meaning.use_alpha(alpha);
         let has_units = compression != Compression::Jpeg
             && matches!(&meaning, Meaning::YCbCr(colours) if colours.subsampling != [1, 1]);
         let predictor = match (compression, number(tag::PREDICTOR, 1)) {
@@ -267,6 +292,7 @@ impl<'a> Page<'a> {
             predictor,
             is_turned: number(tag::FILL_ORDER, 1) == 2 && compression != Compression::Jpeg,
             meaning,
+            has_alpha,
         };
         found.check_places()?;
         Ok(found)
@@ -291,6 +317,46 @@ impl<'a> Page<'a> {
             Some(length) => start.checked_add(usize::try_from(*length).ok()?)?,
         };
         self.bytes.get(start..end)
+    }
+
+    /// The plane so many planes behind this one, of a file in which the pixels of all lie one behind the other and only the first has tags.
+    pub(super) fn behind(&self, number: usize) -> Result<Self, AugmentError> {
+        let row = (self.width as usize * self.samples * self.bits as usize).div_ceil(8) as u64;
+        let plane = row.saturating_mul(u64::from(self.height));
+        let first = self.offsets.first().copied().unwrap_or(0);
+        let strip = row.saturating_mul(u64::from(self.chunk[1]));
+        let mut places = (0u64..).map(|index| first.saturating_add(strip.saturating_mul(index)));
+        let is_dense = self.compression == Compression::None
+            && self.chunk[0] == self.width
+            && self.chunk[1] <= self.height
+            && !self.is_planar
+            && self
+                .offsets
+                .iter()
+                .all(|offset| Some(*offset) == places.next());
+        if !is_dense {
+            return Err(refused(
+                "planes without tags of their own that do not lie densely behind the first one",
+            ));
+        }
+        let shift = plane.saturating_mul(number as u64);
+        let found = Self {
+            offsets: self
+                .offsets
+                .iter()
+                .map(|offset| offset.saturating_add(shift))
+                .collect(),
+            lengths: (0..self.offsets.len() as u32)
+                .map(|index| {
+                    let rows = (self.height - index.saturating_mul(self.chunk[1]).min(self.height))
+                        .min(self.chunk[1]);
+                    row.saturating_mul(u64::from(rows))
+                })
+                .collect(),
+            ..self.clone()
+        };
+        found.check_places()?;
+        Ok(found)
     }
 
     /// Refuses a file that ends before its pixels do.
@@ -402,7 +468,7 @@ fn meaning(
     Ok(match photometric {
         0 | 1 if samples >= 3 => {
             return Err(refused(format!(
-                "{bits} bits, {samples} bands that the file does not call colours (grey with extra samples), as GDAL writes; \
+                "{bits} bits, {samples} bands that the file does not call colours (MINISBLACK with extra samples), as GDAL writes; \
                  write it with photometric=RGB, choose three bands, or take all with `input.channels = {samples}`"
             )));
         }

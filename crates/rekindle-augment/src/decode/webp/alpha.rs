@@ -11,7 +11,8 @@ use image::ImageDecoder;
 use image::codecs::webp::WebPDecoder;
 
 use super::picture::Part;
-use crate::decode::pixels::over_white;
+use crate::decode::pixels::composed;
+use crate::decode::reading::AlphaUse;
 
 /// The content of an ALPH chunk.
 #[derive(Debug, Clone, Copy)]
@@ -138,14 +139,15 @@ fn add_left(row: &mut [u8]) {
     }
 }
 
-/// Puts a part of a picture, three bytes a pixel, over white; `values` are the alpha values of the picture's first rows.
-pub(super) fn compose(pixels: &mut [u8], values: &[u8], width: usize, part: &Part) {
+/// Puts a part of a picture, three bytes a pixel, over white, or does otherwise with it; `values` are the alpha values of the picture's
+/// first rows.
+pub(super) fn compose(pixels: &mut [u8], values: &[u8], width: usize, part: &Part, how: AlphaUse) {
     let rows = values.chunks_exact(width).skip(part.rows.start);
     for (line, row) in pixels.chunks_exact_mut(3 * part.columns.len()).zip(rows) {
         let alphas = &row[part.columns.clone()];
         for (pixel, &alpha) in line.as_chunks_mut::<3>().0.iter_mut().zip(alphas) {
             for value in pixel {
-                *value = over_white(*value, alpha);
+                *value = composed(*value, alpha, how);
             }
         }
     }
