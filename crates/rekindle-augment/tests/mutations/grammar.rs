@@ -240,7 +240,8 @@ fn pnm(random: &mut Random) -> Vec<u8> {
     if !matches!(kind, 1 | 4) {
         text += &format!("{most}{}", one(&["\n", " "], random));
     }
-    let count = (width.min(64) * height.min(64)) as usize * if kind % 3 == 0 { 3 } else { 1 };
+    let count =
+        (width.min(64) * height.min(64)) as usize * if kind.is_multiple_of(3) { 3 } else { 1 };
     let mut bytes = text.into_bytes();
     match kind {
         1..=3 => {

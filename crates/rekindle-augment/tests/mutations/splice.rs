@@ -72,7 +72,7 @@ impl Kind {
                     }
                     if code == 0xda {
                         while end + 1 < bytes.len()
-                            && !(bytes[end] == 0xff && !matches!(bytes[end + 1], 0 | 0xd0..=0xd7))
+                            && (bytes[end] != 0xff || matches!(bytes[end + 1], 0 | 0xd0..=0xd7))
                         {
                             end += 1;
                         }

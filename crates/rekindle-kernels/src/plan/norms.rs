@@ -17,7 +17,7 @@ pub enum PlannedNorm {
         /// Applied last.
         activation: Activation,
     },
-    /// Of each pixel over its channels ([`layer_norm`]).
+    /// Of each pixel over its channels ([`layer_norm()`]).
     Layer {
         /// Scale.
         gamma: Vec<f32>,
@@ -26,7 +26,7 @@ pub enum PlannedNorm {
         /// Added to the variance.
         epsilon: f32,
     },
-    /// Of each image's channels by their response ([`response_norm`]).
+    /// Of each image's channels by their response ([`response_norm()`]).
     Response {
         /// Scale.
         gamma: Vec<f32>,
