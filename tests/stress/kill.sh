@@ -86,6 +86,8 @@ disturb() {
             case $status in
             0) break ;;
             137 | "$code") ;;
+            # Killed between its result and its last breath: there is nothing to go on with, and it says so.
+            2) grep -q 'is finished, there is nothing to go on with' "$place/out" && break ;;&
             *) echo "exit code $status after $sent signals $signal in $run:"; cat "$place/out"; exit 1 ;;
             esac
         done

@@ -47,10 +47,15 @@ pub fn layer_norm(
             epsilon,
             found,
             out,
-            first,
-            last,
         };
-        dispatch_at(level, forward);
+        dispatch_at(
+            level,
+            InTurn {
+                work: forward,
+                first,
+                last,
+            },
+        );
     };
     in_parts(rows.parts(), &part);
 }
@@ -86,10 +91,15 @@ pub fn layer_norm_backward(
             gradient,
             dx,
             sums: Shared::new(&mut own),
-            first,
-            last,
         };
-        dispatch_at(level, backward);
+        dispatch_at(
+            level,
+            InTurn {
+                work: backward,
+                first,
+                last,
+            },
+        );
         // SAFETY: every part has its own stretch of the sums, which outlive the loop.
         unsafe {
             std::ptr::copy_nonoverlapping(
@@ -178,6 +188,43 @@ macro_rules! channels_of {
     };
 }
 
+/// What is done with pixels of which each has its own result.
+trait Work {
+    /// Handles `R` pixels together. Must be `#[inline(always)]`.
+    ///
+    /// # Safety
+    ///
+    /// The `R` pixels from `pixel` on lie inside the arrays, and no other thread writes them or what the work adds up.
+    unsafe fn pixels<S: Simd, const R: usize>(&self, s: S, pixel: usize);
+}
+
+/// Work on the pixels of one part.
+struct InTurn<W> {
+    work: W,
+    first: usize,
+    /// Behind the last.
+    last: usize,
+}
+
+impl<W: Work> Kernel for InTurn<W> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let mut pixel = self.first;
+        while pixel + TOGETHER <= self.last {
+            // SAFETY: these pixels lie inside the part, whose place in the arrays is its own, as are its sums.
+            unsafe { self.work.pixels::<S, TOGETHER>(s, pixel) };
+            pixel += TOGETHER;
+        }
+        while pixel < self.last {
+            // SAFETY: as above.
+            unsafe { self.work.pixels::<S, 1>(s, pixel) };
+            pixel += 1;
+        }
+    }
+}
+
 struct Forward<'a> {
     x: &'a [f32],
     gamma: &'a [f32],
@@ -185,33 +232,9 @@ struct Forward<'a> {
     epsilon: f32,
     found: Option<Shared<f32>>,
     out: Shared<f32>,
-    first: usize,
-    last: usize,
 }
 
-impl Kernel for Forward<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<S: Simd>(self, s: S) {
-        let mut pixel = self.first;
-        while pixel + TOGETHER <= self.last {
-            // SAFETY: these pixels lie inside the part, whose place in the arrays is its own.
-            unsafe { self.pixels::<S, TOGETHER>(s, pixel) };
-            pixel += TOGETHER;
-        }
-        while pixel < self.last {
-            // SAFETY: as above.
-            unsafe { self.pixels::<S, 1>(s, pixel) };
-            pixel += 1;
-        }
-    }
-}
-
-impl Forward<'_> {
-    /// # Safety
-    ///
-    /// The `R` pixels from `pixel` on lie inside the arrays, and no other thread writes them.
+impl Work for Forward<'_> {
     #[inline(always)]
     unsafe fn pixels<S: Simd, const R: usize>(&self, s: S, pixel: usize) {
         let channels = self.gamma.len();
@@ -271,33 +294,9 @@ struct Backward<'a> {
     dx: Shared<f32>,
     /// Of gamma, then of beta.
     sums: Shared<f32>,
-    first: usize,
-    last: usize,
 }
 
-impl Kernel for Backward<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<S: Simd>(self, s: S) {
-        let mut pixel = self.first;
-        while pixel + TOGETHER <= self.last {
-            // SAFETY: these pixels lie inside the part, whose place in the arrays is its own, as are its sums.
-            unsafe { self.pixels::<S, TOGETHER>(s, pixel) };
-            pixel += TOGETHER;
-        }
-        while pixel < self.last {
-            // SAFETY: as above.
-            unsafe { self.pixels::<S, 1>(s, pixel) };
-            pixel += 1;
-        }
-    }
-}
-
-impl Backward<'_> {
-    /// # Safety
-    ///
-    /// The `R` pixels from `pixel` on lie inside the arrays, and no other thread writes them or the sums.
+impl Work for Backward<'_> {
     #[inline(always)]
     unsafe fn pixels<S: Simd, const R: usize>(&self, s: S, pixel: usize) {
         let channels = self.gamma.len();

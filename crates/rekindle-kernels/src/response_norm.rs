@@ -9,7 +9,7 @@ use crate::parallel::Shared;
 use crate::simd::{Level, Simd};
 
 /// Added to the sum of squares: the root has no derivative at 0, where a channel is 0 throughout.
-const TINY: f64 = 1e-24;
+pub(crate) const TINY: f64 = 1e-24;
 
 /// `out = x * (1 + gamma * n) + beta`, where `n` is the norm of a channel over the image's pixels, divided by `epsilon` and the mean of the
 /// norms of all channels. Returns the norms, `[batch, channels]`, for [`response_norm_backward`].

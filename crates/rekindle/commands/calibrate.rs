@@ -83,7 +83,7 @@ pub fn run(args: &Args) -> Result<Ending> {
         ..parts.info.clone()
     };
     let predictor = Predictor::of_parts(&parts, &TestTime::default(), &device)?;
-    let held = images.outputs(&whole, &[predictor], args.inference.batch_size)?;
+    let held = images.outputs(&whole, &[predictor], args.inference.batch_size())?;
     let outputs = held.rows()[0].to_vec();
     let temperature = held.fit_temperature(&outputs)?;
     let cooled: Vec<f32> = outputs

@@ -64,7 +64,7 @@ pub fn run(args: &Args) -> Result<Ending> {
     };
     let images = HeldOutImages::choose(choice, &parts.info, &[path])?;
     let model = Predictor::of_parts(&parts, &TestTime::default(), &device)?;
-    let (said, targets) = images.predictions(&model, args.inference.batch_size)?;
+    let (said, targets) = images.predictions(&model, args.inference.batch_size())?;
     let classes: Option<Vec<usize>> = targets.iter().map(Target::class).collect();
 
     for warning in &folder.warnings {
@@ -80,7 +80,7 @@ pub fn run(args: &Args) -> Result<Ending> {
     let done = model.predict_each(
         &dataset,
         &samples,
-        args.inference.batch_size,
+        args.inference.batch_size(),
         |batch, rows| -> Result<()> {
             new.extend(rows);
             bar.add(batch.len());

@@ -141,7 +141,7 @@ pub fn run(args: &Args) -> Result<Ending> {
             args.folds
         );
     }
-    let held = images.outputs(&whole.info, &predictors, args.inference.batch_size)?;
+    let held = images.outputs(&whole.info, &predictors, args.inference.batch_size())?;
     let fitted = held.fit_weights(of);
     let crossed = held.report(&held.cross_fitted_mean(of, &held.folds(args.folds)))?;
     let mut rows = singles(&args.models, &held, &fitted)?;

@@ -102,7 +102,7 @@ pub fn run(args: &Args) -> Result<Ending> {
         all,
     )?;
     let bar = ImageBar::new(samples.len());
-    let batch_size = args.inference.batch_size;
+    let batch_size = args.inference.batch_size();
     let dataset = Arc::new(dataset);
     let report = predictor.evaluate(&dataset, &samples, batch_size, |images| {
         bar.add(images);

@@ -95,7 +95,7 @@ pub fn run(args: &Args) -> Result<Ending> {
     let folder = dataset.folder();
     let mut file = FeatureFile::create(&args.output, folder, &samples, features, args.force)?;
     let bar = ImageBar::new(samples.len());
-    let batch_size = args.inference.batch_size;
+    let batch_size = args.inference.batch_size();
     let done = extractor.run(
         &dataset,
         &samples,

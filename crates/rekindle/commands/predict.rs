@@ -85,7 +85,7 @@ pub fn run(args: &Args) -> Result<Ending> {
     let dataset = Arc::new(dataset);
     let mut rows = Rows::new(&predictor, args);
     let bar = ImageBar::new(samples.len());
-    let batch_size = args.inference.batch_size;
+    let batch_size = args.inference.batch_size_of_a_stream();
     let mut write = |batch: &[usize], found: Vec<Vec<f32>>, bad: usize| -> Result<()> {
         if let Some(sorted) = &mut sorted {
             sorted.add(&dataset, batch, &found, predictor.info())?;

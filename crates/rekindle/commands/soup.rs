@@ -77,7 +77,7 @@ pub fn run(args: &Args) -> Result<Ending> {
     let images = HeldOutImages::choose(choice, &alike.info, &paths)?;
     let report = |parts: &ModelParts| {
         let model = Predictor::of_parts(parts, &TestTime::default(), &device)?;
-        let held = images.outputs(&parts.info, &[model], args.inference.batch_size)?;
+        let held = images.outputs(&parts.info, &[model], args.inference.batch_size())?;
         anyhow::Ok(held.report(held.rows()[0])?)
     };
     let mut rows = Vec::with_capacity(models.len() + 2);

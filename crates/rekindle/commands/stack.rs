@@ -80,7 +80,7 @@ pub fn run(args: &Args) -> Result<Ending> {
         inference: &args.inference,
     };
     let images = HeldOutImages::choose(choice, &whole.info, &paths)?;
-    let held = images.outputs(&whole.info, &predictors, args.inference.batch_size)?;
+    let held = images.outputs(&whole.info, &predictors, args.inference.batch_size())?;
     let fit = held.fit_stack(args.folds)?;
     let report = held.report(&fit.out_of_fold)?;
     let mut rows = singles(&args.models, &held, &[])?;

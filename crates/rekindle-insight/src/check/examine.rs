@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, HashMap};
 
 use rayon::prelude::*;
 use rekindle_augment::{
-    AlphaUse, AugmentError, DecodeLimits, Format, Interpolation, LargeInTurn, Reading, RgbImage,
-    SourceMode, Stack, decode, resize, shown,
+    AugmentError, DecodeLimits, Format, Interpolation, LargeInTurn, RgbImage, SourceMode, Stack,
+    decode, resize, shown,
 };
 use sha2::{Digest, Sha256};
 
@@ -47,8 +47,8 @@ pub(super) struct Picture {
     pub has_more_frames: bool,
     /// The stack of which one plane is the picture.
     pub stack: Option<Stack>,
-    /// What its alpha channel is like, where the picture was put over white by one.
-    pub alpha: Option<AlphaLook>,
+    /// Whether it was put over white by an alpha channel, or what else was asked for was done with it.
+    pub has_alpha: bool,
     /// Upright, in pixels.
     pub width: u32,
     pub height: u32,
@@ -65,26 +65,6 @@ pub(super) struct Picture {
     /// Means of the values and of their squares, of each channel, from 0 to 1.
     pub mean: [f64; 3],
     pub mean_square: [f64; 3],
-}
-
-/// What an alpha channel is like.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct AlphaLook {
-    pub median: u8,
-    /// Share of the pixels that are fully opaque.
-    pub opaque: f64,
-    /// Share of the pixels that are neither that nor invisible.
-    pub between: f64,
-    /// Whether there is more than one value.
-    pub varies: bool,
-}
-
-impl AlphaLook {
-    /// Whether it looks like a band of its own: cut-outs and soft edges are opaque or invisible nearly everywhere, and a veil is the same
-    /// everywhere.
-    pub fn is_band(&self) -> bool {
-        self.varies && self.between > 0.5
-    }
 }
 
 /// Reads, decodes and measures one image.
@@ -126,10 +106,7 @@ pub(super) fn examine(
                 has_icc_profile: decoded.has_icc_profile,
                 has_more_frames: decoded.has_more_frames,
                 stack: decoded.stack,
-                alpha: match decoded.has_alpha && limits.reading.alpha == AlphaUse::White {
-                    true => alpha_look(&bytes, limits),
-                    false => None,
-                },
+                has_alpha: decoded.has_alpha,
                 width,
                 height,
                 look: look(width, height, &reduced, mean_square),
@@ -148,36 +125,6 @@ pub(super) fn examine(
         file_hash: Some(file_hash),
         picture,
     }
-}
-
-/// Decodes a picture once more, for its alpha alone.
-fn alpha_look(bytes: &[u8], limits: &DecodeLimits) -> Option<AlphaLook> {
-    let limits = DecodeLimits {
-        channels: 3,
-        reading: Reading {
-            alpha: AlphaUse::Alone,
-            ..limits.reading
-        },
-        ..limits.clone()
-    };
-    let decoded = decode(bytes, &limits).ok()?;
-    let mut counts = [0u64; 256];
-    for pixel in decoded.image.pixels() {
-        counts[usize::from(pixel.0[0])] += 1;
-    }
-    let all: u64 = counts.iter().sum();
-    let mut seen = 0;
-    let median = counts.iter().position(|count| {
-        seen += count;
-        2 * seen >= all
-    });
-    let share = |count: u64| count as f64 / all.max(1) as f64;
-    Some(AlphaLook {
-        median: median.unwrap_or(0) as u8,
-        opaque: share(counts[255]),
-        between: share(all - counts[0] - counts[255]),
-        varies: counts.iter().filter(|count| **count > 0).count() > 1,
-    })
 }
 
 fn kind_of(error: &AugmentError) -> UnreadableKind {
@@ -316,7 +263,7 @@ pub(super) mod tests {
             has_icc_profile: false,
             has_more_frames: false,
             stack: None,
-            alpha: None,
+            has_alpha: false,
             width: 320,
             height: 240,
             look: [0; 32],

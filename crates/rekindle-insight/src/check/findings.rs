@@ -232,10 +232,17 @@ fn alpha_words(alpha: &AlphaBand) -> String {
         share if share <= 0.0 => "no pixel fully opaque".to_owned(),
         share => format!("{:.0} % of pixels fully opaque", 100.0 * share),
     };
+    let of = match alpha.looked_at == alpha.images {
+        true => pictures(alpha.images),
+        false => format!(
+            "{} of {} looked at",
+            pictures(alpha.images),
+            alpha.looked_at
+        ),
+    };
     format!(
-        "alpha of {} looks like a fourth band (median {}, {opaque}): pictures are put over white by it; `data.alpha=ignore` takes the \
+        "alpha of {of} looks like a fourth band (median {}, {opaque}): pictures are put over white by it; `data.alpha=ignore` takes the \
          colours alone",
-        pictures(alpha.images),
         alpha.median
     )
 }
@@ -290,6 +297,7 @@ mod tests {
     fn alpha_that_looks_like_a_band_is_told_with_the_setting() {
         let alpha = AlphaBand {
             images: 8,
+            looked_at: 8,
             median: 60,
             opaque: 0.0,
         };

@@ -4,6 +4,7 @@
 //! else is computed from those, in the order of the samples, so that the number of threads changes nothing. Only files that look the
 //! same are decoded once more, to compare every pixel. Nothing is written. [`contact_sheet()`] shows the findings as a picture.
 
+mod alpha;
 mod contact_sheet;
 mod duplicates;
 mod examine;
@@ -140,7 +141,7 @@ pub fn check(
         formats: statistics::counts(pictures.iter().map(|picture| picture.format.to_string())),
         modes: statistics::counts(pictures.iter().map(|picture| picture.mode.to_string())),
         stacks: statistics::stacks(&pictures),
-        alpha_band: statistics::alpha_band(&pictures),
+        alpha_band: alpha::alpha_band(folder, &examined, &limits, &turns),
         orientations: statistics::counts(pictures.iter().map(|picture| picture.orientation)),
         icc_profiles: pictures
             .iter()

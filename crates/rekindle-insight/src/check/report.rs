@@ -322,8 +322,10 @@ impl StackReport {
 /// Alpha channels that look like a band of their own: neither 0 nor 255 in most pixels, and not the same everywhere.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct AlphaBand {
-    /// How many images have one.
+    /// How many have one of the images that were looked at.
     pub images: usize,
+    /// At how many images' alpha was looked, evenly spread over those that have any.
+    pub looked_at: usize,
     /// The middle one of their medians, from 0 to 255.
     pub median: u8,
     /// Share of their pixels that are fully opaque; every image counts the same.

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 
 use rekindle_augment::Stack;
 
-use super::examine::{AlphaLook, Picture};
-use super::report::{AlphaBand, AspectBin, Channels, Sizes, Spread, StackReport};
+use super::examine::Picture;
+use super::report::{AspectBin, Channels, Sizes, Spread, StackReport};
 
 /// Width over height between one bin and the next: about 1:3, 1:2, 3:4, square, 4:3, 2:1 and 3:1.
 const ASPECT_BOUNDS: [f64; 8] = [1.0 / 3.0, 0.5, 2.0 / 3.0, 0.9, 10.0 / 9.0, 1.5, 2.0, 3.0];
@@ -82,21 +82,6 @@ pub(super) fn stacks(pictures: &[&Picture]) -> Vec<StackReport> {
         images,
     };
     counts.into_iter().map(report).collect()
-}
-
-/// What alpha channels are like that look like bands of their own; none where fewer than most pictures have such a one.
-pub(super) fn alpha_band(pictures: &[&Picture]) -> Option<AlphaBand> {
-    let looks = pictures.iter().filter_map(|picture| picture.alpha);
-    let bands: Vec<AlphaLook> = looks.filter(AlphaLook::is_band).collect();
-    if 2 * bands.len() <= pictures.len() {
-        return None;
-    }
-    let median = spread(bands.iter().map(|look| u64::from(look.median)))?.median;
-    Some(AlphaBand {
-        images: bands.len(),
-        median: median.min(255) as u8,
-        opaque: bands.iter().map(|look| look.opaque).sum::<f64>() / bands.len() as f64,
-    })
 }
 
 /// How often each value occurs.

@@ -149,8 +149,8 @@ pub(super) fn suggestions(report: &CheckReport, recipe: &Recipe) -> Vec<Suggesti
         suggest(
             "data.alpha=ignore".into(),
             format!(
-                "the alpha of {} of {} images looks like a fourth band, by which they are put over white",
-                alpha.images, report.images
+                "the alpha of {} of {} images that were looked at looks like a fourth band, by which they are put over white",
+                alpha.images, alpha.looked_at
             ),
         );
     }

@@ -2,8 +2,7 @@
 
 use burn::tensor::Tensor;
 
-/// Added to the sum of squares: the root has no derivative at 0, where a channel is 0 throughout.
-const TINY: f64 = 1e-24;
+use crate::response_norm::TINY;
 
 /// `x * (1 + gamma * n) + beta`, where `n` is the norm of a channel over the image's pixels, divided by `epsilon` and the mean of those of all
 /// channels (Woo et al. 2023, ConvNeXt V2).
