@@ -159,3 +159,28 @@ fn the_readme_lists_every_file_and_no_other() {
     );
     assert_eq!(listed(), files);
 }
+
+/// A row as it is stored would take gigabytes, of a picture of a few pixels.
+#[test]
+fn tiles_far_wider_than_the_picture_are_refused() {
+    let tests = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/data_tiff");
+    for name in ["rgb_tiles_predictor.tif", "rgb_packbits_tiles_apart.tif"] {
+        let mut bytes = std::fs::read(tests.join(name)).unwrap();
+        assert_eq!(bytes[..4], *b"II*\0", "{name}");
+        decode(&bytes, &DecodeLimits::default()).unwrap();
+        let number = |bytes: &[u8]| bytes.iter().rev().fold(0, |n, &b| n << 8 | usize::from(b));
+        let directory = number(&bytes[4..8]);
+        let entries = number(&bytes[directory..directory + 2]);
+        let width = (0..entries)
+            .map(|entry| directory + 2 + 12 * entry)
+            .find(|&at| number(&bytes[at..at + 2]) == 322)
+            .unwrap();
+        // One LONG.
+        bytes[width + 2..width + 12].copy_from_slice(&[4, 0, 1, 0, 0, 0, 0xf0, 0xff, 0xff, 0xff]);
+        let error = decode(&bytes, &DecodeLimits::default()).unwrap_err();
+        assert!(
+            matches!(error, AugmentError::TooMuchMemory { .. }),
+            "{name}: {error}"
+        );
+    }
+}

@@ -142,6 +142,9 @@ impl<'a> TiffRows<'a> {
             let wide = (across as u64 * u64::from(page.chunk[0])).min(u64::from(u32::MAX)) as u32;
             let unpacked = unpacked * (1 + planes.len() as u64);
             limits.check_memory(FORMAT, wide, page.chunk[1].min(height), unpacked)?;
+            // A row as it is stored: tiles may be said to be far wider than the picture.
+            let stored = page.samples as u64 * u64::from(page.bits.div_ceil(8));
+            limits.check_memory(FORMAT, wide, 1, stored * (1 + planes.len() as u64))?;
         }
         Ok(Self {
             page,
