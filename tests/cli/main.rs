@@ -13,6 +13,7 @@ mod check;
 mod combine;
 mod compare;
 mod determinism;
+mod devices;
 mod drift;
 mod explain;
 mod export;

@@ -98,15 +98,17 @@ pub struct Speed {
     pub images_per_second_quartiles: [f64; 2],
     /// Seconds of each run, in order.
     pub seconds_per_batch: Vec<f64>,
+    /// Seconds of the very first batch, before those that are timed: on a GPU its kernels are compiled then, and chosen by trying several.
+    pub seconds_of_first_batch: f64,
 }
 
 impl Speed {
-    /// Sums up the times of batches of this many images.
+    /// Sums up the times of batches of this many images, and that of the first one.
     ///
     /// # Panics
     ///
     /// When there are no times.
-    pub fn new(batch_images: usize, seconds_per_batch: Vec<f64>) -> Self {
+    pub fn new(batch_images: usize, first: f64, seconds_per_batch: Vec<f64>) -> Self {
         let mut sorted = seconds_per_batch.clone();
         sorted.sort_by(f64::total_cmp);
         let rate = |share| batch_images as f64 / quantile(&sorted, share);
@@ -114,6 +116,7 @@ impl Speed {
             images_per_second_median: rate(0.5),
             images_per_second_quartiles: [rate(0.75), rate(0.25)],
             seconds_per_batch,
+            seconds_of_first_batch: first,
         }
     }
 }
@@ -284,18 +287,19 @@ fn time(
             reason: error.to_string(),
         })
     };
-    for _ in 0..settings.warm_ups {
-        work();
-    }
-    wait()?;
-    let mut seconds = Vec::with_capacity(settings.runs);
-    for _ in 0..settings.runs {
+    let mut timed = || -> Result<f64, ModelError> {
         let start = Instant::now();
         work();
         wait()?;
-        seconds.push(start.elapsed().as_secs_f64());
+        Ok(start.elapsed().as_secs_f64())
+    };
+    let mut seconds = Vec::with_capacity(settings.warm_ups + settings.runs);
+    for _ in 0..settings.warm_ups + settings.runs {
+        seconds.push(timed()?);
     }
-    Ok(Speed::new(settings.batch_images, seconds))
+    let first = seconds[0];
+    let runs = seconds.split_off(settings.warm_ups);
+    Ok(Speed::new(settings.batch_images, first, runs))
 }
 
 #[cfg(test)]
@@ -304,11 +308,12 @@ mod tests {
 
     #[test]
     fn speeds_are_those_of_the_median_and_the_quartiles_of_the_times() {
-        let speed = Speed::new(12, vec![6.0, 1.0, 4.0, 2.0, 3.0]);
+        let speed = Speed::new(12, 9.0, vec![6.0, 1.0, 4.0, 2.0, 3.0]);
         assert_eq!(speed.images_per_second_median, 4.0);
         assert_eq!(speed.images_per_second_quartiles, [3.0, 6.0]);
         assert_eq!(speed.seconds_per_batch, [6.0, 1.0, 4.0, 2.0, 3.0]);
-        let one = Speed::new(3, vec![1.5]);
+        assert_eq!(speed.seconds_of_first_batch, 9.0);
+        let one = Speed::new(3, 1.5, vec![1.5]);
         assert_eq!(one.images_per_second_median, 2.0);
         assert_eq!(one.images_per_second_quartiles, [2.0, 2.0]);
     }

@@ -40,12 +40,31 @@ pub fn row(report: &BenchReport) -> String {
         (None, Some(_)) => "unknown".into(),
         (None, None) => "-".into(),
     };
-    line(
+    let figures = line(
         &words::cut_front(&report.architecture, NAME),
         &speed(&report.inference),
         &speed(&report.training),
         &memory,
-    )
+    );
+    let first = [
+        ("inference", &report.inference),
+        ("training", &report.training),
+    ];
+    let slow = first.into_iter().filter_map(|(what, speed)| {
+        let seconds = speed.as_ref().filter(|speed| slow_at_first(speed))?;
+        Some(format!("{what} {:.1} s", seconds.seconds_of_first_batch))
+    });
+    let slow: Vec<String> = slow.collect();
+    match slow.is_empty() {
+        true => figures,
+        false => format!("{figures}\n  the first batch: {}", slow.join(", ")),
+    }
+}
+
+/// Whether the first batch took so much longer than the others that who waits for it should know: on a GPU, while its kernels are compiled.
+fn slow_at_first(speed: &Speed) -> bool {
+    let batch = speed.seconds_per_batch.iter().sum::<f64>() / speed.seconds_per_batch.len() as f64;
+    speed.seconds_of_first_batch > 1.0 && speed.seconds_of_first_batch > 2.0 * batch
 }
 
 fn line(name: &str, inference: &str, training: &str, memory: &str) -> String {
@@ -79,8 +98,8 @@ mod tests {
         BenchReport {
             backbone: "tf_efficientnet_lite0.in1k".into(),
             architecture: "tf_efficientnet_lite0".into(),
-            inference: Some(Speed::new(16, vec![0.4, 0.39, 0.41])),
-            training: Some(Speed::new(16, vec![4.0])),
+            inference: Some(Speed::new(16, 0.5, vec![0.4, 0.39, 0.41])),
+            training: Some(Speed::new(16, 0.5, vec![4.0])),
             training_peak_memory_bytes: Some(1_234_000_000),
             settings: BenchSettings::default(),
             machine: Machine {
@@ -114,6 +133,15 @@ mod tests {
             row(&report),
             "tf_efficientnet_lite0            40.0 (39.5–40.5)                 4.00   1.23 GB"
         );
+        if let Some(speed) = &mut report.inference {
+            speed.seconds_of_first_batch = 12.34;
+        }
+        let text = row(&report);
+        assert!(
+            text.ends_with("1.23 GB\n  the first batch: inference 12.3 s"),
+            "{text}"
+        );
+        report.inference = None;
         report.training_peak_memory_bytes = None;
         assert!(row(&report).ends_with("  unknown"));
         report.training = None;
@@ -127,8 +155,8 @@ mod tests {
         report.architecture = "tf_mobilenetv3_large_minimal_100".into();
         report.settings.batch_images = 1024;
         report.settings.size_pixels = 1024;
-        report.inference = Some(Speed::new(16, vec![0.001, 0.001_1]));
-        report.training = Some(Speed::new(16, vec![0.001, 0.001_1]));
+        report.inference = Some(Speed::new(16, 0.5, vec![0.001, 0.001_1]));
+        report.training = Some(Speed::new(16, 0.5, vec![0.001, 0.001_1]));
         let text = header(&report.machine, &report.settings) + &row(&report);
         for line in text.lines() {
             assert!(line.chars().count() <= 80, "{line}");
