@@ -30,7 +30,7 @@ fn known() -> Place {
     place.rekindle(&[&train[..], &short].concat()).success();
     for number in 0..5u32 {
         let noise = image::RgbImage::from_fn(32, 32, |x, y| {
-            let value = (x * 7919 + y * 104_729 + number * 31) * 2_654_435_761 % 251;
+            let value = (x * 7919 + y * 104_729 + number * 31).wrapping_mul(2_654_435_761) % 251;
             image::Rgb([
                 value as u8,
                 (value * 3 % 251) as u8,
