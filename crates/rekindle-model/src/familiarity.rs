@@ -69,7 +69,8 @@ impl Familiarity {
     ///
     /// Where they are no whole rows.
     pub fn of(trained: &[f32], held_out: &[f32], features: usize) -> Result<Self, ModelError> {
-        assert!(features > 0 && trained.len() % features == 0 && held_out.len() % features == 0);
+        let whole = |rows: &[f32]| rows.len().is_multiple_of(features);
+        assert!(features > 0 && whole(trained) && whole(held_out));
         let refuse = |reason: String| ModelError::NotFitted {
             what: "familiarity",
             reason,
@@ -187,8 +188,9 @@ fn dot(a: &[f32], b: &[f32]) -> f32 {
     let rest = a_parts.remainder().iter().zip(b_parts.remainder());
     let rest: f32 = rest.map(|(a, b)| a * b).sum();
     for (a, b) in a_parts.zip(b_parts) {
-        for at in 0..8 {
-            sums[at] += a[at] * b[at];
+        let pairs = a.iter().zip(b);
+        for (sum, (a, b)) in sums.iter_mut().zip(pairs) {
+            *sum += a * b;
         }
     }
     sums.iter().sum::<f32>() + rest

@@ -360,8 +360,9 @@ mod tests {
             slope[output] = 1.0;
             let mut found = Vec::new();
             step.hand_down(&slope, &mut ROWS.into_iter(), &mut found);
-            for leaf in 0..3 {
-                for place in 0..3 {
+            assert_eq!(found.len(), 3);
+            for (leaf, slopes) in found.iter().enumerate() {
+                for (place, ours) in slopes.iter().enumerate() {
                     let moved = |by: f32| {
                         let mut rows = rows.clone();
                         rows[leaf][place] += by;
@@ -370,7 +371,6 @@ mod tests {
                     // A power of two, which f32 adds without rounding.
                     let step = 1.0 / 128.0;
                     let rise = (moved(step) - moved(-step)) / f64::from(2.0 * step);
-                    let ours = found[leaf][place];
                     assert!(
                         (ours - rise).abs() < 2e-5,
                         "{what} {output} {leaf} {place}: {ours} {rise}"
