@@ -258,7 +258,8 @@ impl Place {
                     | "bench"
                     | "ensemble"
                     | "stack"
-                    | "calibrate")
+                    | "calibrate"
+                    | "familiarity")
             )
         );
         let says = |word: &&str| ["--device", "--resume", "--help"].contains(word);

@@ -194,6 +194,11 @@ impl Pipeline {
         (width, height * (1 + self.others.len() as u32))
     }
 
+    /// The part of a picture that an evaluation view shows, see [`Preprocessing::frame`].
+    pub fn frame(&self, source: (u32, u32)) -> [f64; 4] {
+        self.preprocessing.frame(source)
+    }
+
     /// Runs something on each of the pictures that carry an image, with the same draws.
     fn each_picture(
         &self,

@@ -209,6 +209,23 @@ impl Preprocessing {
         resize_part_by_rows(size, resized, part, self.interpolation)
     }
 
+    /// The part of a picture of this size that [`Self::evaluate`] shows, in pixels of the picture: left, top, width, height. Where the view
+    /// has a border, it reaches beyond the picture.
+    pub fn frame(&self, source: (u32, u32)) -> [f64; 4] {
+        let (width, height) = self.size();
+        let source = (source.0.max(1), source.1.max(1));
+        let resized = self.resized_size(source.0, source.1);
+        let side = |wanted: u32, resized: u32, source: u32| {
+            let centre = centre(wanted, resized);
+            let scale = f64::from(source) / f64::from(resized);
+            let first = f64::from(centre.skip) - f64::from(centre.pad);
+            [first * scale, f64::from(wanted) * scale]
+        };
+        let [left, across] = side(width, resized.0, source.0);
+        let [top, down] = side(height, resized.1, source.1);
+        [left, top, across, down]
+    }
+
     /// A picture of the input's size that says nothing to the network: of the colour of [`Self::fill`], each band of its own.
     pub fn nothing(&self) -> RgbImage {
         let (width, height) = self.size();

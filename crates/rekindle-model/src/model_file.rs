@@ -296,6 +296,13 @@ impl ModelFile {
         };
         let head = head_for(&info.head, &backbone, &taps, info.classes.len(), 0, device)
             .load_state(&head_state)?;
+        let familiarity = info.after.familiarity.as_ref();
+        if familiarity.is_some_and(|known| known.features != head.features()) {
+            return Err(ModelError::NotAModel {
+                path: path.into(),
+                reason: "what it knows of its training images is of other features".into(),
+            });
+        }
         let joint = Joint {
             taps,
             unit_rms: info.unit_rms,

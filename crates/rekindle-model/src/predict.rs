@@ -11,10 +11,12 @@ use rekindle_augment::{
 use rekindle_data::{BadImage, Batch, Dataset, Target, TaskReport};
 
 use crate::ModelError;
-use crate::ensemble::{Lockstep, Model, ModelParts, TestTime, ViewList, Whole};
+use crate::ensemble::{
+    Leaf, Lockstep, Model, ModelParts, Slopes, TestTime, ViewList, Whole, mirrored,
+};
 use crate::files::read;
 use crate::model_file::{ModelFile, ModelInfo, parse};
-use crate::network::Network;
+use crate::network::{Features, Network};
 
 /// A model for inference: one network, or several that answer together. It can be shared between threads.
 #[derive(Debug)]
@@ -27,12 +29,53 @@ pub struct Predictor {
 
 /// One image as the networks of a [`Predictor`] see it: a picture for each of its views, of which most models have one.
 #[derive(Debug, Clone, PartialEq)]
-pub struct ImageViews(Vec<RgbImage>);
+pub struct ImageViews {
+    pictures: Vec<RgbImage>,
+    /// Width and height of the image, where it has several views.
+    source: Option<(u32, u32)>,
+}
+
+/// What a model says of one image.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Said {
+    /// The probabilities of the classes or of each label, or numbers in their own units, in the order of [`ModelInfo::classes`].
+    pub values: Vec<f32>,
+    /// The share of held-out pictures that are at least as unlike the training pictures as this one, from 0 to 1; none of models that
+    /// know no [`Familiarity`](crate::Familiarity).
+    pub familiarity: Option<f32>,
+}
+
+impl Said {
+    fn all(rows: Vec<Vec<f32>>, shares: Option<Vec<f32>>) -> Vec<Self> {
+        let shares = shares.into_iter().flatten().map(Some);
+        let shares = shares.chain(std::iter::repeat(None));
+        let each = rows.into_iter().zip(shares);
+        each.map(|(values, familiarity)| Self {
+            values,
+            familiarity,
+        })
+        .collect()
+    }
+
+    fn values(all: Vec<Self>) -> Vec<Vec<f32>> {
+        all.into_iter().map(|said| said.values).collect()
+    }
+}
 
 impl ImageViews {
     /// The picture that [`Predictor::pipeline`] makes, which the first network is run on first.
     pub fn first(&self) -> &RgbImage {
-        &self.0[0]
+        &self.pictures[0]
+    }
+
+    /// The pictures that [`Predictor::pipelines`] make, in their order.
+    pub fn pictures(&self) -> &[RgbImage] {
+        &self.pictures
+    }
+
+    /// Width and height of the image that they are of; none where there is one view, for which it need not be known.
+    pub fn source(&self) -> Option<(u32, u32)> {
+        self.source
     }
 }
 
@@ -146,6 +189,43 @@ impl Predictor {
         &self.views.pipelines()[0]
     }
 
+    /// The evaluation views of an image that its networks are run on; most models have one.
+    pub fn pipelines(&self) -> &[Arc<Pipeline>] {
+        self.views.pipelines()
+    }
+
+    /// Every network on every view that it is run on, members of members too, in their order: what an answer is made of.
+    pub fn leaves(&self) -> Vec<Leaf<'_>> {
+        let mut all = Vec::new();
+        self.model.add_leaves(1.0, &mut all);
+        all
+    }
+
+    /// A leaf's input of its view of an image, see [`input`](Self::input).
+    pub fn input_of(&self, leaf: &Leaf, view: &RgbBatch) -> Tensor<4> {
+        let turned = leaf.mirrored.then(|| mirrored(view));
+        let view = turned.as_ref().unwrap_or(view);
+        network_input(view, &leaf.info.preprocessing, &self.device)
+    }
+
+    /// What the model says of one image, from what each of its [leaves](Self::leaves) says: as [`Slopes::outputs`].
+    ///
+    /// # Panics
+    ///
+    /// Where there are not as many rows as leaves.
+    pub fn scores(&self, rows: &[&[f32]]) -> Vec<f64> {
+        self.model.scores(rows)
+    }
+
+    /// The same, with how one output depends on what each of its leaves says.
+    ///
+    /// # Panics
+    ///
+    /// Where there are not as many rows as leaves, or no such output.
+    pub fn slopes(&self, rows: &[&[f32]], output: usize) -> Slopes {
+        self.model.slopes(rows, output)
+    }
+
     /// The device that it computes on.
     pub fn device(&self) -> &Device {
         &self.device
@@ -199,13 +279,26 @@ impl Predictor {
         if let [pipeline] = self.views.pipelines() {
             let rng = &mut SampleRng::new(0, 0, 0);
             let view = pipeline.apply_bytes(bytes, &limits, JpegScaling::Full, rng)?;
-            return Ok(ImageViews(vec![view.image]));
+            return Ok(ImageViews {
+                pictures: vec![view.image],
+                source: None,
+            });
         }
-        let image = decode(bytes, &limits)?.image;
-        let view = |pipeline: &Arc<Pipeline>| pipeline.apply(&image, &mut SampleRng::new(0, 0, 0));
-        Ok(ImageViews(
-            self.views.pipelines().iter().map(view).collect(),
-        ))
+        Ok(self.views_of_image(&decode(bytes, &limits)?.image))
+    }
+
+    /// The same of a decoded, upright image.
+    pub fn views_of_image(&self, image: &RgbImage) -> ImageViews {
+        let pipelines = self.views.pipelines();
+        let view = |pipeline: &Arc<Pipeline>| pipeline.apply(image, &mut SampleRng::new(0, 0, 0));
+        // Bands travel as pictures one below the other.
+        let bands = self.info().preprocessing.bands.as_ref();
+        let pictures = bands.map_or(1, |bands| bands.pictures()) as u32;
+        let (width, height) = image.dimensions();
+        ImageViews {
+            pictures: pipelines.iter().map(view).collect(),
+            source: (pipelines.len() > 1).then_some((width, height / pictures)),
+        }
     }
 
     /// What the model says of images, all in one batch: the second half of [`predict_bytes`](Self::predict_bytes). A row for each; the
@@ -219,13 +312,26 @@ impl Predictor {
     ///
     /// Where the views are another predictor's, which has another number of them or other sizes.
     pub fn predict_views_of(&self, images: &[ImageViews]) -> Result<Vec<Vec<f32>>, ModelError> {
+        Ok(Said::values(self.said_of_views(images)?))
+    }
+
+    /// As [`predict_views_of`](Self::predict_views_of), with how familiar each image is.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    ///
+    /// # Panics
+    ///
+    /// As there.
+    pub fn said_of_views(&self, images: &[ImageViews]) -> Result<Vec<Said>, ModelError> {
         if images.is_empty() {
             return Ok(Vec::new());
         }
-        let of_view = |view: usize| batch_of(images.iter().map(|image| &image.0[view]));
+        let of_view = |view: usize| batch_of(images.iter().map(|image| &image.pictures[view]));
         let views = (0..self.views.pipelines().len()).map(of_view);
         let views: Vec<RgbBatch> = views.collect::<Result<_, _>>()?;
-        self.predict_views(&views)
+        self.said(&views)
     }
 
     /// What the model says of decoded, upright images, all in one batch: a row for each, as [`predict_bytes`](Self::predict_bytes) has
@@ -245,13 +351,47 @@ impl Predictor {
         };
         let views = self.views.pipelines().iter().map(of_view);
         let views: Vec<RgbBatch> = views.collect::<Result<_, _>>()?;
-        self.predict_views(&views)
+        Ok(Said::values(self.said(&views)?))
     }
 
-    /// The rows of the views of some images: a batch for each of the pipelines.
-    fn predict_views(&self, views: &[RgbBatch]) -> Result<Vec<Vec<f32>>, ModelError> {
-        let outputs = self.model.outputs(views, &self.device)?;
-        self.finite_rows(self.info().outputs().predictions(&outputs), 0)
+    /// What it says of the views of some images: a batch for each of the pipelines.
+    fn said(&self, views: &[RgbBatch]) -> Result<Vec<Said>, ModelError> {
+        let (outputs, shares) = self.model.outputs_and_shares(views, &self.device)?;
+        let rows = self.finite_rows(self.info().outputs().predictions(&outputs), 0)?;
+        Ok(Said::all(rows, shares))
+    }
+
+    /// What the head of the network sees of samples, `[samples * features]`, see [`Network::features`]; of its first view. `progress`
+    /// gets the number of images after each batch. Of how many features it is, [`Head::features`](rekindle_head::Head::features) of the
+    /// network's head says.
+    ///
+    /// # Errors
+    ///
+    /// An image cannot be read; [`ModelError::Combined`] for several networks.
+    pub fn features(
+        &self,
+        dataset: &Arc<Dataset>,
+        samples: &[usize],
+        batch_size: usize,
+        mut progress: impl FnMut(usize),
+    ) -> Result<Vec<f32>, ModelError> {
+        let Some(network) = self.network() else {
+            let combination = self.info().after.combination.as_ref();
+            return Err(ModelError::Combined {
+                path: "the model".into(),
+                members: combination.map_or(String::new(), |all| all.sources()),
+            });
+        };
+        let views = &self.views.pipelines()[..1];
+        let mut batches = Lockstep::new(dataset, views, samples, batch_size, false)?;
+        let mut all = Vec::new();
+        while let Some((batch, images)) = batches.next()? {
+            let maps = self.input(&images[0]);
+            let features = network.features(Features::Maps { maps, taps: None });
+            all.extend(features.into_data().iter::<f32>());
+            progress(batch.indices.len());
+        }
+        Ok(all)
     }
 
     /// The rows, whose numbers must all be finite; `first` is the number of the first image. Outputs that are may still be beyond what
@@ -281,7 +421,7 @@ impl Predictor {
         batch_size: usize,
         mut each: impl FnMut(&Batch, Vec<f32>) -> Result<(), ModelError>,
     ) -> Result<(), ModelError> {
-        self.run_until(dataset, samples, batch_size, None, |batch, logits, _| {
+        self.run_until(dataset, samples, batch_size, None, |batch, logits, _, _| {
             each(batch, logits)
         })
     }
@@ -293,7 +433,7 @@ impl Predictor {
         samples: &[usize],
         batch_size: usize,
         mut left_out: Option<&mut Vec<BadImage>>,
-        mut each: impl FnMut(&Batch, Vec<f32>, usize) -> Result<(), E>,
+        mut each: impl FnMut(&Batch, Vec<f32>, Option<Vec<f32>>, usize) -> Result<(), E>,
     ) -> Result<(), E> {
         let views = self.views.pipelines();
         let leaves_out = left_out.is_some();
@@ -309,8 +449,9 @@ impl Predictor {
             let Some((batch, images)) = next? else {
                 return Ok(());
             };
-            let outputs = self.model.outputs(&images, &self.device);
-            each(&batch, outputs.map_err(ModelError::from)?, count)?;
+            let outputs = self.model.outputs_and_shares(&images, &self.device);
+            let (outputs, shares) = outputs.map_err(ModelError::from)?;
+            each(&batch, outputs, shares, count)?;
         }
     }
 
@@ -327,36 +468,25 @@ impl Predictor {
         batch_size: usize,
         mut each: impl FnMut(&[usize], Vec<Vec<f32>>) -> Result<(), E>,
     ) -> Result<(), E> {
-        self.predict_rows(dataset, samples, batch_size, None, |samples, rows, _| {
-            each(samples, rows)
+        self.say_each(dataset, samples, batch_size, None, |samples, said, _| {
+            each(samples, Said::values(said))
         })
     }
 
-    /// As [`predict_each`](Self::predict_each), but images that cannot be read or decoded are left out and given back in the end; each is
-    /// decoded once all the same. `each` gets the number of those that were met before its batch, too.
+    /// As [`predict_each`](Self::predict_each), with how familiar each image is. Where there is a list `left_out`, images that cannot be
+    /// read or decoded are left out and added to it; each is decoded once all the same. `each` gets the number of those that were met
+    /// before its batch, too.
     ///
     /// # Errors
     ///
-    /// An output is not finite, or `each` fails.
-    pub fn predict_usable<E: From<ModelError>>(
-        &self,
-        dataset: &Arc<Dataset>,
-        samples: &[usize],
-        batch_size: usize,
-        each: impl FnMut(&[usize], Vec<Vec<f32>>, usize) -> Result<(), E>,
-    ) -> Result<Vec<BadImage>, E> {
-        let mut left_out = Vec::new();
-        self.predict_rows(dataset, samples, batch_size, Some(&mut left_out), each)?;
-        Ok(left_out)
-    }
-
-    fn predict_rows<E: From<ModelError>>(
+    /// An image cannot be read and there is no such list, an output is not finite, or `each` fails.
+    pub fn say_each<E: From<ModelError>>(
         &self,
         dataset: &Arc<Dataset>,
         samples: &[usize],
         batch_size: usize,
         left_out: Option<&mut Vec<BadImage>>,
-        mut each: impl FnMut(&[usize], Vec<Vec<f32>>, usize) -> Result<(), E>,
+        mut each: impl FnMut(&[usize], Vec<Said>, usize) -> Result<(), E>,
     ) -> Result<(), E> {
         let outputs = self.info().outputs();
         let mut first = 0;
@@ -365,10 +495,10 @@ impl Predictor {
             samples,
             batch_size,
             left_out,
-            |batch, logits, bad| {
+            |batch, logits, shares, bad| {
                 let rows = self.finite_rows(outputs.predictions(&logits), first)?;
                 first += rows.len();
-                each(&batch.indices, rows, bad)
+                each(&batch.indices, Said::all(rows, shares), bad)
             },
         )
     }

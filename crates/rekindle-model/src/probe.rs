@@ -2,7 +2,7 @@
 //! feature maps; those with respect to weights are training's, `rekindle-finetune`.
 
 use burn::module::{Module, ModuleMapper, Param};
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Tensor, TensorData};
 
 use crate::network::{Features, Joint, Network, Trunk};
 
@@ -86,6 +86,24 @@ impl Probe {
     /// When `choose` names an output that there is not, or not one for each image; for features that are joined already, which
     /// [`at`](Self::at) never gives.
     pub fn differentiate(&self, at: Features, choose: impl FnOnce(&[f32]) -> Vec<usize>) -> Slope {
+        self.along(at, |outputs, dims| one_hot(&choose(outputs), dims))
+    }
+
+    /// As [`differentiate`](Self::differentiate), of a sum of the outputs of each image; `factors` gets the outputs, and says the factor of
+    /// each, `[batch, outputs]` row by row.
+    ///
+    /// # Panics
+    ///
+    /// As there.
+    pub fn differentiate_sum(
+        &self,
+        at: Features,
+        factors: impl FnOnce(&[f32]) -> Vec<f32>,
+    ) -> Slope {
+        self.along(at, |outputs, dims| TensorData::new(factors(outputs), dims))
+    }
+
+    fn along(&self, at: Features, factors: impl FnOnce(&[f32], [usize; 2]) -> TensorData) -> Slope {
         let Features::Maps { maps, taps } = at else {
             panic!("joined features have no maps to differentiate by");
         };
@@ -104,7 +122,8 @@ impl Probe {
         });
         let plain = logits.clone().without_autodiff();
         let outputs: Vec<f32> = plain.clone().into_data().iter::<f32>().collect();
-        let chosen = one_hot(&choose(&outputs), plain.dims(), &plain.device());
+        let factors = factors(&outputs, plain.dims());
+        let chosen = Tensor::<2>::from_data(factors, &plain.device());
         let mut gradients = (logits * chosen.autodiff()).sum().backward();
         let gradient = maps.grad_remove(&mut gradients);
         Slope {
@@ -115,14 +134,14 @@ impl Probe {
 }
 
 /// Rows with a 1 at one place each.
-fn one_hot(places: &[usize], [rows, width]: [usize; 2], device: &Device) -> Tensor<2> {
+fn one_hot(places: &[usize], [rows, width]: [usize; 2]) -> TensorData {
     assert_eq!(places.len(), rows, "one output for each image");
     let mut values = vec![0.0f32; rows * width];
     for (row, &place) in places.iter().enumerate() {
         assert!(place < width, "output {place} of {width}");
         values[row * width + place] = 1.0;
     }
-    Tensor::from_data(TensorData::new(values, [rows, width]), device)
+    TensorData::new(values, [rows, width])
 }
 
 /// Puts weights among what is recorded, as constants: no gradients of their own, and no training flags.
@@ -140,7 +159,7 @@ impl ModuleMapper for Recorded {
 mod tests {
     use std::sync::{Mutex, PoisonError};
 
-    use burn::tensor::{Distribution, Tolerance};
+    use burn::tensor::{Device, Distribution, Tolerance};
     use rekindle_backbone::Architecture;
     use rekindle_head::{HeadConfig, Pooling};
 
@@ -232,6 +251,21 @@ mod tests {
                 "{cut}: {slope} {square}"
             );
         }
+    }
+
+    #[test]
+    fn the_slope_of_a_sum_is_the_sum_of_the_slopes() {
+        let network = network("resnet18", vec![1], &HeadConfig::default());
+        let probe = Probe::new(&network, 4);
+        let of = |output: usize| probe.differentiate(probe.at(images()), |_| vec![output; 2]);
+        let both = probe.differentiate_sum(probe.at(images()), |outputs| {
+            assert_eq!(outputs.len(), 6);
+            vec![0.5, 0.0, -2.0, 0.5, 0.0, -2.0]
+        });
+        let expected = of(0).gradient.mul_scalar(0.5) - of(2).gradient.mul_scalar(2.0);
+        let found = both.gradient.into_data();
+        found.assert_approx_eq::<f32>(&expected.into_data(), Tolerance::rel_abs(1e-4, 1e-6));
+        assert_eq!(both.outputs, of(0).outputs);
     }
 
     #[test]

@@ -41,11 +41,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
 /// Its images are batched together with those of `/photos/predict`.
 async fn is_it_a_cat(State(service): State<Service>, bytes: Bytes) -> Result<String, Refusal> {
     let picture = Picture { name: None, bytes };
-    let row = service.predict(vec![picture]).await?.remove(0)?;
+    let said = service.predict(vec![picture]).await?.remove(0)?;
     let classes = &service.model().info().classes;
     let cat = classes.iter().position(|class| class == "cat");
     Ok(match cat {
-        Some(cat) => format!("{:.1} %\n", 100.0 * row[cat]),
+        Some(cat) => format!("{:.1} %\n", 100.0 * said.values[cat]),
         None => format!("The model knows no cats, only {}.\n", classes.join(", ")),
     })
 }

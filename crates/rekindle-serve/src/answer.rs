@@ -1,16 +1,17 @@
 //! Rows of a model as JSON, under the keys of `rekindle predict --json`.
 
 use rekindle_data::OutputKind;
-use rekindle_model::ModelInfo;
 use rekindle_model::ensemble::AfterTraining;
+use rekindle_model::{ModelInfo, Said};
 use serde_json::{Map, Value};
 
 use crate::Refusal;
 use crate::query::Wanted;
 
 /// What a model says of one image: `class`, `probability` and `probabilities` of the likeliest classes, the likeliest first; or `labels`
-/// and `probabilities` of all; or `numbers` in their own units.
-pub(crate) fn object(info: &ModelInfo, row: &[f32], wanted: &Wanted) -> Map<String, Value> {
+/// and `probabilities` of all; or `numbers` in their own units. With `familiarity`, where the model knows it.
+pub(crate) fn object(info: &ModelInfo, said: &Said, wanted: &Wanted) -> Map<String, Value> {
+    let row = &said.values;
     let names = &info.classes;
     let mut ordered: Vec<(&str, f32)> = names
         .iter()
@@ -51,6 +52,9 @@ pub(crate) fn object(info: &ModelInfo, row: &[f32], wanted: &Wanted) -> Map<Stri
             object.insert("numbers".into(), all(&ordered));
         }
     }
+    if let Some(share) = said.familiarity {
+        object.insert("familiarity".into(), share.into());
+    }
     object
 }
 
@@ -58,7 +62,7 @@ pub(crate) fn object(info: &ModelInfo, row: &[f32], wanted: &Wanted) -> Map<Stri
 pub(crate) fn entry(
     info: &ModelInfo,
     name: Option<&str>,
-    answer: &Result<Vec<f32>, Refusal>,
+    answer: &Result<Said, Refusal>,
     wanted: &Wanted,
 ) -> Value {
     let mut entry = Map::new();
@@ -66,7 +70,7 @@ pub(crate) fn entry(
         entry.insert("file".into(), name.into());
     }
     match answer {
-        Ok(row) => entry.extend(object(info, row, wanted)),
+        Ok(said) => entry.extend(object(info, said, wanted)),
         Err(refusal) => {
             entry.insert("error".into(), refusal.message.clone().into());
             entry.insert("status".into(), refusal.status.as_u16().into());

@@ -16,14 +16,14 @@ use tokio::sync::oneshot;
 use crate::metrics::Metrics;
 use crate::{Refusal, ServeError};
 
-/// The outputs of an image, or why there are none.
-pub(crate) type Answer = Result<Vec<f32>, Refusal>;
+/// What the model says of an image, or why it says nothing.
+pub(crate) type Answer<R> = Result<R, Refusal>;
 
-/// An image that waits for the model; `T` is what the model sees of it, and `held` is kept until it is answered.
+/// An image that waits for the model; `T` is what the model sees of it, `R` what it says, and `held` is kept until it is answered.
 #[derive(Debug)]
-pub(crate) struct Waiting<T, H> {
+pub(crate) struct Waiting<T, H, R> {
     pub views: T,
-    pub reply: oneshot::Sender<Answer>,
+    pub reply: oneshot::Sender<Answer<R>>,
     pub held: H,
 }
 
@@ -38,13 +38,13 @@ pub(crate) struct BatchRule {
 
 /// The thread that runs the model.
 #[derive(Debug)]
-pub(crate) struct Batcher<T, H> {
-    queue: Option<Sender<Waiting<T, H>>>,
+pub(crate) struct Batcher<T, H, R> {
+    queue: Option<Sender<Waiting<T, H, R>>>,
     thread: Option<JoinHandle<()>>,
 }
 
-impl<T: Send + 'static, H: Send + 'static> Batcher<T, H> {
-    /// Starts it; `predict` gives a row for each image.
+impl<T: Send + 'static, H: Send + 'static, R: Send + 'static> Batcher<T, H, R> {
+    /// Starts it; `predict` gives one for each image.
     ///
     /// # Errors
     ///
@@ -52,7 +52,7 @@ impl<T: Send + 'static, H: Send + 'static> Batcher<T, H> {
     pub fn start(
         rule: BatchRule,
         metrics: Arc<Metrics>,
-        predict: impl Fn(&[T]) -> Result<Vec<Vec<f32>>, ModelError> + Send + 'static,
+        predict: impl Fn(&[T]) -> Result<Vec<R>, ModelError> + Send + 'static,
     ) -> Result<Self, ServeError> {
         let (queue, waiting) = channel();
         let thread = Builder::new()
@@ -66,7 +66,7 @@ impl<T: Send + 'static, H: Send + 'static> Batcher<T, H> {
     }
 
     /// What images are given to.
-    pub fn queue(&self) -> Option<Sender<Waiting<T, H>>> {
+    pub fn queue(&self) -> Option<Sender<Waiting<T, H, R>>> {
         self.queue.clone()
     }
 
@@ -78,7 +78,7 @@ impl<T: Send + 'static, H: Send + 'static> Batcher<T, H> {
     }
 }
 
-impl<T, H> Drop for Batcher<T, H> {
+impl<T, H, R> Drop for Batcher<T, H, R> {
     /// Waits for the images that are left. Every other sender must be gone.
     fn drop(&mut self) {
         self.queue = None;
@@ -88,11 +88,11 @@ impl<T, H> Drop for Batcher<T, H> {
     }
 }
 
-fn run<T, H>(
-    waiting: &Receiver<Waiting<T, H>>,
+fn run<T, H, R>(
+    waiting: &Receiver<Waiting<T, H, R>>,
     rule: BatchRule,
     metrics: &Metrics,
-    predict: &impl Fn(&[T]) -> Result<Vec<Vec<f32>>, ModelError>,
+    predict: &impl Fn(&[T]) -> Result<Vec<R>, ModelError>,
 ) {
     while let Ok(first) = waiting.recv() {
         let mut batch = vec![first];
@@ -118,10 +118,10 @@ fn run<T, H>(
     }
 }
 
-fn answer<T, H>(
-    batch: Vec<Waiting<T, H>>,
+fn answer<T, H, R>(
+    batch: Vec<Waiting<T, H, R>>,
     metrics: &Metrics,
-    predict: &impl Fn(&[T]) -> Result<Vec<Vec<f32>>, ModelError>,
+    predict: &impl Fn(&[T]) -> Result<Vec<R>, ModelError>,
 ) {
     let began = Instant::now();
     let (mut views, mut others) = (Vec::new(), Vec::new());
@@ -136,7 +136,7 @@ fn answer<T, H>(
         Err(_) => views
             .chunks(1)
             .map(|one| guarded(one, predict).map(|mut rows| rows.remove(0)))
-            .collect::<Vec<Answer>>(),
+            .collect::<Vec<Answer<R>>>(),
     };
     metrics.batch(views.len(), began.elapsed());
     for ((reply, held), answer) in others.into_iter().zip(answers) {
@@ -148,10 +148,10 @@ fn answer<T, H>(
 }
 
 /// As many rows as images, or why there are none; a panic, which is a mistake in a backend, is an error too.
-fn guarded<T>(
+fn guarded<T, R>(
     views: &[T],
-    predict: &impl Fn(&[T]) -> Result<Vec<Vec<f32>>, ModelError>,
-) -> Result<Vec<Vec<f32>>, Refusal> {
+    predict: &impl Fn(&[T]) -> Result<Vec<R>, ModelError>,
+) -> Result<Vec<R>, Refusal> {
     match catch_unwind(AssertUnwindSafe(|| predict(views))) {
         Ok(Ok(rows)) if rows.len() == views.len() => Ok(rows),
         Ok(Ok(rows)) => Err(Refusal::own(format!(
@@ -171,6 +171,8 @@ mod tests {
     use super::*;
     use std::sync::Mutex;
 
+    type Row = Vec<f32>;
+
     fn rule(images: usize) -> BatchRule {
         BatchRule {
             images,
@@ -178,7 +180,7 @@ mod tests {
         }
     }
 
-    fn ask(batcher: &Batcher<u32, ()>, number: u32) -> oneshot::Receiver<Answer> {
+    fn ask(batcher: &Batcher<u32, (), Row>, number: u32) -> oneshot::Receiver<Answer<Row>> {
         let (reply, answer) = oneshot::channel();
         let waiting = Waiting {
             views: number,
@@ -248,7 +250,7 @@ mod tests {
         drop(ask(&batcher, 9));
         go.send(()).unwrap();
         assert!(first.blocking_recv().unwrap().is_ok());
-        let answers: Vec<Answer> = answers
+        let answers: Vec<Answer<Row>> = answers
             .into_iter()
             .map(|answer| answer.blocking_recv().unwrap())
             .collect();

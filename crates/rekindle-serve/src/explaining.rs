@@ -98,9 +98,7 @@ fn explained(
     let views = shared.decoding.views(&shared.model, bytes);
     let views = views.map_err(|error| Refusal::of(&error))?;
     let own = |error: InsightError| Refusal::own(error.to_string());
-    let explanation = explainer
-        .explain_output(views.first(), output)
-        .map_err(own)?;
+    let explanation = explainer.explain_views(&views, output).map_err(own)?;
     let drawn = match explanation.maps.first() {
         Some(map) => overlay(views.first(), &map.map),
         None => views.first().clone(),

@@ -109,6 +109,7 @@ pub(crate) async fn model(State(service): State<Service>) -> Response {
         "preprocessing": info.preprocessing,
         "temperature": info.after.temperature.as_ref().map(|fitted| fitted.value),
         "threshold": info.after.threshold.as_ref().map(|threshold| threshold.probability),
+        "familiarity": info.after.familiarity.is_some(),
         "explain": explains,
         "limits": {
             "body_bytes": options.body_bytes,

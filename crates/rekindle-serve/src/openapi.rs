@@ -98,7 +98,7 @@ fn operation(endpoint: Endpoint, kind: OutputKind) -> Value {
             }]);
             operation["requestBody"] = request_body(false);
             errors.extend(of_images);
-            errors.push(("501", "A model of several networks, which is not explained"));
+            errors.push(("501", "A model without a map to explain"));
             let mut answer = ok("application/json", object);
             answer["content"]["image/png"] = json!({ "schema": {} });
             answer
@@ -188,6 +188,12 @@ fn prediction(kind: OutputKind) -> Value {
             "numbers": { "type": "object", "additionalProperties": { "type": "number" } },
         }),
     };
+    properties["familiarity"] = json!({
+        "type": "number",
+        "minimum": 0,
+        "maximum": 1,
+        "description": "The share of held-out images that are at least as unlike the training images, of models that know it",
+    });
     properties["file"] = json!({ "type": "string" });
     properties["error"] = json!({ "type": "string", "description": "In place of the others, of an image that is none" });
     properties["status"] = json!({ "type": "integer" });

@@ -7,7 +7,7 @@ use std::time::Instant;
 use axum::body::Bytes;
 use axum::http::StatusCode;
 use rekindle_augment::RgbImage;
-use rekindle_model::{ImageViews, Predictor};
+use rekindle_model::{ImageViews, Predictor, Said};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use crate::batcher::{Answer, BatchRule, Batcher, Waiting};
@@ -36,7 +36,7 @@ pub struct Service(Arc<Inner>);
 struct Inner {
     // In this order they end: what is decoded still reaches the model.
     decoders: Workers,
-    batcher: Batcher<ImageViews, Held>,
+    batcher: Batcher<ImageViews, Held, Said>,
     #[cfg(feature = "explain")]
     explaining: Explaining,
     shared: Arc<Shared>,
@@ -81,7 +81,7 @@ impl Service {
             wait: options.batch_wait,
         };
         let predictor = Arc::clone(&shared.model);
-        let predict = move |views: &[ImageViews]| predictor.predict_views_of(views);
+        let predict = move |views: &[ImageViews]| predictor.said_of_views(views);
         Ok(Self(Arc::new(Inner {
             decoders: Workers::start("decode", options.decoders)?,
             batcher: Batcher::start(rule, Arc::clone(&metrics), predict)?,
@@ -116,15 +116,15 @@ impl Service {
         &self.0.explaining
     }
 
-    /// The outputs of each image, in their order, or why it has none; the images become part of whatever batches are formed.
+    /// What the model says of each image, in their order, or why it says nothing; the images become part of whatever batches are formed.
     ///
     /// ```no_run
     /// # async fn f(service: rekindle_serve::Service, bytes: Vec<u8>) -> Result<(), rekindle_serve::Refusal> {
     /// use rekindle_serve::Picture;
     ///
     /// let picture = Picture { name: None, bytes: bytes.into() };
-    /// let row = service.predict(vec![picture]).await?.remove(0)?;
-    /// println!("{:?}", service.model().info().classes.iter().zip(row).collect::<Vec<_>>());
+    /// let said = service.predict(vec![picture]).await?.remove(0)?;
+    /// println!("{:?}", service.model().info().classes.iter().zip(said.values).collect::<Vec<_>>());
     /// # Ok(())
     /// # }
     /// ```
@@ -132,7 +132,7 @@ impl Service {
     /// # Errors
     ///
     /// There are more images than a request may have, or more than there is room for now.
-    pub async fn predict(&self, pictures: Vec<Picture>) -> Result<Vec<Answer>, Refusal> {
+    pub async fn predict(&self, pictures: Vec<Picture>) -> Result<Vec<Answer<Said>>, Refusal> {
         let mut places = self.places(pictures.len())?;
         let mut answers = Vec::with_capacity(pictures.len());
         for picture in pictures {
@@ -175,7 +175,7 @@ impl Service {
         })
     }
 
-    fn submit(&self, bytes: Bytes, place: Held) -> oneshot::Receiver<Answer> {
+    fn submit(&self, bytes: Bytes, place: Held) -> oneshot::Receiver<Answer<Said>> {
         let (reply, answer) = oneshot::channel();
         let Some(queue) = self.0.batcher.queue() else {
             return answer;

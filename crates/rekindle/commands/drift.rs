@@ -1,20 +1,19 @@
 //! `rekindle drift`: whether new pictures are like those that a model was measured on, and how often it is likely right on them.
 
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use anyhow::{Result, bail};
-use rekindle_data::{DataRecipe, Dataset, Target};
+use anyhow::Result;
+use rekindle_data::{Dataset, Target};
 use rekindle_insight::drift::{Drift, DriftOptions};
 use rekindle_model::ensemble::{ModelParts, TestTime};
 use rekindle_model::{Predictor, device_from_name};
 
 use super::data_settings::data_settings;
-use super::held_out::{Choice, HeldOutImages};
+use super::held_out::{Choice, HeldOutImages, data_of};
 use super::images::{list, usable, with_others};
 use super::model::model_path;
-use super::train::read_plan;
 use crate::Ending;
 use crate::args::{HeldOutArgs, InferenceArgs};
 use crate::print::{self, drift, progress::ImageBar};
@@ -54,7 +53,7 @@ pub fn run(args: &Args) -> Result<Ending> {
     let path = model_path(&args.model)?;
     let settings = data_settings(&args.held_out.set)?;
     let folder = list(&args.images, &settings.source_options())?;
-    let (data, own) = reference(args, &path, &settings)?;
+    let (data, own) = data_of(args.reference.as_deref(), &path, &settings, "--reference")?;
     let parts = ModelParts::load(&path)?;
     let choice = Choice {
         data: &data,
@@ -112,20 +111,4 @@ pub fn run(args: &Args) -> Result<Ending> {
         true => Ending::FoundProblems,
         false => Ending::Done,
     })
-}
-
-/// The labelled images and how they are read: those that were named, or the run's.
-fn reference(args: &Args, model: &Path, settings: &DataRecipe) -> Result<(PathBuf, DataRecipe)> {
-    if let Some(data) = &args.reference {
-        return Ok((data.clone(), settings.clone()));
-    }
-    let run = model.parent().unwrap_or(Path::new("."));
-    if !run.join("plan.toml").is_file() {
-        bail!(
-            "{} lies in no run, so what it was measured on is not known; name labelled images with --reference DATA",
-            model.display()
-        );
-    }
-    let (recipe, data) = read_plan(run)?;
-    Ok((data, recipe.data))
 }

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::path::PathBuf;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use clap::builder::PossibleValuesParser;
 use rekindle_augment::SampleRng;
 use rekindle_data::{Dataset, open_unlabelled};
@@ -102,13 +102,30 @@ pub fn run(args: &Args) -> Result<Ending> {
     let mut rows = Vec::with_capacity(samples.len());
     let bar = ImageBar::new(samples.len());
     for &sample in &samples {
-        let view = dataset.view(sample, model.pipeline(), &mut SampleRng::new(0, 0, 0));
-        let view = view.map_err(|error| {
-            let error = rekindle_model::ModelError::from(error);
-            with_others(error.into(), &dataset)
-        })?;
-        let explanation = explainer.explain(&view)?;
         let image = &dataset.folder().samples[sample].path;
+        let (view, explanation) = match model.pipelines() {
+            [pipeline] => {
+                let view = dataset.view(sample, pipeline, &mut SampleRng::new(0, 0, 0));
+                let view = view.map_err(|error| {
+                    let error = rekindle_model::ModelError::from(error);
+                    with_others(error.into(), &dataset)
+                })?;
+                let explanation = explainer.explain(&view)?;
+                (view, explanation)
+            }
+            _ => {
+                let context = || format!("cannot explain {}", image.display());
+                let bytes = dataset.folder().read(&dataset.folder().samples[sample]);
+                let limits = model.info().preprocessing.limits();
+                let views = model.views_of(&bytes.with_context(context)?, &limits);
+                let views = views.with_context(context)?;
+                let output = explainer.output();
+                (
+                    views.first().clone(),
+                    explainer.explain_views(&views, output)?,
+                )
+            }
+        };
         let drawing = to.add(image, &view, &explanation, &explainer)?;
         rows.push(explanations::Row {
             image: image.clone(),

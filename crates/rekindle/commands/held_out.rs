@@ -15,6 +15,7 @@ use rekindle_model::{ModelInfo, Predictor, write_whole};
 
 use super::evaluate::only;
 use super::images::{usable, with_others};
+use super::train::read_plan;
 use super::trained_on::{beside, trained_on};
 use crate::args::{InferenceArgs, SplitArg};
 use crate::print::{self, progress::ImageBar};
@@ -175,6 +176,15 @@ impl HeldOutImages {
         Ok((rows, targets))
     }
 
+    /// What the head of a network sees of them, of at most so many, evenly spaced.
+    ///
+    /// # Errors
+    ///
+    /// An image cannot be read, or it is no single network.
+    pub fn features(&self, model: &Predictor, batch_size: usize, most: usize) -> Result<Vec<f32>> {
+        features_of(model, &self.dataset, &self.samples, batch_size, most)
+    }
+
     /// Writes beside a model which images it was trained on, or fitted to, so that `evaluate` leaves them out.
     ///
     /// # Errors
@@ -183,6 +193,88 @@ impl HeldOutImages {
     pub fn write_seen(&self, model: &Path) -> Result<()> {
         write_seen(model, &self.seen)
     }
+}
+
+/// What the head of a network sees of the images of a folder that it was trained on, of at most so many, evenly spaced.
+///
+/// # Errors
+///
+/// It is not known which these are, or none is there; one is broken, or the model is no single network.
+pub fn features_of_trained(
+    of: Choice,
+    model: &Predictor,
+    file: &Path,
+    most: usize,
+) -> Result<Vec<f32>> {
+    let Some(known) = trained_on(file)? else {
+        bail!(
+            "it is not known which images {} was trained on: it lies in no run, and no {} beside it says",
+            file.display(),
+            beside(file).display()
+        );
+    };
+    let info = model.info();
+    let classes = ClassIndex::new(info.classes.clone())?;
+    let folder = open_data_as(of.data, &of.settings.source_options(), info.task, &classes)?;
+    let all: Vec<usize> = (0..folder.samples.len()).collect();
+    let held = known.hold(&folder, &all);
+    let kept = all.into_iter().zip(held).filter(|(_, held)| *held);
+    let samples: Vec<usize> = kept.map(|(sample, _)| sample).collect();
+    if samples.is_empty() {
+        bail!(
+            "{} was trained on none of the images of `{}`; name those of its run with --data",
+            file.display(),
+            of.data.display()
+        );
+    }
+    let limits = info.preprocessing.limits();
+    let dataset = Dataset::new(only(folder, &samples), limits, 0);
+    let all = (0..dataset.len()).collect();
+    let checked = of.settings.checked_headers;
+    let (samples, _) = usable(&dataset, of.inference.bad_images, checked, all)?;
+    let batch_size = of.inference.batch_size();
+    features_of(model, &Arc::new(dataset), &samples, batch_size, most)
+}
+
+fn features_of(
+    model: &Predictor,
+    dataset: &Arc<Dataset>,
+    samples: &[usize],
+    batch_size: usize,
+    most: usize,
+) -> Result<Vec<f32>> {
+    let count = samples.len().min(most);
+    let even = |at: usize| samples[at * samples.len() / count];
+    let chosen: Vec<usize> = (0..count).map(even).collect();
+    let bar = ImageBar::new(count);
+    let found = model.features(dataset, &chosen, batch_size, |images| bar.add(images));
+    drop(bar);
+    found.map_err(|error| with_others(error.into(), dataset))
+}
+
+/// Labelled images and how they are read: those that were named with a flag, or those of the run that the model lies in.
+///
+/// # Errors
+///
+/// None are named, and it lies in no run.
+pub fn data_of(
+    named: Option<&Path>,
+    model: &Path,
+    settings: &DataRecipe,
+    flag: &str,
+) -> Result<(PathBuf, DataRecipe)> {
+    if let Some(data) = named {
+        return Ok((data.to_owned(), settings.clone()));
+    }
+    let run = model.parent().unwrap_or(Path::new("."));
+    if !run.join("plan.toml").is_file() {
+        bail!(
+            "{} lies in no run, so what it was measured on is not known; name labelled images with {flag} DATA",
+            model.display()
+        );
+    }
+    let (recipe, data) = read_plan(run)?;
+    Ok((data, recipe.data))
 }
 
 /// Writes beside a combination which images its members were trained on, as far as that is known.

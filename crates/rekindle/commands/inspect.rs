@@ -43,7 +43,23 @@ fn json(info: &ModelInfo) -> Result<String> {
     if let Ok(recipe) = info.recipe.parse::<toml::Table>() {
         value["recipe"] = serde_json::to_value(recipe)?;
     }
+    without_features(&mut value);
     Ok(serde_json::to_string_pretty(&value)?)
+}
+
+/// Takes out the features of training images, half a megabyte that nobody reads; also those of members.
+fn without_features(value: &mut serde_json::Value) {
+    if let Some(known) = value.pointer_mut("/after/familiarity") {
+        known.as_object_mut().map(|known| known.remove("bank"));
+    }
+    let members = value.pointer_mut("/after/combination/members");
+    for member in members
+        .and_then(serde_json::Value::as_array_mut)
+        .into_iter()
+        .flatten()
+    {
+        without_features(&mut member["info"]);
+    }
 }
 
 fn text(path: &Path, info: &ModelInfo) -> Result<String> {
@@ -157,6 +173,12 @@ fn added(after: &AfterTraining) -> String {
             words::percent(threshold.answered),
             threshold.images,
             words::percent(threshold.precision)
+        ));
+    }
+    if let Some(known) = &after.familiarity {
+        lines.push(format!(
+            "Familiarity of {} training images ({} kept), as shares of {} held-out ones",
+            known.chosen_from, known.kept, known.held_out
         ));
     }
     lines.iter().map(|line| format!("{line}\n")).collect()

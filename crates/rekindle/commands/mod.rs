@@ -15,6 +15,7 @@ mod ensemble;
 mod evaluate;
 mod explain;
 mod export;
+mod familiarity;
 mod features;
 mod held_out;
 mod images;
@@ -107,6 +108,7 @@ commands! {
     soup: Soup,
     stack: Stack,
     calibrate: Calibrate,
+    familiarity: Familiarity,
     export: Export,
     features: Features,
     sequence: Sequence,

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Result, bail};
-use rekindle_data::{BadImages, Dataset, OutputKind, TaskKind};
+use rekindle_data::{BadImages, Dataset, OutputKind};
 use rekindle_model::ensemble::{AfterTraining, TestTime};
-use rekindle_model::{Predictor, device_from_name};
+use rekindle_model::{ModelInfo, Predictor, Said, device_from_name};
 
 use super::data_settings::data_settings;
 use super::images::{list, with_others};
@@ -17,7 +17,7 @@ use crate::Ending;
 use crate::args::{BadImagesArg, InferenceArgs, at_least_one, probability};
 use crate::print::{
     self,
-    predictions::{self, Prediction},
+    predictions::{self, Columns, Prediction},
     progress::ImageBar,
     values::{self, Kind, Row},
 };
@@ -36,6 +36,9 @@ pub struct Args {
     /// Minimum probability of a label, for models with several labels per image [default: 0.5]
     #[arg(long, value_name = "P", value_parser = probability)]
     pub threshold: Option<f32>,
+    /// Answer `unknown` where fewer held-out images than this share are as unlike the training images, see `rekindle familiarity`
+    #[arg(long, value_name = "P", value_parser = probability)]
+    pub min_familiarity: Option<f32>,
     /// Copy each image into DIR/CLASS by its most likely class; DIR must be new or empty
     #[arg(long, value_name = "DIR")]
     pub sort: Option<PathBuf>,
@@ -80,15 +83,21 @@ pub fn run(args: &Args) -> Result<Ending> {
         // Before the first row is printed; an image that is damaged further on is found when it is needed.
         dataset.verify_some_headers(BadImages::Fail, settings.checked_headers)?;
     }
-    check_options(args, predictor.info().task)?;
+    check_options(args, predictor.info())?;
     let mut sorted = args.sort.as_deref().map(Sorted::new).transpose()?;
     let dataset = Arc::new(dataset);
     let mut rows = Rows::new(&predictor, args);
     let bar = ImageBar::new(samples.len());
     let batch_size = args.inference.batch_size_of_a_stream();
-    let mut write = |batch: &[usize], found: Vec<Vec<f32>>, bad: usize| -> Result<()> {
+    let mut write = |batch: &[usize], found: Vec<Said>, bad: usize| -> Result<()> {
         if let Some(sorted) = &mut sorted {
-            sorted.add(&dataset, batch, &found, predictor.info())?;
+            sorted.add(
+                &dataset,
+                batch,
+                &found,
+                predictor.info(),
+                args.min_familiarity,
+            )?;
         }
         let paths = batch.iter().map(|&sample| {
             let sample = &dataset.folder().samples[sample];
@@ -102,16 +111,11 @@ pub fn run(args: &Args) -> Result<Ending> {
         bar.add(batch.len() + bad);
         Ok(())
     };
-    let done = match skips {
-        true => predictor.predict_usable(&dataset, &samples, batch_size, &mut write),
-        false => predictor
-            .predict_each(&dataset, &samples, batch_size, |batch, found| {
-                write(batch, found, 0)
-            })
-            .map(|()| Vec::new()),
-    };
+    let mut left_out = Vec::new();
+    let list = skips.then_some(&mut left_out);
+    let done = predictor.say_each(&dataset, &samples, batch_size, list, &mut write);
     drop(bar);
-    let left_out = done.map_err(|error| with_others(error, &dataset))?;
+    done.map_err(|error| with_others(error, &dataset))?;
     io::stdout().lock().write_all(rows.end()?.as_bytes())?;
     if !left_out.is_empty() {
         print::bad_images(&left_out);
@@ -122,8 +126,21 @@ pub fn run(args: &Args) -> Result<Ending> {
 }
 
 /// Refuses options that the model's task has no use for.
-fn check_options(args: &Args, task: TaskKind) -> Result<()> {
+fn check_options(args: &Args, info: &ModelInfo) -> Result<()> {
+    let task = info.task;
     let name = task.name();
+    if args.min_familiarity.is_some() && info.after.familiarity.is_none() {
+        bail!(
+            "--min-familiarity is for models that know what their training images are like, and this one does not; \
+             `rekindle familiarity` makes one that does"
+        );
+    }
+    if args.min_familiarity.is_some() && task.outputs() != OutputKind::Distribution {
+        bail!(
+            "--min-familiarity is for models of one class of several, but this one is for {name}; leave it out: the familiarity \
+             itself is told all the same"
+        );
+    }
     if args.top.is_some() && task.outputs() != OutputKind::Distribution {
         bail!(
             "--top is for models of one class of several, but this one is for {name}; leave it out"
@@ -182,17 +199,29 @@ impl<'a> Rows<'a> {
                 let top = self.args.top.unwrap_or(TOP);
                 let found: Vec<Prediction> = found
                     .into_iter()
-                    .map(|(path, row)| Prediction::new(path, &row, top, self.after))
+                    .map(|(path, said)| {
+                        let found = Prediction::new(path, &said.values, top, self.after);
+                        found.with_familiarity(said.familiarity, self.args.min_familiarity)
+                    })
                     .collect();
+                let columns = Columns {
+                    top,
+                    likeliest: self.after.threshold.is_some()
+                        || self.args.min_familiarity.is_some(),
+                    familiarity: self.after.familiarity.is_some(),
+                };
                 match format {
                     (true, _) => self.add_json(&mut out, &predictions::json(&found, names)?),
-                    (_, true) => predictions::csv(&mut out, &found, names, top, self.after)?,
+                    (_, true) => predictions::csv(&mut out, &found, names, columns)?,
                     _ => predictions::table(&mut out, &found, names, width)?,
                 }
             }
             Some(kind) => match format {
                 (true, _) => self.add_json(&mut out, &values::json(&found, names, kind)?),
-                (_, true) => values::csv(&mut out, &found, names, kind)?,
+                (_, true) => {
+                    let familiar = self.after.familiarity.is_some();
+                    values::csv(&mut out, &found, names, kind, familiar)?;
+                }
                 _ => values::table(&mut out, &found, names, kind, width)?,
             },
         }

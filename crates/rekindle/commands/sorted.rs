@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use rekindle_data::Dataset;
-use rekindle_model::ModelInfo;
 use rekindle_model::ensemble::AfterTraining;
+use rekindle_model::{ModelInfo, Said};
 
 /// The folder that copies go to.
 #[derive(Debug)]
@@ -36,7 +36,7 @@ impl Sorted {
         })
     }
 
-    /// Copies the images of a batch to their likeliest classes, or to `unknown`.
+    /// Copies the images of a batch to their likeliest classes, or to `unknown`, also where they are less familiar than `least`.
     ///
     /// # Errors
     ///
@@ -45,16 +45,22 @@ impl Sorted {
         &mut self,
         dataset: &Dataset,
         batch: &[usize],
-        rows: &[Vec<f32>],
+        found: &[Said],
         info: &ModelInfo,
+        least: Option<f32>,
     ) -> Result<()> {
         let images = dataset.folder();
-        for (&index, row) in batch.iter().zip(rows) {
+        for (&index, said) in batch.iter().zip(found) {
+            let row = &said.values;
+            let pair = said.familiarity.zip(least);
+            let strange = pair.is_some_and(|(share, least)| share < least);
             let best = (0..row.len())
                 .rev()
                 .max_by(|a, b| row[*a].total_cmp(&row[*b]));
             let class = match best {
-                Some(best) if info.after.is_unknown(row[best]) => Some(AfterTraining::UNKNOWN),
+                Some(best) if strange || info.after.is_unknown(row[best]) => {
+                    Some(AfterTraining::UNKNOWN)
+                }
                 best => best.and_then(|best| info.classes.get(best).map(String::as_str)),
             };
             let folder = self.folder.join(folder_name(class.unwrap_or_default()));

@@ -12,6 +12,7 @@ pub mod comparison;
 pub mod drift;
 pub mod explanations;
 pub mod export;
+pub mod familiarity;
 pub mod fetching;
 pub mod figures;
 pub mod plan;

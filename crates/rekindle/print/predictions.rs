@@ -16,8 +16,21 @@ pub struct Prediction {
     path: PathBuf,
     /// Class and probability, likeliest first.
     best: Vec<(usize, f32)>,
-    /// Whether the likeliest is not probable enough to be an answer.
+    /// Whether the likeliest is not probable enough to be an answer, or the image too strange.
     unknown: bool,
+    /// The share of held-out images that are at least as strange, of models that know it.
+    familiarity: Option<f32>,
+}
+
+/// What there is in CSV beside the path and the likeliest class.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Columns {
+    /// Classes with their probabilities, the likeliest first.
+    pub top: usize,
+    /// Whether answers may be `unknown`, so that the likeliest class has a column of its own.
+    pub likeliest: bool,
+    /// Whether images have a familiarity.
+    pub familiarity: bool,
 }
 
 impl Prediction {
@@ -33,7 +46,16 @@ impl Prediction {
             path,
             best,
             unknown,
+            familiarity: None,
         }
+    }
+
+    /// The same with how familiar the image is; below `least` the answer is `unknown`.
+    pub fn with_familiarity(mut self, share: Option<f32>, least: Option<f32>) -> Self {
+        self.familiarity = share;
+        let pair = share.zip(least);
+        self.unknown |= pair.is_some_and(|(share, least)| share < least);
+        self
     }
 
     /// The answer in words: the likeliest class, or `unknown`.
@@ -51,7 +73,7 @@ impl Prediction {
     }
 }
 
-/// A line per image, no wider than the terminal: path, class, probability and the next best.
+/// A line per image, no wider than the terminal: path, class, probability, familiarity where there is one, and the next best.
 ///
 /// # Errors
 ///
@@ -69,9 +91,14 @@ pub fn table(
         .map(|prediction| prediction.best.len())
         .max()
         .unwrap_or(1);
-    let headings = ["path", "class", "probability", "next best"];
     let others = shown > 1 || found.iter().any(|prediction| prediction.unknown);
-    let mut table = Table::new(if others { &headings } else { &headings[..3] }).right(&[2]);
+    let familiar = found
+        .iter()
+        .any(|prediction| prediction.familiarity.is_some());
+    let mut headings = vec!["path", "class", "probability"];
+    headings.extend(familiar.then_some("familiarity"));
+    headings.extend(others.then_some("next best"));
+    let mut table = Table::new(&headings).right(&[2, if familiar { 3 } else { 2 }]);
     for prediction in found {
         let mut best = prediction.named(classes);
         let (class, probability) = best.next().unwrap_or_default();
@@ -82,12 +109,18 @@ pub fn table(
             .chain(best)
             .map(|(class, share)| format!("{class} {}", words::percent(share.into())))
             .collect();
-        table.row([
+        let mut cells = vec![
             words::cut_front(&prediction.path.to_string_lossy(), path_room),
             words::cut_back(prediction.answer(class), class_room),
             words::percent(probability.into()),
-            next.join(", "),
-        ]);
+        ];
+        cells.extend(
+            prediction
+                .familiarity
+                .map(|share| words::percent(share.into())),
+        );
+        cells.push(next.join(", "));
+        table.row(cells);
     }
     for line in table.text().lines() {
         let line = width.map_or_else(|| line.to_owned(), |width| words::cut_back(line, width));
@@ -96,8 +129,9 @@ pub fn table(
     Ok(())
 }
 
-/// A header and a line per image: path, class, probability, then class and probability of the next best up to `top`. Of a model that may
-/// answer `unknown`, `class` can be that, and the column `likeliest` behind the others has the likeliest class all the same.
+/// A header and a line per image: path, class, probability, then class and probability of the next best up to `top`. Where answers may be
+/// `unknown`, `class` can be that, and the column `likeliest` behind the others has the likeliest class all the same. Of a model that knows
+/// it, `familiarity` is the last.
 ///
 /// # Errors
 ///
@@ -106,17 +140,18 @@ pub fn csv(
     out: &mut impl Write,
     found: &[Prediction],
     classes: &[String],
-    top: usize,
-    after: &AfterTraining,
+    columns: Columns,
 ) -> io::Result<()> {
-    let top = top.clamp(1, classes.len().max(1));
+    let top = columns.top.clamp(1, classes.len().max(1));
     let mut header = String::from("path,class,probability");
     for place in 2..=top {
         header.push_str(&format!(",class_{place},probability_{place}"));
     }
-    let with_likeliest = after.threshold.is_some();
-    if with_likeliest {
+    if columns.likeliest {
         header.push_str(",likeliest");
+    }
+    if columns.familiarity {
+        header.push_str(",familiarity");
     }
     writeln!(out, "{header}")?;
     for prediction in found {
@@ -129,9 +164,15 @@ pub fn csv(
             };
             write!(out, ",{},{probability:.6}", quoted(said))?;
         }
-        if with_likeliest {
+        if columns.likeliest {
             let likeliest = prediction.named(classes).next();
             write!(out, ",{}", quoted(likeliest.map_or("", |(class, _)| class)))?;
+        }
+        if columns.familiarity {
+            match prediction.familiarity {
+                Some(share) => write!(out, ",{share:.6}")?,
+                None => write!(out, ",")?,
+            }
         }
         writeln!(out)?;
     }
@@ -151,12 +192,16 @@ pub fn json(found: &[Prediction], classes: &[String]) -> Result<String> {
             .named(classes)
             .map(|(class, share)| (class.to_owned(), share.into()))
             .collect();
-        json!({
+        let mut object = json!({
             "path": prediction.path.to_string_lossy(),
             "class": prediction.answer(class),
             "probability": probability,
             "probabilities": all,
-        })
+        });
+        if let Some(share) = prediction.familiarity {
+            object["familiarity"] = share.into();
+        }
+        object
     };
     let objects: Vec<Value> = found.iter().map(object).collect();
     Ok(serde_json::to_string_pretty(&objects)?)
@@ -187,7 +232,11 @@ mod tests {
             &AfterTraining::default(),
         )];
         let mut out = Vec::new();
-        csv(&mut out, &found, &classes(), 2, &AfterTraining::default()).unwrap();
+        let columns = Columns {
+            top: 2,
+            ..Columns::default()
+        };
+        csv(&mut out, &found, &classes(), columns).unwrap();
         let text = String::from_utf8(out).unwrap();
         assert_eq!(
             text,
@@ -236,7 +285,12 @@ mod tests {
         let of = |row: &[f32]| Prediction::new("a.png".into(), row, 1, &after);
         let found = [of(&[0.4, 0.35, 0.25]), of(&[0.5, 0.25, 0.25])];
         let mut out = Vec::new();
-        csv(&mut out, &found, &classes(), 1, &after).unwrap();
+        let columns = Columns {
+            top: 1,
+            likeliest: true,
+            familiarity: false,
+        };
+        csv(&mut out, &found, &classes(), columns).unwrap();
         assert_eq!(
             String::from_utf8(out).unwrap(),
             "path,class,probability,likeliest\na.png,unknown,0.400000,cat\na.png,cat,0.500000,cat\n"
@@ -249,5 +303,37 @@ mod tests {
         assert_eq!(objects[0]["class"], "unknown");
         assert_eq!(objects[1]["class"], "cat");
         assert!(objects[0]["probabilities"]["cat"].is_number());
+    }
+
+    #[test]
+    fn a_strange_image_says_so_and_gets_no_answer_where_that_is_wished() {
+        let of = |share: f32| {
+            let row = [0.8, 0.15, 0.05];
+            let found = Prediction::new("a.png".into(), &row, 1, &AfterTraining::default());
+            found.with_familiarity(Some(share), Some(0.05))
+        };
+        let found = [of(0.04), of(0.05)];
+        let mut out = Vec::new();
+        let columns = Columns {
+            top: 1,
+            likeliest: true,
+            familiarity: true,
+        };
+        csv(&mut out, &found, &classes(), columns).unwrap();
+        assert_eq!(
+            String::from_utf8(out).unwrap(),
+            "path,class,probability,likeliest,familiarity\na.png,unknown,0.800000,cat,0.040000\na.png,cat,0.800000,cat,0.050000\n"
+        );
+        let mut out = Vec::new();
+        table(&mut out, &found, &classes(), Some(80)).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        let heading = "path   class    probability  familiarity  next best\n";
+        assert!(text.starts_with(heading), "{text}");
+        assert!(text.contains("80.0 %        4.0 %  cat 80.0 %"), "{text}");
+        let objects: Value = serde_json::from_str(&json(&found, &classes()).unwrap()).unwrap();
+        assert!((objects[1]["familiarity"].as_f64().unwrap() - 0.05).abs() < 1e-6);
+        let none = Prediction::new("a.png".into(), &[1.0], 1, &AfterTraining::default());
+        let none = json(&[none.with_familiarity(None, None)], &classes()).unwrap();
+        assert!(!none.contains("familiarity"), "{none}");
     }
 }

@@ -175,3 +175,39 @@ proptest! {
         prop_assert_eq!(output.dimensions(), (input_width as u32, input_height as u32));
     }
 }
+
+#[test]
+fn a_frame_is_what_the_view_shows() {
+    let of = |policy, input_size: [usize; 2]| Preprocessing {
+        input_size,
+        policy,
+        ..Preprocessing::default()
+    };
+    // 600x400 becomes 384x256, of which the middle 224 are kept.
+    let crop = of(ResizePolicy::Crop, [224, 224]).frame((600, 400));
+    assert_eq!(crop, [80.0 * 1.5625, 25.0, 350.0, 350.0]);
+    let squash = of(ResizePolicy::Squash, [224, 224]).frame((600, 400));
+    assert_eq!(squash, [37.5, 25.0, 525.0, 350.0]);
+    // 256x171 in the middle of a frame that is higher than the picture.
+    let [left, top, width, height] = of(ResizePolicy::Pad, [224, 224]).frame((600, 400));
+    assert_eq!((left, width), (37.5, 525.0));
+    let scale = 400.0 / 171.0;
+    assert_eq!((top, height), (-26.0 * scale, 224.0 * scale));
+    // A white spot is where the frame says.
+    let mut picture = RgbImage::new(600, 400);
+    image::imageops::replace(
+        &mut picture,
+        &RgbImage::from_pixel(30, 30, image::Rgb([255; 3])),
+        400,
+        100,
+    );
+    let view = of(ResizePolicy::Crop, [224, 224]).evaluate(&picture);
+    let place = |at: f64, first: f64, length: f64| ((at - first) / length * 224.0) as u32;
+    let at = (
+        place(415.0, crop[0], crop[2]),
+        place(115.0, crop[1], crop[3]),
+    );
+    assert_eq!(view.get_pixel(at.0, at.1).0, [255; 3]);
+    assert_eq!(view.get_pixel(at.0 + 14, at.1).0, [0; 3]);
+    assert_eq!(view.get_pixel(at.0, at.1 - 14).0, [0; 3]);
+}

@@ -78,6 +78,12 @@ impl HeatMap {
         self.with(self.values.iter().map(|value| (value - least) / room))
     }
 
+    /// Left and right changed.
+    pub fn mirrored(&self) -> Self {
+        let rows = self.values.chunks(self.width);
+        self.with(rows.flat_map(|row| row.iter().rev().copied()))
+    }
+
     /// The map at another size, between the middles of its cells as OpenCV's and PyTorch's bilinear filters have it
     /// (`align_corners=False`); beyond the outermost middles the values stay as they are.
     ///
@@ -156,6 +162,12 @@ mod tests {
         assert_eq!(map.resized([1, 8]).values(), expected);
         assert_eq!(map.resized([3, 2]).values(), [0.0, 4.0].repeat(3));
         assert_eq!(map.resized([1, 2]), map);
+    }
+
+    #[test]
+    fn a_mirror_changes_columns_and_keeps_rows() {
+        let map = HeatMap::new([2, 2], vec![1.0, 2.0, 3.0, 4.0], true);
+        assert_eq!(map.mirrored().values(), [2.0, 1.0, 4.0, 3.0]);
     }
 
     #[test]

@@ -1,22 +1,24 @@
 //! What in a picture decided what a model says of it: Grad-CAM, Grad-CAM++, integrated gradients and occlusion.
 //!
 //! [`Explainer`] owns which stage, which output and which input; the methods are a file each, `cam`, `path` and `occlusion`, and work
-//! without it. `map` is their result, `overlay` draws it, `folder` keeps it in files. docs/explain.md says how to read them.
+//! without it. `several` explains networks that answer together, `layout` lays their maps over each other. `map` is their result, `overlay` draws it, `folder` keeps it in files. docs/explain.md says how to read them.
 
 mod cam;
 mod folder;
+mod layout;
 mod map;
 mod method;
 mod occlusion;
 mod overlay;
 mod path;
+mod several;
 
 use std::sync::Arc;
 
 use burn::tensor::Tensor;
 use rekindle_augment::{RgbBatch, RgbImage};
 use rekindle_backbone::Stage;
-use rekindle_model::{Features, ModelError, Network, Predictor, Probe};
+use rekindle_model::{Features, ImageViews, ModelError, ModelInfo, Network, Predictor, Probe};
 use rekindle_settings::nearest;
 
 pub use cam::StageMaps;
@@ -28,6 +30,7 @@ pub use overlay::{drawing, overlay};
 pub use path::{Integrated, gauss_legendre, integrated_gradients};
 
 use crate::InsightError;
+use several::Several;
 
 /// What is explained, and how.
 #[derive(Debug, Clone, PartialEq)]
@@ -94,14 +97,39 @@ pub struct MethodMap {
 #[derive(Debug)]
 pub struct Explainer {
     model: Arc<Predictor>,
-    /// The model's only network, its batch norms folded.
-    network: Network,
+    body: Body,
     options: ExplainOptions,
+    output: Option<usize>,
+}
+
+/// What answers.
+#[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "one value per model")]
+enum Body {
+    /// A network on one view.
+    One(One),
+    /// Several networks, or one on several views.
+    Several(Several),
+}
+
+/// The model's only network, its batch norms folded.
+#[derive(Debug)]
+struct One {
+    network: Network,
     /// The name and the cut of the stage, where a method is about one.
     stage: Option<(String, Probe)>,
     /// The cut at the images, where a method needs it.
     images: Option<Probe>,
-    output: Option<usize>,
+}
+
+/// What a model says of a picture, and of which output the maps are.
+struct Answer {
+    output: usize,
+    name: String,
+    value: f32,
+    score: f32,
+    /// Numbers are standardised in the network; maps are in their own unit.
+    unit: f64,
 }
 
 impl Explainer {
@@ -127,32 +155,34 @@ impl Explainer {
         if options.methods.is_empty() {
             return Err(refused("no method is named".into()));
         }
-        let Some(network) = model.network().cloned() else {
-            return Err(refused(
-                "the model is several networks that answer together; explain the models that it was made of, one by one".into(),
-            ));
-        };
         let of_stage = options.methods.iter().any(|method| method.is_of_a_stage());
-        let stage = match (of_stage, &options.stage) {
-            (true, wanted) => Some(stage_of(&model, &network, wanted.as_deref())?),
-            (false, Some(stage)) => {
-                return Err(refused(format!(
-                    "stage `{stage}` is named, but only grad-cam and grad-cam++ are about one; leave it out"
-                )));
-            }
-            (false, None) => None,
-        };
+        if let (false, Some(stage)) = (of_stage, &options.stage) {
+            return Err(refused(format!(
+                "stage `{stage}` is named, but only grad-cam and grad-cam++ are about one; leave it out"
+            )));
+        }
         let whole = options.methods.contains(&Method::IntegratedGradients);
+        let body = match (model.network(), model.leaves().len()) {
+            (Some(network), 1) => {
+                let size = model.info().preprocessing.input_size;
+                let stage = of_stage.then(|| stage_of(size, network, options.stage.as_deref()));
+                let stage = stage.transpose()?;
+                Body::One(One {
+                    stage: stage.map(|(name, cut)| (name, Probe::new(network, cut))),
+                    images: whole.then(|| Probe::new(network, 0)),
+                    network: network.clone(),
+                })
+            }
+            _ => Body::Several(Several::new(&model, &options)?),
+        };
         let output = options
             .output
             .as_deref()
             .map(|name| output_of(&model, name))
             .transpose()?;
         Ok(Self {
-            stage: stage.map(|(name, cut)| (name, Probe::new(&network, cut))),
-            images: whole.then(|| Probe::new(&network, 0)),
             model,
-            network,
+            body,
             options,
             output,
         })
@@ -168,11 +198,17 @@ impl Explainer {
         &self.options
     }
 
+    /// The place of the output that the options name.
+    pub fn output(&self) -> Option<usize> {
+        self.output
+    }
+
     /// Explains a picture that has been through [`Predictor::pipeline`], as the network sees it.
     ///
     /// # Errors
     ///
-    /// An output is not finite, or the picture has not the input's size.
+    /// An output is not finite, or the picture has not the input's size; the model wants other views of an image, too, for which there is
+    /// [`explain_views`](Self::explain_views).
     pub fn explain(&self, view: &RgbImage) -> Result<Explanation, InsightError> {
         self.explain_output(view, self.output)
     }
@@ -187,17 +223,73 @@ impl Explainer {
         view: &RgbImage,
         output: Option<usize>,
     ) -> Result<Explanation, InsightError> {
-        let info = self.model.info();
-        let (width, height) = self.model.pipeline().size();
-        if view.dimensions() != (width, height) {
-            let (found, other) = view.dimensions();
+        self.explain_pictures(std::slice::from_ref(view), None, output)
+    }
+
+    /// As [`explain_output`](Self::explain_output), of all views of an image that the networks of a model are run on.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn explain_views(
+        &self,
+        views: &ImageViews,
+        output: Option<usize>,
+    ) -> Result<Explanation, InsightError> {
+        self.explain_pictures(views.pictures(), views.source(), output)
+    }
+
+    fn explain_pictures(
+        &self,
+        views: &[RgbImage],
+        source: Option<(u32, u32)>,
+        output: Option<usize>,
+    ) -> Result<Explanation, InsightError> {
+        let pipelines = self.model.pipelines();
+        if views.len() != pipelines.len() {
             return Err(refused(format!(
-                "the picture is {found}x{other}, but the model sees {width}x{height}; give it through the model's pipeline first"
+                "the model sees {} views of an image, and {} are given; give all of them, as `Predictor::views_of` makes them",
+                pipelines.len(),
+                views.len()
             )));
         }
-        let batch = RgbBatch::from_image(view.clone());
-        let image = self.model.input(&batch);
-        let outputs: Vec<f32> = self.logits(image.clone()).into_data().iter().collect();
+        for (view, pipeline) in views.iter().zip(pipelines) {
+            let (width, height) = pipeline.size();
+            if view.dimensions() != (width, height) {
+                let (found, other) = view.dimensions();
+                return Err(refused(format!(
+                    "the picture is {found}x{other}, but the model sees {width}x{height}; give it through the model's pipeline first"
+                )));
+            }
+        }
+        let (answer, maps) = match &self.body {
+            Body::One(one) => {
+                let batch = RgbBatch::from_image(views[0].clone());
+                let image = self.model.input(&batch);
+                let outputs: Vec<f32> = one.logits(image.clone()).into_data().iter().collect();
+                let answer = self.answer(&outputs, output)?;
+                let maps = self.maps(one, &image, answer.output, answer.unit);
+                (answer, maps)
+            }
+            Body::Several(several) => {
+                let seen = several.see(&self.model, views, source)?;
+                let answer = self.answer(&seen.scores(), output)?;
+                let maps = several.maps(self, &seen, answer.output, answer.unit);
+                (answer, maps)
+            }
+        };
+        Ok(Explanation {
+            output: answer.output,
+            name: answer.name,
+            value: answer.value,
+            score: answer.score,
+            maps,
+        })
+    }
+
+    /// What outputs up to the model's own temperature say, and of which of them the maps are.
+    fn answer(&self, outputs: &[f32], output: Option<usize>) -> Result<Answer, InsightError> {
+        let info: &ModelInfo = self.model.info();
         let temperature = info.after.temperature() as f32;
         let cooled: Vec<f32> = outputs.iter().map(|output| output / temperature).collect();
         let said = info.outputs().predictions(&cooled);
@@ -223,13 +315,7 @@ impl Explainer {
             let most = info.classes.len();
             return Err(refused(format!("there is no output {output} of {most}")));
         };
-        // Numbers are standardised in the network; maps are in their own unit.
-        let unit = match &info.number_scale {
-            Some(scale) => scale.std[output],
-            None => 1.0,
-        };
-        let maps = self.maps(&image, output, unit);
-        Ok(Explanation {
+        Ok(Answer {
             output,
             name: name.clone(),
             value: said[output],
@@ -237,17 +323,15 @@ impl Explainer {
                 Some(_) => said[output],
                 None => outputs[output],
             },
-            maps,
+            unit: match &info.number_scale {
+                Some(scale) => scale.std[output],
+                None => 1.0,
+            },
         })
     }
 
-    fn logits(&self, maps: Tensor<4>) -> Tensor<2> {
-        let features = Features::Maps { maps, taps: None };
-        self.network.logits(features)
-    }
-
-    fn maps(&self, image: &Tensor<4>, output: usize, unit: f64) -> Vec<MethodMap> {
-        let stage = self.stage.as_ref().map(|(name, probe)| {
+    fn maps(&self, one: &One, image: &Tensor<4>, output: usize, unit: f64) -> Vec<MethodMap> {
+        let stage = one.stage.as_ref().map(|(name, probe)| {
             let at = probe.at(image.clone());
             let Features::Maps { maps, .. } = &at else {
                 unreachable!("a probe gives maps");
@@ -269,7 +353,7 @@ impl Explainer {
                 map,
                 difference: None,
             };
-            match (method, &stage, &self.images) {
+            match (method, &stage, &one.images) {
                 (Method::IntegratedGradients, _, Some(probe)) => {
                     let steps = self.options.steps;
                     let found =
@@ -297,7 +381,7 @@ impl Explainer {
                 // What a method needs was made in `new`.
                 _ => {
                     let window = self.window();
-                    let run = |batch| self.logits(batch);
+                    let run = |batch| one.logits(batch);
                     let steps = [window, (window / 2).max(1)];
                     let map = occlusion(run, image, &nothing, output, steps, together);
                     plain(map.times(unit))
@@ -307,7 +391,7 @@ impl Explainer {
         self.options.methods.iter().copied().map(each).collect()
     }
 
-    /// Side of occlusion's window in pixels.
+    /// Side of occlusion's window in pixels of the first view.
     pub fn window(&self) -> usize {
         let [height, width] = self.model.info().preprocessing.input_size;
         let shorter = height.min(width);
@@ -337,9 +421,16 @@ impl Explainer {
     }
 }
 
-/// The name of a stage, and how many stages there are up to it.
+impl One {
+    fn logits(&self, maps: Tensor<4>) -> Tensor<2> {
+        let features = Features::Maps { maps, taps: None };
+        self.network.logits(features)
+    }
+}
+
+/// The name of a stage, and how many stages there are up to it, of a network that sees images of this height and width.
 fn stage_of(
-    model: &Predictor,
+    [height, width]: [usize; 2],
     network: &Network,
     wanted: Option<&str>,
 ) -> Result<(String, usize), InsightError> {
@@ -347,7 +438,6 @@ fn stage_of(
         Some(backbone) => backbone.stages(),
         None => &[],
     };
-    let [height, width] = model.info().preprocessing.input_size;
     let sizes = match &network.backbone {
         Some(backbone) => backbone.summary(height, width),
         None => Vec::new(),

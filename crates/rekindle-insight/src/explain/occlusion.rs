@@ -80,7 +80,7 @@ pub fn occlusion(
 }
 
 /// Where windows begin along a side, so that each place is in one.
-fn starts(side: usize, window: usize, stride: usize) -> Vec<usize> {
+pub(super) fn starts(side: usize, window: usize, stride: usize) -> Vec<usize> {
     let steps = side.saturating_sub(window).div_ceil(stride);
     (0..=steps).map(|step| step * stride).collect()
 }

@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
-use rekindle_augment::{DecodeLimits, RgbImage, SampleRng, shown};
+use rekindle_augment::{DecodeLimits, RgbImage, shown};
 use rekindle_model::{Predictor, device_from_name};
 
 use crate::explain::{ExplainOptions, Explainer, overlay};
@@ -54,13 +54,12 @@ impl Decided {
             .iter()
             .position(|name| name == predicted);
         let draw = || {
-            let view = model
-                .pipeline()
-                .apply(picture, &mut SampleRng::new(0, 0, 0));
-            let explanation = self.explainer.explain_output(&view, place).ok()?;
+            let views = model.views_of_image(picture);
+            let explanation = self.explainer.explain_views(&views, place).ok()?;
             let map = explanation.maps.first()?;
             let channels = model.info().preprocessing.channels();
-            Some((overlay(&shown(&view, channels), &map.map), explanation.name))
+            let shown = shown(views.first(), channels);
+            Some((overlay(&shown, &map.map), explanation.name))
         };
         // The result is there, whatever becomes of its pictures.
         catch_unwind(AssertUnwindSafe(draw)).ok()?

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::rows::MeanOf;
 use super::test_time::TestTime;
-use crate::ModelError;
 use crate::model_file::ModelInfo;
+use crate::{Familiarity, ModelError};
 
 /// What was added to a model once it was trained. A file with any of it has layout 3, so that a program that would leave it out refuses
 /// the file.
@@ -25,6 +25,9 @@ pub struct AfterTraining {
     /// From which probability on a class is an answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub threshold: Option<Threshold>,
+    /// What it knows of the pictures that its network was trained on; of networks alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub familiarity: Option<Familiarity>,
 }
 
 /// Several models that answer together.
@@ -130,6 +133,9 @@ impl AfterTraining {
             && !(0.0..=1.0).contains(&threshold.probability)
         {
             return Err(refuse("its threshold is no probability"));
+        }
+        if let Some(familiarity) = &self.familiarity {
+            familiarity.bank().map_err(refuse)?;
         }
         self.test_time.check().map_err(|reason| refuse(&reason))
     }

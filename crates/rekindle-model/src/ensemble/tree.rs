@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use burn::tensor::Device;
+use burn::tensor::{Device, Tensor};
 use rekindle_augment::{
     Bands, Pipeline, Preprocessing, Rescale, ResizePolicy, RgbBatch, network_input,
 };
@@ -14,11 +14,13 @@ use rekindle_data::metrics::{MetricsError, check_finite};
 
 use super::after::Rule;
 use super::rows::{MeanOf, mean_of_rows};
+use super::slopes::{Branch, Leaf, Slopes, Step};
 use super::softmax_regression::SoftmaxRegression;
 use super::stack::{STACK_BIAS, STACK_WEIGHT, features_of};
 use super::test_time::{TestTime, mirrored};
 use super::whole::{Whole, WholeBody};
 use crate::ModelError;
+use crate::familiarity::Bank;
 use crate::model_file::{ModelFile, ModelInfo};
 use crate::network::{Features, Network};
 
@@ -40,6 +42,7 @@ enum Body {
     Network {
         network: Network,
         views: Vec<ViewOfNetwork>,
+        bank: Option<Bank>,
     },
     Mean {
         members: Vec<Model>,
@@ -167,6 +170,12 @@ impl Model {
             body: Body::Network {
                 network: model.network.for_inference(),
                 views: Vec::new(),
+                bank: model
+                    .info
+                    .after
+                    .familiarity
+                    .as_ref()
+                    .and_then(|known| known.bank().ok()),
             },
             info: model.info,
         }
@@ -218,6 +227,80 @@ impl Model {
         }
     }
 
+    /// Every network on every view that it is run on, in order; `weight` is its own.
+    pub fn add_leaves<'a>(&'a self, weight: f64, all: &mut Vec<Leaf<'a>>) {
+        match &self.body {
+            Body::Network { network, views, .. } => {
+                let weight = weight / views.len().max(1) as f64;
+                all.extend(views.iter().map(|view| Leaf {
+                    info: &self.info,
+                    network,
+                    view: view.size,
+                    mirrored: view.mirrored,
+                    weight,
+                }));
+            }
+            Body::Mean {
+                members, weights, ..
+            } => {
+                for (member, own) in members.iter().zip(weights) {
+                    member.add_leaves(weight * own, all);
+                }
+            }
+            Body::Stack { members, .. } => {
+                for member in members {
+                    member.add_leaves(weight / members.len() as f64, all);
+                }
+            }
+        }
+    }
+
+    /// What becomes of the outputs of the leaves, up to this model's own temperature.
+    fn step<'a>(&'a self) -> Step<'a> {
+        let orders = self.info.after.combination.as_ref();
+        let orders = orders.into_iter().flat_map(|all| &all.members);
+        let branches = || {
+            let branch = |(member, said): (&'a Self, _)| Branch {
+                step: member.step(),
+                temperature: member.info.after.temperature(),
+                member: Some((said, &self.info)),
+            };
+            self.members().iter().zip(orders).map(branch).collect()
+        };
+        let kind = self.info.task.outputs();
+        match &self.body {
+            Body::Network { views, .. } if views.len() < 2 => Step::Leaf,
+            Body::Network { views, .. } => {
+                let view = |_| Branch {
+                    step: Step::Leaf,
+                    temperature: 1.0,
+                    member: None,
+                };
+                let weights = vec![1.0 / views.len() as f64; views.len()];
+                let views = views.iter().map(view).collect();
+                Step::Mean(kind, MeanOf::Probabilities, weights, views)
+            }
+            Body::Mean { of, weights, .. } => Step::Mean(kind, *of, weights.clone(), branches()),
+            Body::Stack { regression, .. } => Step::Stack(regression, branches()),
+        }
+    }
+
+    /// The outputs of one image from those of its leaves, up to its own temperature.
+    pub fn scores(&self, rows: &[&[f32]]) -> Vec<f64> {
+        self.step().outputs(&mut rows.iter().copied())
+    }
+
+    /// The same with the derivative of one of them by what each leaf says.
+    pub fn slopes(&self, rows: &[&[f32]], output: usize) -> Slopes {
+        let step = self.step();
+        let outputs = step.outputs(&mut rows.iter().copied());
+        let mut slope = vec![0.0; outputs.len()];
+        slope[output] = 1.0;
+        let mut of_leaves = Vec::with_capacity(rows.len());
+        step.hand_down(&slope, &mut rows.iter().copied(), &mut of_leaves);
+        Slopes { outputs, of_leaves }
+    }
+
     /// Says on which views its networks run: its own where it has any, else the inherited ones.
     pub fn choose_views(&mut self, inherited: &TestTime, list: &mut ViewList) {
         let own = self.info.after.test_time.clone();
@@ -253,8 +336,33 @@ impl Model {
     ///
     /// An output of a network is not finite.
     pub fn outputs(&self, images: &[RgbBatch], device: &Device) -> Result<Vec<f32>, MetricsError> {
+        Ok(self.outputs_and_shares(images, device)?.0)
+    }
+
+    /// The same with the familiarity of each image, where the model knows it.
+    ///
+    /// # Errors
+    ///
+    /// As [`outputs`](Self::outputs).
+    pub fn outputs_and_shares(
+        &self,
+        images: &[RgbBatch],
+        device: &Device,
+    ) -> Result<(Vec<f32>, Option<Vec<f32>>), MetricsError> {
+        let mut shares = None;
         let outputs = match &self.body {
-            Body::Network { network, views } => self.of_views(network, views, images, device)?,
+            Body::Network {
+                network,
+                views,
+                bank,
+            } => {
+                let (outputs, features) = self.of_views(network, views, images, device)?;
+                shares = bank.as_ref().map(|bank| {
+                    let features: Vec<f32> = features.into_data().iter::<f32>().collect();
+                    bank.shares(&features)
+                });
+                outputs
+            }
             Body::Mean {
                 members,
                 of,
@@ -273,7 +381,7 @@ impl Model {
                 regression.logits(&features)
             }
         };
-        Ok(self.cooled(outputs))
+        Ok((self.cooled(outputs), shares))
     }
 
     /// Divided by the temperature.
@@ -287,29 +395,34 @@ impl Model {
         outputs
     }
 
-    /// A network on its views.
+    /// A network on its views, and the features of the first.
     fn of_views(
         &self,
         network: &Network,
         views: &[ViewOfNetwork],
         images: &[RgbBatch],
         device: &Device,
-    ) -> Result<Vec<f32>, MetricsError> {
-        let one = |view: &ViewOfNetwork| {
+    ) -> Result<(Vec<f32>, Tensor<2>), MetricsError> {
+        let mut first = None;
+        let mut one = |view: &ViewOfNetwork| {
             let turned = view.mirrored.then(|| mirrored(&images[view.size]));
             let pixels = turned.as_ref().unwrap_or(&images[view.size]);
             let maps = network_input(pixels, &self.info.preprocessing, device);
-            let logits = network.logits(Features::Maps { maps, taps: None });
+            let features = network.features(Features::Maps { maps, taps: None });
+            first.get_or_insert_with(|| features.clone());
+            let logits = network.head.classify(features);
             let outputs: Vec<f32> = logits.into_data().iter::<f32>().collect();
             check_finite(&outputs, self.info.classes.len(), 0)?;
             Ok(outputs)
         };
-        let mut rows: Vec<Vec<f32>> = views.iter().map(one).collect::<Result<_, _>>()?;
+        let mut rows: Vec<Vec<f32>> = views.iter().map(&mut one).collect::<Result<_, _>>()?;
+        let features = first.expect("a network has a view");
         if rows.len() == 1 {
-            return Ok(rows.pop().unwrap_or_default());
+            return Ok((rows.pop().unwrap_or_default(), features));
         }
         let weights = vec![1.0 / rows.len() as f64; rows.len()];
-        Ok(self.means(MeanOf::Probabilities, &weights, &rows))
+        let mean = self.means(MeanOf::Probabilities, &weights, &rows);
+        Ok((mean, features))
     }
 
     /// What each member says, in the order and on the scale of the whole.

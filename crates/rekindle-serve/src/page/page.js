@@ -81,6 +81,10 @@ function show(said, file) {
   } else {
     at("answer").textContent = values.map(([name, value]) => `${name}: ${number(value)}`).join(", ");
   }
+  at("familiarity").hidden = said.familiarity === undefined;
+  if (said.familiarity !== undefined) {
+    at("familiarity").textContent = `${percent(said.familiarity)} of held-out pictures are at least as unlike the training pictures.`;
+  }
   at("table-caption").textContent = said.class !== undefined && values.length < model.classes.length ? `The ${values.length} likeliest of ${model.classes.length} classes` : "";
   at("column-name").textContent = said.class !== undefined ? "Class" : numbers ? "Number" : "Label";
   at("column-value").textContent = numbers ? "Value" : "Probability";

@@ -12,7 +12,7 @@ use rekindle_sequence::{SequenceFeatures, SequencePredictor};
 use super::{reading, there, with_a_way_on};
 use crate::Ending;
 use crate::args::{BadImagesArg, at_least_one};
-use crate::print::predictions::{self, Prediction};
+use crate::print::predictions::{self, Columns, Prediction};
 use crate::print::{self, progress::ImageBar};
 
 /// Predict the classes of sequences
@@ -82,10 +82,14 @@ pub fn run(args: &Args) -> Result<Ending> {
         .map(|(sequence, row)| Prediction::new(sequence.path.clone(), &row, top, &after))
         .collect();
     let classes = &predictor.info().classes;
+    let columns = Columns {
+        top,
+        ..Columns::default()
+    };
     let mut out = io::stdout().lock();
     match (args.json, args.csv) {
         (true, _) => writeln!(out, "{}", predictions::json(&found, classes)?)?,
-        (_, true) => predictions::csv(&mut out, &found, classes, top, &after)?,
+        (_, true) => predictions::csv(&mut out, &found, classes, columns)?,
         _ => predictions::table(&mut out, &found, classes, print::terminal_width())?,
     }
     Ok(Ending::Done)
