@@ -63,6 +63,10 @@ impl Channels {
     }
 
     /// The two maps that a map of the kernels is cut into, where `first` takes its first channels and `second` the others; else the map.
+    #[allow(
+        clippy::result_large_err,
+        reason = "the map comes back, in which few live at a time"
+    )]
     pub(super) fn halves(
         first: &Self,
         second: &Self,

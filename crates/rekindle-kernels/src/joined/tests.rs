@@ -141,6 +141,7 @@ fn normalised(x: &[f64], channels: usize, gamma: &[f32], beta: &[f32]) -> Vec<f6
 }
 
 /// The gradients of both maps, as two normalisations of them give them, and the sums of the second.
+#[allow(clippy::needless_range_loop, reason = "one index for several arrays")]
 fn two_norms(
     maps: &[Vec<f32>],
     channels: &[usize; 2],

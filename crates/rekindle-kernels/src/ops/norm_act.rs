@@ -142,6 +142,10 @@ mod on_flex {
     }
 
     /// The map as one that can grow, if the kernels record its gradients.
+    #[allow(
+        clippy::result_large_err,
+        reason = "the map comes back, in which few live at a time"
+    )]
     pub(super) fn growing(x: Map, norm: &NormAct) -> Result<Box<Growing>, Map> {
         let route = match &x.0 {
             Content::Tensor(x) => join(route([x]), route_of(norm)),
@@ -156,6 +160,10 @@ mod on_flex {
         }
     }
 
+    #[allow(
+        clippy::result_large_err,
+        reason = "the map comes back, in which few live at a time"
+    )]
     pub(super) fn norm_act(x: Map, norm: &NormAct) -> Result<Normed, Map> {
         let x = match growing(x, norm) {
             Ok(growing) => return Ok(normed(&growing, norm)),
