@@ -30,8 +30,10 @@ pub mod conv;
 pub mod elementwise;
 pub mod gate;
 mod images;
+pub mod joined;
 pub mod layer_norm;
 pub mod layout;
+pub mod nearest;
 pub mod norm;
 #[cfg(feature = "burn")]
 pub mod ops;
@@ -42,6 +44,7 @@ pub mod precision;
 pub mod profile;
 pub mod response_norm;
 pub mod shape;
+pub mod shuffle;
 mod simd;
 
 pub use activation::Activation;
@@ -55,10 +58,13 @@ pub use conv::{
 };
 pub use elementwise::{activate, activate_backward, add_activate};
 pub use gate::{gate, gate_backward};
+pub use joined::{JoinedNorm, Member, Target, join, join_normalized, split};
 pub use layer_norm::{layer_norm, layer_norm_backward};
 pub use layout::{nchw_to_nhwc, nhwc_to_nchw};
+pub use nearest::{NearestShape, weigh, weigh_backward};
 pub use norm::{
     Derivative, InputGradientParts, Moments, NormActBackward, act_backward, moments, normalize_act,
+    settle,
 };
 pub use pool::{
     PoolShape, average_pool, average_pool_backward, global_average_pool,
@@ -67,4 +73,5 @@ pub use pool::{
 pub use precision::Precision;
 pub use response_norm::{response_norm, response_norm_backward};
 pub use shape::ConvShape;
+pub use shuffle::shuffle;
 pub use simd::{Level, with_level};

@@ -2,12 +2,12 @@
 
 use burn::tensor::module::{avg_pool2d, batch_norm_train, conv2d, max_pool2d};
 use burn::tensor::ops::{AvgPoolOptions, ConvOptions as BurnConvOptions, MaxPoolOptions};
-use burn::tensor::{Device, Distribution, Tensor};
+use burn::tensor::{Device, Distribution, Int, Tensor};
 use proptest::prelude::*;
 use rekindle_kernels::ops::{
-    Carries, Carry, ConvNorm, ConvOptions, PoolOptions, accelerated, avg_pool, channels_first,
-    channels_last, conv_act, conv_norm_act, gate, global_average, layer_norm, max_pool,
-    response_norm,
+    Carries, Carry, ConvNorm, ConvOptions, Factors, Map, NormAct, PoolOptions, accelerated,
+    add_act, avg_pool, channels_first, channels_last, concat, conv_act, conv_norm_act, gate,
+    global_average, grow, halves, layer_norm, max_pool, norm_act, response_norm, shuffle, weigh,
 };
 use rekindle_kernels::{Activation, Precision, reads_deferred};
 
@@ -526,6 +526,299 @@ fn a_response_norm_gives_what_burns_operations_give() {
                 let norms = norms.clone() / norms.mean_dim(3).add_scalar(1e-6);
                 let [gamma, beta] = [0, 1].map(|i| vectors[i].clone().reshape([1, 1, 1, -1]));
                 x.clone() * (norms * gamma).add_scalar(1.0) + beta
+            },
+        );
+    }
+}
+
+/// Norms of Burn on channels-last maps.
+fn burn_norm_act(
+    x: Tensor<4>,
+    gamma: Tensor<1>,
+    beta: Tensor<1>,
+    activation: Activation,
+) -> Tensor<4> {
+    let out = batch_norm_train(channels_first(x), gamma, beta, 1e-3).output;
+    activation.forward(channels_last(out))
+}
+
+fn batch_norm(gamma: &Tensor<1>, beta: &Tensor<1>, activation: Activation) -> NormAct {
+    let factors = Factors::Batch {
+        gamma: gamma.clone(),
+        beta: beta.clone(),
+        epsilon: 1e-3,
+    };
+    NormAct {
+        factors,
+        activation,
+    }
+}
+
+#[test]
+fn norms_before_convolutions_give_burns_numbers() {
+    // No kink of SiLU and the identity is near any number.
+    for activation in [Activation::Silu, Activation::Identity] {
+        for dims in [[2, 7, 5, 19], [3, 4, 4, 32], [1, 1, 2, 1]] {
+            let vectors = [random([dims[3]]), random([dims[3]])];
+            compare(
+                [random(dims)],
+                &vectors,
+                |[x], v| norm_act(x.clone(), batch_norm(&v[0], &v[1], activation)).output,
+                |[x], v| burn_norm_act(x.clone(), v[0].clone(), v[1].clone(), activation),
+            );
+            compare(
+                [random(dims)],
+                &vectors,
+                |[x], v| {
+                    let [scale, shift] = [v[0].clone(), v[1].clone()];
+                    let factors = Factors::Constant { scale, shift };
+                    let norm = NormAct {
+                        factors,
+                        activation,
+                    };
+                    norm_act(x.clone(), norm).output
+                },
+                |[x], v| {
+                    let [scale, shift] = [0, 1].map(|i: usize| v[i].clone().reshape([1, 1, 1, -1]));
+                    activation.forward(x.clone() * scale + shift)
+                },
+            );
+        }
+    }
+}
+
+#[test]
+fn a_norm_gives_the_moments_that_it_used() {
+    let x = random([2, 3, 4, 5]);
+    let [gamma, beta] = [random([5]), random([5])];
+    let norm = batch_norm(&gamma, &beta, Activation::Relu);
+    let [mean, variance] = norm_act(x.clone(), norm).moments.unwrap();
+    let expected = batch_norm_train(channels_first(x), gamma, beta, 1e-3);
+    assert_close("mean", mean, expected.mean);
+    assert_close("variance", variance, expected.variance);
+}
+
+#[test]
+fn joined_maps_give_burns_numbers() {
+    let one = |[a, b, c]: &[Tensor<4>; 3]| vec![a.clone(), b.clone(), c.clone(), a.clone()];
+    compare(
+        [
+            random([2, 5, 3, 4]),
+            random([2, 5, 3, 17]),
+            random([2, 5, 3, 1]),
+        ],
+        &[],
+        |maps, _| concat(one(maps)),
+        |maps, _| Tensor::cat(one(maps), 3),
+    );
+    let many = |[a, b]: &[Tensor<4>; 2]| {
+        (0..11)
+            .map(|i| if i % 3 == 0 { a } else { b }.clone())
+            .collect()
+    };
+    compare(
+        [random([1, 2, 3, 4]), random([1, 2, 3, 2])],
+        &[],
+        |maps, _| concat(many(maps)),
+        |maps, _| Tensor::cat(many(maps), 3),
+    );
+}
+
+/// Layers of a DenseNet, and what reads the map in the end.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum End {
+    /// A norm, as in a transition.
+    Norm,
+    /// The map itself.
+    Map,
+    /// Both.
+    Both,
+}
+
+fn dense_block(
+    x: Tensor<4>,
+    weights: &[Tensor<4>],
+    end: End,
+    norm: impl Fn(Tensor<4>, usize) -> Tensor<4>,
+    grown: impl Fn(Map, usize, &dyn Fn(Tensor<4>) -> Tensor<4>) -> Map,
+) -> Tensor<4> {
+    let mut map = Map::from(x);
+    for (index, weight) in weights.iter().enumerate() {
+        let add = |x: Tensor<4>| {
+            let options = ConvOptions {
+                stride: [1; 2],
+                padding: [[1; 2]; 2],
+                dilation: [1; 2],
+                groups: 1,
+                precision: Precision::F32,
+            };
+            burn_conv(x, weight.clone(), None, options)
+        };
+        map = grown(map, index, &add);
+    }
+    let last = weights.len();
+    let map = map.into_tensor();
+    match end {
+        End::Map => map,
+        End::Norm => norm(map, last),
+        End::Both => norm(map.clone(), last) + map,
+    }
+}
+
+#[test]
+fn growing_maps_give_the_numbers_of_copied_ones() {
+    for end in [End::Norm, End::Map, End::Both] {
+        let (channels, growth) = (6, 5);
+        let width = |layer: usize| channels + layer * growth;
+        // The map alone has no norm behind it.
+        let norms = if end == End::Map { 3 } else { 4 };
+        let vectors: Vec<Tensor<1>> = (0..norms)
+            .flat_map(|layer| [random([width(layer)]), random([width(layer)])])
+            .collect();
+        let weight = |layer: usize| random([growth, width(layer), 3, 3]);
+        let of = |v: &[Tensor<1>], layer: usize| {
+            batch_norm(&v[2 * layer], &v[2 * layer + 1], Activation::Silu)
+        };
+        compare(
+            [random([2, 4, 5, channels]), weight(0), weight(1), weight(2)],
+            &vectors,
+            |[x, a, b, c], v| {
+                let weights = [a.clone(), b.clone(), c.clone()];
+                let norm = |x: Tensor<4>, layer| norm_act(x, of(v, layer)).output;
+                dense_block(x.clone(), &weights, end, norm, |map, layer, add| {
+                    grow(map, of(v, layer), add).output
+                })
+            },
+            |[x, a, b, c], v| {
+                let weights = [a.clone(), b.clone(), c.clone()];
+                let norm = |x: Tensor<4>, layer: usize| {
+                    burn_norm_act(
+                        x,
+                        v[2 * layer].clone(),
+                        v[2 * layer + 1].clone(),
+                        Activation::Silu,
+                    )
+                };
+                dense_block(x.clone(), &weights, end, norm, |map, layer, add| {
+                    let x = map.into_tensor();
+                    Tensor::cat(vec![x.clone(), add(norm(x, layer))], 3).into()
+                })
+            },
+        );
+    }
+}
+
+#[test]
+fn a_growing_map_read_by_a_norm_gives_the_numbers_of_a_copied_one() {
+    let weights = [random([3, 4, 1, 1]), random([2, 7, 1, 1])];
+    let vectors: Vec<Tensor<1>> = [4, 4, 7, 7, 9, 9]
+        .map(|width: usize| random([width]))
+        .into();
+    let options = ConvOptions {
+        stride: [1; 2],
+        padding: [[0; 2]; 2],
+        dilation: [1; 2],
+        groups: 1,
+        precision: Precision::F32,
+    };
+    let [a, b] = weights;
+    compare(
+        [random([3, 4, 2, 4]), a, b],
+        &vectors,
+        |[x, a, b], v| {
+            let of = |layer: usize| batch_norm(&v[2 * layer], &v[2 * layer + 1], Activation::Silu);
+            let conv = |x, weight: &Tensor<4>| {
+                conv_act(x, weight.clone(), None, None, options, Activation::Identity)
+            };
+            let one = grow(x.clone(), of(0), |x| conv(x, a)).output;
+            let two = grow(one, of(1), |x| conv(x, b)).output;
+            norm_act(two, of(2)).output
+        },
+        |[x, a, b], v| {
+            let norm = |x: Tensor<4>, layer: usize| {
+                burn_norm_act(
+                    x,
+                    v[2 * layer].clone(),
+                    v[2 * layer + 1].clone(),
+                    Activation::Silu,
+                )
+            };
+            let add = |x: Tensor<4>, layer, weight: &Tensor<4>| {
+                let more = burn_conv(norm(x.clone(), layer), weight.clone(), None, options);
+                Tensor::cat(vec![x, more], 3)
+            };
+            norm(add(add(x.clone(), 0, a), 1, b), 2)
+        },
+    );
+}
+
+#[test]
+fn weights_of_fewer_pixels_give_burns_numbers() {
+    for (size, from) in [([7, 6], [3, 3]), ([4, 4], [4, 2]), ([2, 3], [1, 1])] {
+        let enlarge = |weights: Tensor<4>| {
+            (1..3).fold(weights, |weights, side| {
+                let [size, from] = [size, from].map(|all| all[side - 1]);
+                let places: Vec<i32> = (0..size).map(|at| (at * from / size) as i32).collect();
+                weights.select(side, Tensor::<1, Int>::from_ints(&places[..], &device()))
+            })
+        };
+        compare(
+            [
+                random([2, size[0], size[1], 19]),
+                random([2, from[0], from[1], 19]),
+            ],
+            &[],
+            |[x, weights], _| weigh(x.clone(), weights.clone()),
+            |[x, weights], _| x.clone() * enlarge(weights.clone()),
+        );
+    }
+}
+
+#[test]
+fn sums_give_burns_numbers() {
+    for activation in [Activation::Identity, Activation::Relu, Activation::Silu] {
+        let maps = [random([2, 3, 4, 5]), random([2, 3, 4, 5])];
+        let mask = away_from_kinks(maps[0].clone() + maps[1].clone());
+        compare_where(
+            Some(mask),
+            maps,
+            &[],
+            |[a, b], _| add_act(a.clone(), b.clone(), activation),
+            |[a, b], _| activation.forward(a.clone() + b.clone()),
+        );
+    }
+    compare(
+        [random([2, 3, 4, 5])],
+        &[],
+        |[a], _| add_act(a.clone(), a.clone(), Activation::Identity),
+        |[a], _| a.clone() + a.clone(),
+    );
+}
+
+#[test]
+fn shuffled_and_halved_channels_give_burns_numbers() {
+    for (channels, groups, at) in [(12, 2, 5), (12, 3, 1), (32, 2, 16), (7, 7, 6)] {
+        compare(
+            [random([2, 3, 5, channels])],
+            &[],
+            |[x], _| shuffle(x.clone(), groups),
+            |[x], _| {
+                let grouped = x.clone().reshape([30, 1, groups, channels / groups]);
+                grouped.swap_dims(2, 3).reshape([2, 3, 5, channels])
+            },
+        );
+        // Each half is weighted in its own way, and their order is changed.
+        compare(
+            [random([2, 3, 5, channels])],
+            &[],
+            |[x], _| {
+                let [a, b] = halves(x.clone(), at);
+                Tensor::cat(vec![b.mul_scalar(3.0), a], 3)
+            },
+            |[x], _| {
+                let a = x.clone().narrow(3, 0, at);
+                let b = x.clone().narrow(3, at, channels - at);
+                Tensor::cat(vec![b.mul_scalar(3.0), a], 3)
             },
         );
     }

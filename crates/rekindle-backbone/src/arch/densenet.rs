@@ -59,7 +59,9 @@ impl DenseNet {
                     let before = norm(&format!("{key}.norm"), channels, device);
                     channels = next;
                     let conv = linear(conv, device);
-                    vec![before, conv, pool(PoolKind::Average, 2, 0)]
+                    // timm pools last. A 1x1 convolution without a bias and a mean give the same in either order, and this one is of a
+                    // quarter of the pixels.
+                    vec![before, pool(PoolKind::Average, 2, 0), conv]
                 }
             };
             let block = format!("denseblock{}", index + 1);

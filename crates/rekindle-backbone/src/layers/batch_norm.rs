@@ -3,8 +3,10 @@
 use burn::module::{Flag, Module, Param, RunningState};
 use burn::tensor::module::{batch_norm, batch_norm_train};
 use burn::tensor::{Device, Tensor};
-use rekindle_kernels::ops::Map;
+use rekindle_kernels::Activation;
+use rekindle_kernels::ops::{self, Factors, Grown, Map, NormAct, Normed};
 
+use super::feature_map::FeatureMap;
 use crate::{Named, StateVisitor};
 
 /// Shape of a [`BatchNorm`].
@@ -93,6 +95,61 @@ impl BatchNorm {
     /// The same for a map of the kernels.
     pub(super) fn uses_batch_statistics_of(&self, x: &Map) -> bool {
         x.is_autodiff() && self.training.is_enabled()
+    }
+
+    /// `activation(norm(x))`.
+    pub(super) fn normalise(&self, x: FeatureMap, activation: Activation) -> FeatureMap {
+        if !x.is_channels_last() {
+            return x.map(|x| activation.forward(self.forward(x)));
+        }
+        let map = x.into_map();
+        let [batch, height, width, _] = map.dims();
+        let norm = self.of_map(&map, activation);
+        let Normed { output, moments } = ops::norm_act(map, norm);
+        self.track_some(moments, batch * height * width);
+        FeatureMap::channels_last(output)
+    }
+
+    /// `x` with the channels of `add(activation(norm(x)))` behind its own, for maps of the kernels.
+    pub(super) fn grow(
+        &self,
+        x: FeatureMap,
+        activation: Activation,
+        add: impl FnOnce(FeatureMap) -> FeatureMap,
+    ) -> FeatureMap {
+        debug_assert!(x.is_channels_last());
+        let map = x.into_map();
+        let [batch, height, width, _] = map.dims();
+        let norm = self.of_map(&map, activation);
+        let add = |x: Tensor<4>| add(FeatureMap::channels_last(x)).into_tensor();
+        let Grown { output, moments } = ops::grow(map, norm, add);
+        self.track_some(moments, batch * height * width);
+        FeatureMap::channels_last(output)
+    }
+
+    /// The normalisation of this map.
+    fn of_map(&self, map: &Map, activation: Activation) -> NormAct {
+        let factors = match self.uses_batch_statistics_of(map) {
+            true => Factors::Batch {
+                gamma: self.gamma.val(),
+                beta: self.beta.val(),
+                epsilon: self.epsilon,
+            },
+            false => {
+                let (scale, shift) = self.scale_and_shift_tracked(&self.gamma.val().device());
+                Factors::Constant { scale, shift }
+            }
+        };
+        NormAct {
+            factors,
+            activation,
+        }
+    }
+
+    fn track_some(&self, moments: Option<[Tensor<1>; 2]>, count: usize) {
+        if let Some([mean, variance]) = moments {
+            self.track(mean, variance, count);
+        }
     }
 
     /// What is added to the variance.

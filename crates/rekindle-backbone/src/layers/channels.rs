@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use burn::module::Module;
 use burn::tensor::Tensor;
+use rekindle_kernels::ops;
 
 use super::feature_map::FeatureMap;
 use super::layer::Layer;
@@ -52,9 +53,36 @@ impl Channels {
 
     /// Computes it in the map's own order of dimensions.
     pub(super) fn take(&self, x: FeatureMap) -> FeatureMap {
-        match x.is_channels_last() {
-            true => FeatureMap::channels_last(self.of_dimension(x.into_tensor(), 3)),
-            false => FeatureMap::channels_first(self.of_dimension(x.into_tensor(), 1)),
+        match (x.is_channels_last(), &self.of) {
+            (true, ChannelsOf::Shuffled(groups)) => {
+                FeatureMap::channels_last(ops::shuffle(x.into_tensor(), *groups))
+            }
+            (true, _) => FeatureMap::channels_last(self.of_dimension(x.into_tensor(), 3)),
+            (false, _) => FeatureMap::channels_first(self.of_dimension(x.into_tensor(), 1)),
+        }
+    }
+
+    /// The two maps that a map of the kernels is cut into, where `first` takes its first channels and `second` the others; else the map.
+    #[allow(
+        clippy::result_large_err,
+        reason = "the map comes back, in which few live at a time"
+    )]
+    pub(super) fn halves(
+        first: &Self,
+        second: &Self,
+        x: FeatureMap,
+    ) -> Result<[FeatureMap; 2], FeatureMap> {
+        match (&first.of, &second.of) {
+            (ChannelsOf::Range(first), ChannelsOf::Range(second)) if x.is_channels_last() => {
+                let map = x.into_map();
+                let channels = map.dims()[3];
+                if [0, first.end, channels] != [first.start, second.start, second.end] {
+                    return Err(FeatureMap::channels_last(map));
+                }
+                let halves = ops::halves(map.into_tensor(), first.end);
+                Ok(halves.map(FeatureMap::channels_last))
+            }
+            _ => Err(x),
         }
     }
 

@@ -1,6 +1,7 @@
 //! Feature maps on their way through a network.
 
 use burn::tensor::Tensor;
+use rekindle_kernels::Activation;
 use rekindle_kernels::ops::{self, Map};
 
 /// The order of a feature map's dimensions.
@@ -74,11 +75,14 @@ impl FeatureMap {
         })
     }
 
-    /// The elementwise sum.
-    pub(super) fn plus(self, other: Self) -> Self {
+    /// `activation(self + other)`, element by element.
+    pub(super) fn plus(self, other: Self, activation: Activation) -> Self {
         debug_assert_eq!(self.order, other.order);
         let other = other.into_tensor();
-        self.map(|tensor| tensor + other)
+        match self.order {
+            Order::ChannelsFirst => self.map(|tensor| activation.forward(tensor + other)),
+            Order::ChannelsLast => self.map(|tensor| ops::add_act(tensor, other, activation)),
+        }
     }
 
     /// An elementwise function of it.

@@ -4,6 +4,7 @@ use burn::module::Module;
 use burn::tensor::Device;
 use rekindle_kernels::Activation;
 
+use super::feature_map::FeatureMap;
 use super::layer::Layer;
 use super::part::Part;
 use super::{BatchNorm, BatchNormConfig};
@@ -25,6 +26,15 @@ impl NormAct {
             norm: norm.init(device),
             activation,
         }
+    }
+
+    /// `x` with the channels of `add(activation(norm(x)))` behind its own, for maps of the kernels.
+    pub(super) fn grow(
+        &self,
+        x: FeatureMap,
+        add: impl FnOnce(FeatureMap) -> FeatureMap,
+    ) -> FeatureMap {
+        self.norm.grow(x, self.activation, add)
     }
 }
 

@@ -108,8 +108,8 @@ impl Layer for Residual {
         let other = run(&self.shortcut, other);
         if drops {
             // The factors stand between the last convolution and the sum, which are two steps then.
-            let sum = self.drop_path.apply(run(&self.body, x)).plus(other);
-            return sum.map(|sum| self.activation.forward(sum));
+            let body = self.drop_path.apply(run(&self.body, x));
+            return body.plus(other, self.activation);
         }
         if let Some((last, before)) = self.ends_linearly() {
             // Both paths begin with `x` itself: the last step hands its gradient to the first.
@@ -124,7 +124,6 @@ impl Layer for Residual {
             }
             return last.apply_adding(run(before, x), other, self.activation);
         }
-        let sum = run(&self.body, x).plus(other);
-        sum.map(|sum| self.activation.forward(sum))
+        run(&self.body, x).plus(other, self.activation)
     }
 }

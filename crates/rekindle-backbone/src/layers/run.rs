@@ -5,7 +5,7 @@ use rekindle_kernels::{Activation, ops};
 
 use super::conv_norm::conv_norm;
 use super::feature_map::FeatureMap;
-use super::{BatchNorm, Channels, Grn, LayerNorm, PoolConfig};
+use super::{BatchNorm, Channels, Grn, LayerNorm, PoolConfig, Weight};
 use crate::walk::{ConvStep, Custom, Step, Value, Walker};
 
 /// Computes what `walk` describes from `x`.
@@ -62,8 +62,12 @@ impl Walker for Runner {
     }
 
     fn batch_norm(&mut self, x: Value, norm: &BatchNorm) -> Step {
-        let x = self.take(x).into_images();
-        Ok(self.give(FeatureMap::new(norm.forward(x))))
+        self.norm_act(x, norm, Activation::Identity)
+    }
+
+    fn norm_act(&mut self, x: Value, norm: &BatchNorm, activation: Activation) -> Step {
+        let out = norm.normalise(self.take(x), activation);
+        Ok(self.give(out))
     }
 
     fn layer_norm(&mut self, x: Value, norm: &LayerNorm) -> Step {
@@ -88,8 +92,8 @@ impl Walker for Runner {
 
     fn add(&mut self, x: Value, other: Value, activation: Activation) -> Step {
         let other = self.take(other);
-        let sum = self.take(x).plus(other);
-        Ok(self.give(sum.map(|sum| activation.forward(sum))))
+        let sum = self.take(x).plus(other, activation);
+        Ok(self.give(sum))
     }
 
     fn gate(&mut self, x: Value, gate: Value) -> Step {
@@ -102,13 +106,23 @@ impl Walker for Runner {
         Ok(self.give(out))
     }
 
+    fn weight(&mut self, x: Value, weights: Value) -> Step {
+        let (x, weights) = (self.take(x), self.take(weights));
+        if x.is_channels_last() && weights.is_channels_last() {
+            let out = ops::weigh(x.into_tensor(), weights.into_tensor());
+            return Ok(self.give(FeatureMap::channels_last(out)));
+        }
+        let inputs = [x, weights].map(FeatureMap::into_images).into();
+        Ok(self.give(FeatureMap::new(Weight.forward(inputs))))
+    }
+
     fn concat(&mut self, inputs: Vec<Value>) -> Step {
         let maps: Vec<FeatureMap> = inputs.into_iter().map(|input| self.take(input)).collect();
         let last = maps.iter().all(FeatureMap::is_channels_last);
         let out = match last {
             true => {
                 let maps = maps.into_iter().map(FeatureMap::into_tensor);
-                FeatureMap::channels_last(Tensor::cat(maps.collect(), 3))
+                FeatureMap::channels_last(ops::concat(maps.collect()))
             }
             false => {
                 let maps = maps.into_iter().map(FeatureMap::into_images);

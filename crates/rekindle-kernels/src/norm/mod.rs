@@ -9,6 +9,7 @@ mod deferred;
 mod gradients;
 mod moments;
 mod normalize;
+mod settle;
 mod source;
 #[cfg(test)]
 mod tests;
@@ -20,3 +21,4 @@ pub(crate) use deferred::Reading;
 pub(crate) use moments::{Combined, part_moments};
 pub use moments::{Moments, moments};
 pub use normalize::normalize_act;
+pub use settle::settle;

@@ -3,9 +3,12 @@
 use burn::tensor::Tensor;
 
 #[cfg(feature = "flex")]
+use super::growing::Growing;
+#[cfg(feature = "flex")]
 use super::tracked_norm::Unfinished;
 
-/// A feature map `[batch, height, width, channels]`: numbers, or a convolution's result whose normalisation is left to whoever reads it.
+/// A feature map `[batch, height, width, channels]`: numbers, a convolution's result whose normalisation is left to whoever reads it, or
+/// maps whose channels nobody has put side by side yet ([`grow`](super::grow)).
 pub struct Map(pub(super) Content);
 
 #[cfg_attr(
@@ -16,6 +19,8 @@ pub(super) enum Content {
     Tensor(Tensor<4>),
     #[cfg(feature = "flex")]
     Unfinished(Box<Unfinished>),
+    #[cfg(feature = "flex")]
+    Growing(Box<Growing>),
 }
 
 impl Map {
@@ -25,6 +30,8 @@ impl Map {
             Content::Tensor(tensor) => tensor.dims(),
             #[cfg(feature = "flex")]
             Content::Unfinished(unfinished) => unfinished.dims(),
+            #[cfg(feature = "flex")]
+            Content::Growing(growing) => growing.dims(),
         }
     }
 
@@ -33,7 +40,7 @@ impl Map {
         match &self.0 {
             Content::Tensor(tensor) => tensor.is_autodiff(),
             #[cfg(feature = "flex")]
-            Content::Unfinished(_) => true,
+            Content::Unfinished(_) | Content::Growing(_) => true,
         }
     }
 
@@ -43,6 +50,8 @@ impl Map {
             Content::Tensor(tensor) => tensor,
             #[cfg(feature = "flex")]
             Content::Unfinished(unfinished) => unfinished.normalize(),
+            #[cfg(feature = "flex")]
+            Content::Growing(growing) => growing.into_tensor(),
         }
     }
 
@@ -51,7 +60,7 @@ impl Map {
     pub(super) fn tensor(&self) -> Option<&Tensor<4>> {
         match &self.0 {
             Content::Tensor(tensor) => Some(tensor),
-            Content::Unfinished(_) => None,
+            Content::Unfinished(_) | Content::Growing(_) => None,
         }
     }
 }

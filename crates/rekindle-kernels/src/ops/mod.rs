@@ -4,33 +4,45 @@
 //! gradients see dense tensors too. On Burn's Flex backend with `f32` the kernels run; on every other backend, and for other number
 //! types, each operation is composed of Burn's own, with the same result up to rounding.
 
+mod add;
 mod carry;
+mod channels;
+mod concat;
 mod conv_act;
 mod conv_norm_act;
 #[cfg(feature = "flex")]
 mod flex;
 mod gate;
 mod geometry;
+#[cfg(feature = "flex")]
+mod growing;
 mod layer_norm;
 mod map;
+mod norm_act;
 mod plan;
 mod pool;
 mod response_norm;
 #[cfg(feature = "flex")]
 mod tracked_norm;
+mod weigh;
 
 use burn::tensor::{Tensor, activation};
 
+pub use add::add_act;
 pub use carry::{Carries, Carry};
+pub use channels::{halves, shuffle};
+pub use concat::concat;
 pub use conv_act::conv_act;
 pub use conv_norm_act::{ConvNorm, Normalized, conv_norm_act};
 pub use gate::gate;
 pub use geometry::{ConvOptions, channels_first, channels_last};
 pub use layer_norm::layer_norm;
 pub use map::Map;
+pub use norm_act::{Factors, Grown, NormAct, Normed, grow, norm_act};
 pub use plan::{Snapshot, run_plan};
 pub use pool::{PoolOptions, avg_pool, global_average, max_pool};
 pub use response_norm::response_norm;
+pub use weigh::weigh;
 
 use crate::Activation;
 

@@ -5,6 +5,7 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use crate::channels::CHUNK;
+use crate::{Member, join, shuffle};
 
 /// Which channels of a map a step takes, in the order of its result.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,19 +40,7 @@ impl PlannedChannels {
                 });
             }
             Self::Shuffled(groups) => {
-                assert!(
-                    channels.is_multiple_of(*groups),
-                    "{groups} groups of {channels} channels"
-                );
-                let each = channels / groups;
-                over_pixels(out, channels, |pixel, out| {
-                    let x = &x[pixel * channels..(pixel + 1) * channels];
-                    for (index, out) in out.chunks_exact_mut(*groups).enumerate() {
-                        for (group, out) in out.iter_mut().enumerate() {
-                            *out = x[group * each + index];
-                        }
-                    }
-                });
+                shuffle(x, channels, *groups, out);
             }
         }
     }
@@ -63,16 +52,12 @@ impl PlannedChannels {
 ///
 /// When the lengths do not fit.
 pub(super) fn concat(maps: &[&[f32]], pixels: usize, out: &mut [f32]) {
-    let widths: Vec<usize> = maps.iter().map(|map| map.len() / pixels).collect();
-    let channels = widths.iter().sum();
-    assert_eq!(out.len(), pixels * channels, "output of a concatenation");
-    over_pixels(out, channels, |pixel, mut out| {
-        for (map, &width) in maps.iter().zip(&widths) {
-            let (own, rest) = out.split_at_mut(width);
-            own.copy_from_slice(&map[pixel * width..(pixel + 1) * width]);
-            out = rest;
-        }
-    });
+    let widths = maps.iter().map(|map| map.len() / pixels);
+    let each = maps.iter().zip(widths);
+    let members: Vec<Member<'_>> = each
+        .map(|(numbers, channels)| Member { numbers, channels })
+        .collect();
+    join(&members, out);
 }
 
 /// Calls `each` for every pixel of `out` with its number, on all threads.

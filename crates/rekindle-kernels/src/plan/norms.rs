@@ -1,9 +1,7 @@
 //! Steps that normalise a map or weight it: all but those that are folded into a convolution.
 
-use rayon::prelude::*;
-
 use crate::norm::normalize_act;
-use crate::{Activation, layer_norm, response_norm};
+use crate::{Activation, NearestShape, layer_norm, response_norm, weigh};
 
 /// A norm of a plan, with its numbers; vectors are `[channels]`.
 #[derive(Debug, Clone, PartialEq)]
@@ -80,22 +78,13 @@ pub(super) fn weight(
     out: &mut [f32],
 ) {
     assert_eq!([from[0], from[3]], [batch, channels], "weights of a map");
-    let row = width * channels;
-    out.par_chunks_mut(row)
-        .zip(x.par_chunks(row))
-        .enumerate()
-        .for_each(|(index, (out, x))| {
-            let (image, line) = (index / height, index % height);
-            let line = image * from[1] + line * from[1] / height;
-            let weights = &weights[line * from[2] * channels..][..from[2] * channels];
-            let pixels = out.chunks_exact_mut(channels).zip(x.chunks_exact(channels));
-            for (place, (out, x)) in pixels.enumerate() {
-                let weights = &weights[place * from[2] / width * channels..][..channels];
-                for ((out, x), weight) in out.iter_mut().zip(x).zip(weights) {
-                    *out = x * weight;
-                }
-            }
-        });
+    let shape = NearestShape {
+        batch,
+        size: [height, width],
+        weights: [from[1], from[2]],
+        channels,
+    };
+    weigh(&shape, x, weights, out);
 }
 
 #[cfg(test)]
