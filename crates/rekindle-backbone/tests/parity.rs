@@ -142,11 +142,15 @@ fn check(architecture: &Architecture, fixture: &Value) -> Result<String, String>
             report.tensor("tap", tap, expected, INFERENCE);
         }
     }
+    let amplifier = AMPLIFIERS
+        .iter()
+        .find(|(name, _)| *name == architecture.name);
+    let bound = amplifier.map_or(GRADIENT, |(_, bound)| *bound);
     train_step(
         backbone,
         classifier,
         images,
-        &fixture["train_step"],
+        (&fixture["train_step"], bound),
         &mut report,
     );
     report.finish()
@@ -167,7 +171,7 @@ fn train_step(
     backbone: Backbone,
     classifier: Linear,
     images: Tensor<4>,
-    expected: &Value,
+    (expected, gradient): (&Value, f64),
     report: &mut Report,
 ) {
     let device = images.device();
@@ -210,11 +214,7 @@ fn train_step(
         square(of_classifier.get::<1>(classifier.bias.as_ref().unwrap().id)),
     );
     let total = squares.values().sum::<f64>().sqrt();
-    let amplifier = AMPLIFIERS
-        .iter()
-        .find(|(name, _)| *name == architecture.name);
-    let bound = amplifier.map_or(GRADIENT, |(_, bound)| *bound);
-    report.scalar("gradient norm", total, &expected["grad_norm"], bound);
+    report.scalar("gradient norm", total, &expected["grad_norm"], gradient);
     for (key, value) in expected["grad_norms"].as_object().unwrap() {
         let norm = squares[key].sqrt();
         if value.as_f64().unwrap() < NOISE * total {
@@ -222,7 +222,7 @@ fn train_step(
             report.note(key, "gradients", norm / total, NOTHING);
             continue;
         }
-        report.scalar(key, norm, value, bound);
+        report.scalar(key, norm, value, gradient);
     }
 
     let mut optimizer = SgdConfig::new().init();

@@ -25,7 +25,7 @@ use crate::{Activation, JoinedNorm, Member, Moments, Target, join, join_normaliz
 pub(super) struct Growing {
     arrays: Vec<Array>,
     /// The last array with its history.
-    last: FloatTensor<Autodiff<Flex>>,
+    last: Tracked,
     slots: Slots,
 }
 
@@ -39,7 +39,7 @@ struct Array {
 }
 
 impl Array {
-    fn new(tensor: &FloatTensor<Autodiff<Flex>>) -> Self {
+    fn new(tensor: &Tracked) -> Self {
         Self {
             numbers: Dense::new(tensor.clone().into_primitive()),
             tracked: tensor.is_tracked(),
@@ -60,7 +60,7 @@ impl Array {
 }
 
 impl Growing {
-    pub(super) fn new(tensor: FloatTensor<Autodiff<Flex>>) -> Self {
+    pub(super) fn new(tensor: Tracked) -> Self {
         Self {
             arrays: vec![Array::new(&tensor)],
             last: tensor,
@@ -111,11 +111,7 @@ impl Growing {
     }
 
     /// The map read by an operation.
-    pub(super) fn read(
-        &self,
-        reading: Reading,
-        activation: Activation,
-    ) -> FloatTensor<Autodiff<Flex>> {
+    pub(super) fn read(&self, reading: Reading, activation: Activation) -> Tracked {
         let Reading { factors } = reading;
         let [before, behind] = match &factors {
             Some((before, behind, _)) => [before, behind].map(|factor| factor.node()),
@@ -177,31 +173,23 @@ impl Growing {
     }
 }
 
+/// A tensor with its history.
+type Tracked = FloatTensor<Autodiff<Flex>>;
+
 /// What an operation makes of the map that it reads.
 pub(super) struct Reading {
     /// Gamma and beta with the epsilon of a normalisation by the batch's own moments, or scale and shift.
-    factors: Option<(
-        FloatTensor<Autodiff<Flex>>,
-        FloatTensor<Autodiff<Flex>>,
-        Option<f64>,
-    )>,
+    factors: Option<(Tracked, Tracked, Option<f64>)>,
 }
 
 impl Reading {
-    pub(super) fn of_batch(
-        gamma: FloatTensor<Autodiff<Flex>>,
-        beta: FloatTensor<Autodiff<Flex>>,
-        epsilon: f64,
-    ) -> Self {
+    pub(super) fn of_batch(gamma: Tracked, beta: Tracked, epsilon: f64) -> Self {
         Self {
             factors: Some((gamma, beta, Some(epsilon))),
         }
     }
 
-    pub(super) fn constant(
-        scale: FloatTensor<Autodiff<Flex>>,
-        shift: FloatTensor<Autodiff<Flex>>,
-    ) -> Self {
+    pub(super) fn constant(scale: Tracked, shift: Tracked) -> Self {
         Self {
             factors: Some((scale, shift, None)),
         }
@@ -294,11 +282,12 @@ impl Backward<Flex, 3> for ReadBackward {
                 let settled = slot
                     .settled
                     .get_or_insert_with(|| [(); 2].map(|()| vec![0.0; array.channels()]));
-                for own in 0..array.channels() {
+                let [constants, slopes] = settled;
+                for (constant, of_slope) in constants.iter_mut().zip(slopes) {
                     let scale = f64::from(factors.scale[channel]) / count;
                     let slope = f64::from(inv_std[channel]) * first(channel);
-                    settled[0][own] += scale * sums[channel];
-                    settled[1][own] += scale * slope;
+                    *constant += scale * sums[channel];
+                    *of_slope += scale * slope;
                     channel += 1;
                 }
             }
