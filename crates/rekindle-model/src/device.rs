@@ -56,7 +56,27 @@ pub fn device_from_name(name: &str) -> Result<Device, ModelError> {
             feature,
         });
     }
+    #[cfg(feature = "persistence")]
+    keep_kernels();
     make(backend, index).ok_or_else(|| unknown(name))
+}
+
+/// Has CubeCL keep what it chose and compiled for a GPU in rekindle's cache directory. It would else take the `target` folder of whatever
+/// Cargo project the working directory lies in. A place that a `cubecl.toml` or `burn.toml` names stays.
+#[cfg(feature = "persistence")]
+fn keep_kernels() {
+    use burn::cubecl::config::cache::CacheConfig;
+    use burn::cubecl::config::{CubeClRuntimeConfig, RuntimeConfig};
+
+    static ONCE: std::sync::Once = std::sync::Once::new();
+    ONCE.call_once(|| {
+        // Loaded first: as it is loaded it sets the folder itself.
+        let config = CubeClRuntimeConfig::get();
+        let unset = matches!(config.environment.path, CacheConfig::Target);
+        if let (true, Some(cache)) = (unset, rekindle_data::default_cache_directory()) {
+            burn::cubecl::environment::set_root(cache.join("gpu"));
+        }
+    });
 }
 
 fn default_cpu() -> &'static str {
