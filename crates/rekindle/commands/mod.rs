@@ -51,7 +51,6 @@ Examples:
   rekindle check photos                            what would spoil training on photos
   rekindle train photos                            fine-tune on photos/CLASS/IMAGE
   rekindle train --resume runs/photos-1            resume after Ctrl-C
-  rekindle compare photos --vary head.pool=gem,max is one setting better than the other?
   rekindle evaluate runs/photos-1 test-photos      measure the result
   rekindle predict runs/photos-1 new/ --csv        class and probability of each image
   rekindle export runs/photos-1 -o photos.onnx     for ONNX Runtime and others";
