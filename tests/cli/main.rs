@@ -50,4 +50,5 @@ mod stacks;
 mod support;
 mod targets;
 mod trained_on;
+mod tui;
 mod whole_run;

@@ -98,8 +98,8 @@ fn a_run_tells_its_epochs_to_tensorboard_and_as_json_lines() {
     assert_eq!(files.len(), 1);
     let bytes = std::fs::read(files[0].as_ref().unwrap().path()).unwrap();
     let events = records(&bytes);
-    // The version, the beginning, the plan, the settings, the epochs, the end.
-    assert_eq!(events.len(), 4 + history.len() + 1);
+    // The version, the beginning, the plan, the settings, the views, the epochs, the end.
+    assert_eq!(events.len(), 5 + history.len() + 1);
     let has = |event: &[u8], words: &str| {
         event
             .windows(words.len())
@@ -107,7 +107,13 @@ fn a_run_tells_its_epochs_to_tensorboard_and_as_json_lines() {
     };
     assert!(has(events[0], "brain.Event:2") && has(events[2], "plan/text_summary"));
     assert!(has(events[3], "_hparams_/session_start_info") && has(events[3], "phase2.lr"));
-    for (event, record) in events[4..].iter().zip(history) {
+    // Four images, each as it is and in three views: as large as the picture in the file says.
+    assert!(has(events[4], "train/views"));
+    let start = events[4].windows(4).position(|part| part == b"\x89PNG");
+    let views = image::load_from_memory(&events[4][start.unwrap()..]).unwrap();
+    assert_eq!((views.width(), views.height()), (4 * 32, 4 * 32));
+    assert!(views.to_rgb8().pixels().any(|pixel| pixel.0 != [0; 3]));
+    for (event, record) in events[5..].iter().zip(history) {
         assert!(has(event, "train/loss") && has(event, "validation/macro_f1"));
         // The value stands behind its tag: field 2, four bytes.
         let accuracy = record["validation_accuracy"].as_f64().unwrap() as f32;

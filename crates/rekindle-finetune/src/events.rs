@@ -1,11 +1,12 @@
 //! Every epoch of a run as events that other programs read: TensorBoard's files, and JSON Lines. Owns what is told in them and when;
-//! TensorBoard's messages are `events/message.rs`'s, the form of its files `events/record.rs`'s.
+//! TensorBoard's messages are `events/message.rs`'s, its picture is `events/views.rs`'s, the form of its files `events/record.rs`'s.
 //!
 //! Nothing is written before the first epoch is done, so that a run that fails before leaves nothing.
 
 mod message;
 mod protobuf;
 mod record;
+mod views;
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -108,6 +109,9 @@ impl<'a> Events<'a> {
                         now,
                         message::settings(&settings(self.plan), seconds(now)),
                     )?;
+                    if let Some(picture) = views::picture(self.plan) {
+                        file.add(0, now, message::image("train/views", &picture))?;
+                    }
                 }
                 none.insert(file)
             }

@@ -48,6 +48,7 @@ pub mod schedule;
 pub mod step;
 pub mod stopping;
 mod tail;
+mod views;
 
 pub use bag::{bag_list, bag_recipe, bag_sample};
 pub use error::{Existing, FinetuneError};
@@ -64,3 +65,4 @@ pub use run::{
     utc,
 };
 pub use tail::{ParameterGroup, ParameterState};
+pub use views::{TrainingView, training_views};

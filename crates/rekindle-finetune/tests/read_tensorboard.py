@@ -3,11 +3,12 @@
 Usage: python read_tensorboard.py RUN [RUN ..]      (tensorboard 2.21.0, numpy 2.4.6)
 
 Checked: every tag has each epoch once, also of a run that was stopped, killed and resumed; values are those of metrics.csv in float32; the
-plan is a text and the settings are hyperparameters for TensorBoard's plugins. Fails at the first difference. Not part of CI.
+plan is a text, the views are a picture, and the settings are hyperparameters for TensorBoard's plugins. Fails at the first difference. Not part of CI.
 """
 
 import csv
 import pathlib
+import struct
 import sys
 
 import numpy
@@ -45,6 +46,10 @@ def check(run):
     plan = text[0].tensor_proto.string_val[0].decode()
     lines = (run / "plan.toml").read_text().splitlines()
     assert [line[4:] for line in plan.splitlines()] == lines, "the plan differs"
+    width, height, png = all_runs.Tensors(name, "train/views")[0].tensor_proto.string_val[:3]
+    sides = struct.unpack(">II", png[16:24])
+    assert png[:4] == b"\x89PNG" and sides == (int(width), int(height)), (width, height, sides)
+    assert all_runs.SummaryMetadata(name, "train/views").plugin_data.plugin_name == "images"
     content = all_runs.SummaryMetadata(name, metadata.SESSION_START_INFO_TAG).plugin_data.content
     start = metadata.parse_session_start_info_plugin_data(content)
     assert start.hparams["seed"].number_value >= 0 and start.hparams["backbone.name"].string_value, start

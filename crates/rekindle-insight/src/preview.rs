@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use rekindle_augment::{Pipeline, RgbImage, SampleRng, shown};
 use rekindle_data::{TargetKind, epoch_order};
-use rekindle_finetune::{Plan, epoch_id};
+use rekindle_finetune::{Plan, TrainingView, training_views};
 
 use crate::InsightError;
 use crate::sheet::{Sheet, Tile};
@@ -101,20 +101,14 @@ pub fn preview(plan: &Plan, options: &PreviewOptions) -> Result<Preview, Insight
 
 /// The first augmented views that training makes, at most so many.
 fn views(plan: &Plan, most: usize) -> Vec<View> {
-    let recipe = &plan.recipe;
-    let cached = (1..recipe.augment.views).map(|view| View {
-        caption: vec![format!("view {view}")],
-        epoch: view as u64,
-    });
-    let unfreezing = recipe.phase.iter().enumerate();
-    let unfreezing = unfreezing.filter(|(_, phase)| !phase.unfreeze.is_head());
-    let epochs = unfreezing.flat_map(|(place, phase)| {
-        (0..phase.epochs).map(move |epoch| View {
-            caption: vec![phase.title(), format!("epoch {}", epoch + 1)],
-            epoch: epoch_id(place as u64 + 1, epoch),
-        })
-    });
-    cached.chain(epochs).take(most).collect()
+    let view = |view: TrainingView| View {
+        caption: match view.seen {
+            None => vec![format!("view {}", view.epoch)],
+            Some((phase, epoch)) => vec![phase, format!("epoch {epoch}")],
+        },
+        epoch: view.epoch,
+    };
+    training_views(plan).map(view).take(most).collect()
 }
 
 /// Training samples, from the classes in turn.

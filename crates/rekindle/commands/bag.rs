@@ -26,7 +26,7 @@ use super::train_flags::{Args, overrides};
 use crate::Ending;
 use crate::print::combined::{Combined, Measured, page, print, value};
 use crate::print::{
-    self, fetching::FetchBar, plan, progress::ImageBar, progress::Progress, transcript,
+    self, dashboard::Dashboard, fetching::FetchBar, plan, progress::ImageBar, transcript,
     words::shell_word,
 };
 
@@ -183,7 +183,7 @@ fn train(
     signals.training_begins();
     transcript::write_to(&directory.join("log.txt"));
     // The result is that of the bag.
-    let mut progress = Progress::new(args.quiet, args.json);
+    let mut progress = Dashboard::new(args.tui, args.quiet, args.json);
     progress.run_directory(&directory, taken.is_resumed());
     let outcome = run_in(taken, &plan, started, signals.stop(), &mut progress);
     progress.finish();

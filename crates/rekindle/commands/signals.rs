@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 use anyhow::{Context, Result};
 
-use crate::print::transcript;
+use crate::print::{screen, transcript};
 
 /// SIGINT, which is what Ctrl-C sends.
 const INTERRUPT: u8 = 2;
@@ -70,6 +70,7 @@ impl Signals {
             exit(self.exit_code().into());
         }
         if self.stop.swap(true, Ordering::SeqCst) {
+            screen::leave();
             exit(self.exit_code().into());
         }
         say(match (self.says, number) {
@@ -100,8 +101,10 @@ pub fn upon_first(says: &'static str, mut then: impl FnMut() + Send + 'static) -
 
 fn say(text: &str) {
     transcript::add(text.trim_start());
-    // Of a terminal that is gone nobody reads it.
-    let _ = writeln!(io::stderr(), "{text}");
+    if !screen::keep(screen::To::Err, text) {
+        // Of a terminal that is gone nobody reads it.
+        let _ = writeln!(io::stderr(), "{text}");
+    }
 }
 
 #[cfg(unix)]

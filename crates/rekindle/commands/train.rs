@@ -18,7 +18,7 @@ pub use super::train_flags::Args;
 use super::train_flags::overrides;
 use crate::Ending;
 use crate::print::{
-    self, closing, fetching::FetchBar, plan, progress::Progress, transcript, words::shell_word,
+    self, closing, dashboard::Dashboard, fetching::FetchBar, plan, transcript, words::shell_word,
 };
 
 /// Trains, or prints the plan.
@@ -86,7 +86,7 @@ pub fn run(args: &Args) -> Result<Ending> {
         Some(_) => None,
     };
     transcript::write_to(&directory.join("log.txt"));
-    let mut progress = Progress::new(args.quiet, args.json);
+    let mut progress = Dashboard::new(args.tui, args.quiet, args.json);
     progress.run_directory(&directory, taken.is_resumed());
     let outcome = run_in(taken, &plan, started, signals.stop(), &mut progress);
     progress.finish();

@@ -105,6 +105,9 @@ pub struct Args {
     /// Write event files for TensorBoard into the run (log.tensorboard)
     #[arg(long)]
     pub tensorboard: bool,
+    /// Show the curves while the run goes on, over the whole terminal
+    #[arg(long, conflicts_with_all = ["quiet", "dry_run"])]
+    pub tui: bool,
     /// Check everything and print the plan without writing anything
     #[arg(long)]
     pub dry_run: bool,

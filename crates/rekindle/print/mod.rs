@@ -9,6 +9,7 @@ pub mod check;
 pub mod closing;
 pub mod combined;
 pub mod comparison;
+pub mod dashboard;
 pub mod drift;
 pub mod explanations;
 pub mod export;
@@ -18,6 +19,7 @@ pub mod figures;
 pub mod plan;
 pub mod predictions;
 pub mod progress;
+pub mod screen;
 pub mod summary;
 pub mod table;
 pub mod transcript;
@@ -69,11 +71,14 @@ pub fn error(text: &str) {
 fn say(what: &str, colour: &str, text: &str) {
     transcript::add(&format!("{what}: {text}"));
     let coloured = io::stderr().is_terminal() && wants_colour(|name| std::env::var_os(name));
-    // There is no place left to tell that standard error cannot be written.
-    let _ = match coloured {
-        true => writeln!(io::stderr(), "\x1b[1;{colour}m{what}\x1b[0m: {text}"),
-        false => writeln!(io::stderr(), "{what}: {text}"),
+    let line = match coloured {
+        true => format!("\x1b[1;{colour}m{what}\x1b[0m: {text}"),
+        false => format!("{what}: {text}"),
     };
+    if !screen::keep(screen::To::Err, &line) {
+        // There is no place left to tell that standard error cannot be written.
+        let _ = writeln!(io::stderr(), "{line}");
+    }
 }
 
 fn wants_colour(variable: impl Fn(&str) -> Option<std::ffi::OsString>) -> bool {
@@ -187,10 +192,13 @@ pub fn bad_images(images: &[BadImage]) {
 
 /// Makes a panic, which is a mistake in the program, say so in one line; with `RUST_BACKTRACE` it shows where, as usual.
 pub fn explain_panics() {
-    if std::env::var_os("RUST_BACKTRACE").is_some() {
-        return;
-    }
-    std::panic::set_hook(Box::new(|panic| {
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        // Else it would go with the screen.
+        screen::leave();
+        if std::env::var_os("RUST_BACKTRACE").is_some() {
+            return usual(panic);
+        }
         let place = panic
             .location()
             .map(ToString::to_string)

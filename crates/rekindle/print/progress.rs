@@ -11,7 +11,7 @@ use rekindle_data::{Figure, TaskKind};
 use rekindle_finetune::{EpochRecord, EpochTiming, Observer, PhaseRecipe, Plan, StepProgress};
 
 use super::plan::{mixing, words_of};
-use super::{transcript, words};
+use super::{screen, transcript, words};
 
 /// Names, a short bar, images done and their rate, time left: below 80 columns.
 const TEMPLATE: &str = "{msg:<22} {wide_bar:.cyan} {pos}/{len} {rate:>13} {left:>14}";
@@ -121,6 +121,12 @@ impl Progress {
         }
     }
 
+    /// Lines alone, without a bar.
+    pub fn without_bar(mut self) -> Self {
+        self.live = false;
+        self
+    }
+
     /// Puts a word before what the bar says.
     pub fn about(mut self, prefix: &str) -> Self {
         self.prefix = format!("{prefix} ");
@@ -142,14 +148,18 @@ impl Progress {
 
     fn line(&self, text: &str) {
         transcript::add(text);
-        if self.quiet {
+        let to = match self.to_stderr {
+            true => screen::To::Err,
+            false => screen::To::Out,
+        };
+        if self.quiet || screen::keep(to, text) {
             return;
         }
         // A run does not end because nobody reads what it says.
         let write = || {
-            let _ = match self.to_stderr {
-                true => writeln!(io::stderr(), "{text}"),
-                false => writeln!(io::stdout(), "{text}"),
+            let _ = match to {
+                screen::To::Err => writeln!(io::stderr(), "{text}"),
+                screen::To::Out => writeln!(io::stdout(), "{text}"),
             };
         };
         match &self.bar {

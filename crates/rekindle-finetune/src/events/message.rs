@@ -5,6 +5,7 @@
 use toml::Value;
 
 use super::protobuf::Message;
+use super::views::Picture;
 
 /// The tag of a run's settings, and that of how it ended.
 const SESSION_START: &str = "_hparams_/session_start_info";
@@ -45,6 +46,16 @@ pub fn text(tag: &str, markdown: &str) -> Message {
         .message(9, metadata)
         .message(8, tensor);
     summary([value])
+}
+
+/// A picture of three channels.
+pub fn image(tag: &str, picture: &Picture) -> Message {
+    let image = Message::default()
+        .number(1, picture.height.into())
+        .number(2, picture.width.into())
+        .number(3, 3)
+        .bytes(4, &picture.png);
+    summary([Message::default().bytes(1, tag).message(4, image)])
 }
 
 /// The settings of a run, and when it began, in seconds since 1970.
