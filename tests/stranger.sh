@@ -20,6 +20,10 @@ rekindle-data = { path = "$root/crates/rekindle-data" }
 rekindle-finetune = { path = "$root/crates/rekindle-finetune" }
 rekindle-model = { path = "$root/crates/rekindle-model" }
 
+# As docs/which-crate.md says.
+[profile.dev.package.rekindle-kernels]
+opt-level = 3
+
 [workspace]
 EOF
 
@@ -109,6 +113,6 @@ EOF
 
 cd "$place"
 run() { cargo run --quiet --bin "$@"; }
-run augment "$(find "$root/examples/emoji" -type f | sort | head -1)"
+run augment "$(find "$root/examples/emoji" -mindepth 2 -type f | sort | head -1)"
 run batches "$root/examples/emoji" | tail -1
 run train_and_serve "$root/examples/emoji" "$place/run"
