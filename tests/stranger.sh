@@ -1,6 +1,6 @@
 #!/bin/sh
 # Builds a project outside the workspace that uses the crates by path, as docs/which-crate.md says, and runs it: what a stranger's first
-# hour is like. Takes minutes and a target directory of its own, so it is not part of `cargo test`.
+# hour is like. Nothing is optimised, which a thread's stack has to be large enough for. Takes minutes and a target directory of its own, so it is not part of `cargo test`.
 #
 # Usage: tests/stranger.sh [DIRECTORY FOR THE PROJECT]
 set -eu
@@ -19,10 +19,6 @@ rekindle-augment = { path = "$root/crates/rekindle-augment", default-features = 
 rekindle-data = { path = "$root/crates/rekindle-data" }
 rekindle-finetune = { path = "$root/crates/rekindle-finetune" }
 rekindle-model = { path = "$root/crates/rekindle-model" }
-
-# As docs/which-crate.md says.
-[profile.dev.package.rekindle-kernels]
-opt-level = 3
 
 [workspace]
 EOF

@@ -20,14 +20,21 @@ pub enum Level {
 impl Level {
     /// The best instruction set of this processor, or the lower one named by the environment variable `REKINDLE_KERNELS`
     /// (`portable`, `avx2`, `avx512`, `neon`).
+    ///
+    /// Compiled without optimisation it is the plainest one: each instruction then keeps its operands on the stack, and the largest
+    /// kernel takes 3.6 MB of it with AVX-512 and 1.8 MB with AVX2 (rustc 1.95), where a thread has 2 MB.
     pub fn detect() -> Self {
         static LEVEL: OnceLock<Level> = OnceLock::new();
         *LEVEL.get_or_init(|| {
-            let best = Self::available().last().copied().unwrap_or(Self::Portable);
+            let best = match cfg!(unoptimised) {
+                true => Self::Portable,
+                false => Self::available().last().copied().unwrap_or(Self::Portable),
+            };
             let wanted = match std::env::var("REKINDLE_KERNELS").as_deref() {
                 Ok("portable") => Self::Portable,
                 Ok("neon") => Self::Neon,
                 Ok("avx2") => Self::Avx2,
+                Ok("avx512") => Self::Avx512,
                 _ => best,
             };
             if Self::available().contains(&wanted) {
