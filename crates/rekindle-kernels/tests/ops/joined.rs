@@ -187,53 +187,12 @@ fn growing_maps_give_the_numbers_of_copied_ones() {
     }
 }
 
-#[test]
-fn a_growing_map_read_by_a_norm_gives_the_numbers_of_a_copied_one() {
-    let weights = [random([3, 4, 1, 1]), random([2, 7, 1, 1])];
-    let vectors: Vec<Tensor<1>> = [4, 4, 7, 7, 9, 9]
-        .map(|width: usize| random([width]))
-        .into();
-    let options = ConvOptions {
-        stride: [1; 2],
-        padding: [[0; 2]; 2],
-        dilation: [1; 2],
-        groups: 1,
-        precision: Precision::F32,
-    };
-    let [a, b] = weights;
-    compare(
-        [random([3, 4, 2, 4]), a, b],
-        &vectors,
-        |[x, a, b], v| {
-            let of = |layer: usize| batch_norm(&v[2 * layer], &v[2 * layer + 1], Activation::Silu);
-            let conv = |x, weight: &Tensor<4>| {
-                conv_act(x, weight.clone(), None, None, options, Activation::Identity)
-            };
-            let one = grow(x.clone(), of(0), |x| conv(x, a)).output;
-            let two = grow(one, of(1), |x| conv(x, b)).output;
-            norm_act(two, of(2)).output
-        },
-        |[x, a, b], v| {
-            let norm = |x: Tensor<4>, layer: usize| {
-                burn_norm_act(
-                    x,
-                    v[2 * layer].clone(),
-                    v[2 * layer + 1].clone(),
-                    Activation::Silu,
-                )
-            };
-            let add = |x: Tensor<4>, layer, weight: &Tensor<4>| {
-                let more = burn_conv(norm(x.clone(), layer), weight.clone(), None, options);
-                Tensor::cat(vec![x, more], 3)
-            };
-            norm(add(add(x.clone(), 0, a), 1, b), 2)
-        },
-    );
-}
-
-/// Statistics that stay frozen are a scale and a shift, which is what fine-tuning has by default.
-#[test]
-fn a_growing_map_of_constant_factors_gives_the_numbers_of_a_copied_one() {
+/// A map grown by two layers with 1x1 convolutions and read by a norm, beside the same by copies. `of` are the factors of a layer's norm,
+/// and `norm` is what it does to a map by Burn's operations, without the activation, which is SiLU.
+fn compare_grown_twice(
+    of: impl Fn(&[Tensor<1>]) -> Factors,
+    norm: impl Fn(Tensor<4>, &[Tensor<1>]) -> Tensor<4>,
+) {
     let vectors: Vec<Tensor<1>> = [4, 4, 7, 7, 9, 9]
         .map(|width: usize| random([width]))
         .into();
@@ -253,10 +212,7 @@ fn a_growing_map_of_constant_factors_gives_the_numbers_of_a_copied_one() {
         &vectors,
         |[x, a, b], v| {
             let of = |layer: usize| NormAct {
-                factors: Factors::Constant {
-                    scale: v[2 * layer].clone(),
-                    shift: v[2 * layer + 1].clone(),
-                },
+                factors: of(&v[2 * layer..2 * layer + 2]),
                 activation: Activation::Silu,
             };
             let conv = |x, weight: &Tensor<4>| {
@@ -268,15 +224,36 @@ fn a_growing_map_of_constant_factors_gives_the_numbers_of_a_copied_one() {
         },
         |[x, a, b], v| {
             let norm = |x: Tensor<4>, layer: usize| {
-                let [scale, shift] =
-                    [0, 1].map(|which| v[2 * layer + which].clone().reshape([1, 1, 1, -1]));
-                Activation::Silu.forward(x * scale + shift)
+                Activation::Silu.forward(norm(x, &v[2 * layer..2 * layer + 2]))
             };
             let add = |x: Tensor<4>, layer, weight: &Tensor<4>| {
                 let more = burn_conv(norm(x.clone(), layer), weight.clone(), None, options);
                 Tensor::cat(vec![x, more], 3)
             };
             norm(add(add(x.clone(), 0, a), 1, b), 2)
+        },
+    );
+}
+
+#[test]
+fn a_growing_map_read_by_a_norm_gives_the_numbers_of_a_copied_one() {
+    compare_grown_twice(
+        |v| batch_norm(&v[0], &v[1], Activation::Silu).factors,
+        |x, v| burn_norm_act(x, v[0].clone(), v[1].clone(), Activation::Identity),
+    );
+}
+
+/// Statistics that stay frozen are a scale and a shift, which is what fine-tuning has by default.
+#[test]
+fn a_growing_map_of_constant_factors_gives_the_numbers_of_a_copied_one() {
+    compare_grown_twice(
+        |v| Factors::Constant {
+            scale: v[0].clone(),
+            shift: v[1].clone(),
+        },
+        |x, v| {
+            let [scale, shift] = [0, 1].map(|which: usize| v[which].clone().reshape([1, 1, 1, -1]));
+            x * scale + shift
         },
     );
 }
