@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use ratatui::Terminal;
 use ratatui::backend::CrosstermBackend;
-use rekindle_data::Figure;
+use rekindle_data::{Figure, TaskKind};
 use rekindle_finetune::{EpochRecord, EpochTiming, Observer, PhaseRecipe, Plan, StepProgress};
 
 use super::progress::Progress;
@@ -39,7 +39,6 @@ struct Picture {
     trained: usize,
     time: Duration,
     figure: Option<&'static Figure>,
-    outputs: usize,
     history: Vec<EpochRecord>,
 }
 
@@ -52,6 +51,7 @@ pub struct Dashboard {
     drawn: Option<Instant>,
     phase_since: Instant,
     trained_before: Option<usize>,
+    task: TaskKind,
 }
 
 impl Dashboard {
@@ -81,6 +81,7 @@ impl Dashboard {
             drawn: None,
             phase_since: Instant::now(),
             trained_before: None,
+            task: TaskKind::default(),
         }
     }
 
@@ -121,6 +122,18 @@ impl Dashboard {
     }
 }
 
+/// The figure that chooses a phase's best epoch; where that is the loss, which is drawn anyway, the task's first one.
+fn watched(phase: &PhaseRecipe, task: TaskKind) -> Option<&'static Figure> {
+    let name = phase.stopping.monitor.map(|monitor| monitor.name());
+    let name = name
+        .as_deref()
+        .and_then(|name| name.strip_prefix("validation_"));
+    let chosen = name.and_then(|name| task.figure(name));
+    chosen
+        .filter(|figure| figure.name != "loss")
+        .or(task.figures().get(1))
+}
+
 impl Drop for Dashboard {
     fn drop(&mut self) {
         self.finish();
@@ -134,8 +147,7 @@ impl Observer for Dashboard {
             "{} on {}, {} training and {} validation images",
             facts.backbone, plan.recipe.device, facts.train_images, facts.validation_images
         );
-        self.picture.outputs = facts.classes.len();
-        self.picture.figure = facts.task.figures().get(1);
+        self.task = facts.task;
         self.progress.started(plan);
         self.show(true);
     }
@@ -143,6 +155,7 @@ impl Observer for Dashboard {
     fn phase_started(&mut self, phase: &PhaseRecipe, trainable: usize, all: usize) {
         let picture = &mut self.picture;
         picture.phase = phase.title();
+        picture.figure = watched(phase, self.task);
         (picture.epoch, picture.epochs) = (0, phase.epochs);
         (picture.images, picture.of, picture.trained) = (0, 0, 0);
         self.trained_before = None;
@@ -187,5 +200,24 @@ impl Observer for Dashboard {
     fn note(&mut self, text: &str) {
         self.progress.note(text);
         self.show(true);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rekindle_finetune::Recipe;
+
+    #[test]
+    fn the_figure_that_is_drawn_is_the_one_that_chooses_the_best_epoch() {
+        let figure = |monitor: &str| {
+            let setting = format!("phase1.stopping.monitor='{monitor}'");
+            let recipe = Recipe::load(None, &[setting]).unwrap();
+            watched(&recipe.phase[0], TaskKind::Classification)
+                .unwrap()
+                .name
+        };
+        assert_eq!(figure("validation_macro_f1"), "macro_f1");
+        assert_eq!(figure("validation_loss"), "accuracy");
     }
 }

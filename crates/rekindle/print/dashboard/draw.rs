@@ -212,7 +212,6 @@ mod tests {
             trained: 120,
             time: Duration::from_secs(2),
             figure: TaskKind::Classification.figures().get(1),
-            outputs: 2,
             history: (0..epochs).map(record).collect(),
             ..Picture::default()
         }
