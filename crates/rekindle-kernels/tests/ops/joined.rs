@@ -37,17 +37,19 @@ fn batch_norm(gamma: &Tensor<1>, beta: &Tensor<1>, activation: Activation) -> No
 fn norms_before_convolutions_give_burns_numbers() {
     // No kink of SiLU and the identity is near any number.
     for activation in [Activation::Silu, Activation::Identity] {
-        for dims in [[2, 7, 5, 19], [3, 4, 4, 32], [1, 1, 2, 1]] {
-            let vectors = [random([dims[3]]), random([dims[3]])];
+        // Of two values the norms are always 1 and -1, and gradients what rounding leaves of a difference: nine are the fewest here.
+        for dims in [[2, 7, 5, 19], [3, 4, 4, 32], [1, 3, 3, 1]] {
             compare(
                 [random(dims)],
-                &vectors,
+                &[random([dims[3]]), random([dims[3]])],
                 |[x], v| norm_act(x.clone(), batch_norm(&v[0], &v[1], activation)).output,
                 |[x], v| burn_norm_act(x.clone(), v[0].clone(), v[1].clone(), activation),
             );
+        }
+        for dims in [[2, 7, 5, 19], [3, 4, 4, 32], [1, 1, 2, 1]] {
             compare(
                 [random(dims)],
-                &vectors,
+                &[random([dims[3]]), random([dims[3]])],
                 |[x], v| {
                     let [scale, shift] = [v[0].clone(), v[1].clone()];
                     let factors = Factors::Constant { scale, shift };
