@@ -1,12 +1,13 @@
 """rekindle beside PyTorch and ONNX Runtime on the same cores in one run: training step and inference, images per second.
 
-    python3 -m venv PEERS && PEERS/bin/pip install torch timm onnx onnxruntime      # once, outside the repository
+    python3 -m venv PEERS && PEERS/bin/pip install torch torchvision timm onnx onnxruntime      # once, outside the repository
     cargo build --release
     PEERS/bin/python benches/compare_peers.py target/release/rekindle [--batch 16] [--rounds 3] ARCH...
 
 Each round times every contender once (two steps that do not count, the median of three that do), so that a machine whose speed drifts
 is slow for all; the table has the median over the rounds, and ratios to the fastest peer. PyTorch runs channels-last in float32, eager
-and compiled (torch.compile needs a C++ compiler); ONNX Runtime runs inference only. COMPILE=0 leaves torch.compile out.
+and compiled (torch.compile needs a C++ compiler); ONNX Runtime runs inference only. COMPILE=0 leaves torch.compile out. A network that
+timm does not have (AlexNet, SqueezeNet, GoogLeNet, ShuffleNetV2) is torchvision's.
 
 With --precision bf16, rekindle computes its products in bf16 and PyTorch under autocast to bfloat16. Training is compared with PyTorch's
 bf16, inference with the fastest of all peers in any precision. `peak` is the most memory that a process of PyTorch's, or rekindle's,
@@ -14,7 +15,7 @@ held while it trained (float32 or bf16, eager).
 """
 import argparse, json, os, platform, statistics, subprocess, sys, tempfile, time, warnings
 
-import timm, torch
+import timm, torch, torchvision
 
 warnings.filterwarnings("ignore")
 
@@ -30,10 +31,19 @@ def median_rate(work, batch):
     return batch / statistics.median(seconds)
 
 
+def create(arch, **options):
+    """timm's model, or torchvision's where timm has none; ours, too, leaves out GoogLeNet's auxiliary classifiers."""
+    if timm.is_model(arch):
+        return timm.create_model(arch, num_classes=10, **options)
+    if arch == "googlenet":
+        return torchvision.models.get_model(arch, num_classes=10, aux_logits=False, init_weights=True)
+    return torchvision.models.get_model(arch, num_classes=10)
+
+
 def pytorch(arch, batch, compiled, bf16=False):
     """(training step, inference) of one model."""
     autocast = lambda: torch.autocast("cpu", torch.bfloat16, enabled=bf16)
-    model = timm.create_model(arch, num_classes=10).to(memory_format=torch.channels_last)
+    model = create(arch).to(memory_format=torch.channels_last)
     images = torch.randn(batch, 3, 224, 224).contiguous(memory_format=torch.channels_last)
     labels = torch.zeros(batch, dtype=torch.long)
     optimizer = torch.optim.SGD(model.parameters(), 0.01)
@@ -59,7 +69,7 @@ def onnxruntime_infer(arch, batch):
     import onnxruntime
 
     path = os.path.join(tempfile.gettempdir(), f"compare_{arch}.onnx")
-    model = timm.create_model(arch, num_classes=10, exportable=True).eval()
+    model = create(arch, exportable=True).eval()
     torch.onnx.export(model, torch.randn(batch, 3, 224, 224), path, dynamo=False, input_names=["images"])
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     images = torch.randn(batch, 3, 224, 224).numpy()
@@ -92,7 +102,7 @@ def main():
     arguments = parser.parse_args()
     torch.set_num_threads(len(os.sched_getaffinity(0)))
     batch, bf16 = arguments.batch, arguments.precision == "bf16"
-    print(f"# {platform.processor() or platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}, timm {timm.__version__}")
+    print(f"# {platform.processor() or platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}, timm {timm.__version__}, torchvision {torchvision.__version__}")
     print(f"# {arguments.precision}, batch {batch}, {arguments.rounds} rounds")
     bf16_columns = " eager bf16 | compiled bf16 |" if bf16 else ""
     print(f"| | training: rekindle | PyTorch eager | compiled | ratio | peak GB | PyTorch's | inference: rekindle | PyTorch eager | compiled |{bf16_columns} ONNX Runtime | ratio |")

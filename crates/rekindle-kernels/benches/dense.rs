@@ -1,6 +1,6 @@
 //! Dense convolutions of the common networks, forward and backward: milliseconds and GFLOP/s (of the direct algorithm), medians.
 //!
-//!     cargo bench -p rekindle-kernels --no-default-features --bench dense [FILTER]
+//!     cargo bench -p rekindle-kernels --no-default-features --bench dense [FILTER]          (BATCH=N: 16)
 
 use std::time::Instant;
 
@@ -58,11 +58,20 @@ fn main() {
         (7, 192, 1152, 1, 1),
         (7, 1152, 320, 1, 1),
         (7, 320, 1280, 1, 1),
+        (6, 256, 4096, 6, 1),
+        (7, 512, 4096, 7, 1),
+        (1, 4096, 4096, 1, 1),
+        (1, 1024, 256, 1, 1),
+        (1, 512, 2048, 1, 1),
     ];
-    let batch = 16;
+    let batch =
+        std::env::var("BATCH").map_or(16, |batch| batch.parse().expect("BATCH is a number"));
     println!(
         "{:>31} {:>18} {:>18} {:>18}",
-        "batch 16", "forward", "backward input", "backward weight"
+        format!("batch {batch}"),
+        "forward",
+        "backward input",
+        "backward weight"
     );
     for (size, channels_in, channels_out, kernel, stride) in shapes {
         let name = format!("{size}px {channels_in}->{channels_out} k{kernel} s{stride}");
@@ -71,7 +80,7 @@ fn main() {
         }
         let mut shape = ConvShape::new(batch, [size, size], [channels_in, channels_out], kernel)
             .with_stride(stride);
-        if kernel == 1 {
+        if kernel == 1 || kernel == size {
             shape.padding = [[0; 2]; 2];
         }
         let fill = |len: usize| -> Vec<f32> {

@@ -1,12 +1,14 @@
 //! Which way of computing is the fastest for a shape, and the name that its time is reported under.
 
-use super::{panels, stem, winograd};
+use super::{matrix, panels, stem, winograd};
 use crate::{ConvShape, Precision, profile};
 
 /// How a convolution is computed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Algorithm {
     Depthwise,
+    /// A kernel as large as the image.
+    Matrix,
     Winograd,
     /// The forward pass of few channels; the backward one is that of dense ones.
     Stem,
@@ -18,6 +20,8 @@ impl Algorithm {
     pub(super) fn of(shape: &ConvShape) -> Self {
         if shape.is_depthwise() {
             Self::Depthwise
+        } else if matrix::wins(shape) {
+            Self::Matrix
         } else if winograd::wins(shape) {
             Self::Winograd
         } else if stem::applies(shape) {

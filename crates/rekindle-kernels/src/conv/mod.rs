@@ -9,6 +9,7 @@ mod depthwise;
 mod epilogue;
 mod expansion;
 mod gather;
+mod matrix;
 mod multiply;
 mod panels;
 mod pixel_gradient;
@@ -54,6 +55,7 @@ pub fn conv_forward(
         Algorithm::Depthwise => depthwise::forward(shape, x, weight, epilogue, out),
         Algorithm::Winograd => winograd::forward(shape, x, weight, epilogue, out),
         Algorithm::Stem => stem::forward(shape, x, weight, epilogue, out),
+        Algorithm::Matrix => matrix::forward(shape, x, weight, epilogue, out),
         Algorithm::Dense => dense::forward(shape, x, weight, epilogue, out),
     });
 }
@@ -82,7 +84,7 @@ pub fn conv_forward_moments(
         Algorithm::Dense => timed(shape, "forward", || {
             dense::forward_moments(shape, x, weight, out)
         }),
-        Algorithm::Winograd => {
+        Algorithm::Winograd | Algorithm::Matrix => {
             conv_forward(shape, x, weight, Epilogue::default(), out);
             moments(out, shape.channels_out)
         }
@@ -189,6 +191,7 @@ pub fn conv_backward_input_adding(
             }
         }
         Algorithm::Winograd => winograd::backward_input(shape, dy, weight, adding, dx),
+        Algorithm::Matrix => matrix::backward_input(shape, dy, weight, adding, dx),
         Algorithm::Stem | Algorithm::Dense => dense::backward_input(shape, dy, weight, adding, dx),
     });
 }
@@ -204,6 +207,7 @@ pub fn conv_backward_weight(shape: &ConvShape, x: &[f32], dy: &[f32], dw: &mut [
         match Algorithm::of_weight_gradient(shape) {
             Algorithm::Depthwise => depthwise::backward_weight(shape, x, dy, dw),
             Algorithm::Winograd => winograd::backward_weight(shape, x, dy, dw),
+            Algorithm::Matrix => matrix::backward_weight(shape, x, dy, dw),
             Algorithm::Stem | Algorithm::Dense => {
                 weight_gradient::backward_weight(shape, x, dy, dw)
             }
@@ -217,7 +221,7 @@ pub fn takes_gradient_in_parts(shape: &ConvShape) -> bool {
     match Algorithm::of(shape) {
         Algorithm::Depthwise => depthwise::takes_images(shape),
         Algorithm::Dense => pointwise::wins(shape),
-        Algorithm::Winograd | Algorithm::Stem => false,
+        Algorithm::Winograd | Algorithm::Stem | Algorithm::Matrix => false,
     }
 }
 

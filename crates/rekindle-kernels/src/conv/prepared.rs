@@ -36,7 +36,7 @@ impl PreparedConv {
             Algorithm::Depthwise => Form::Depthwise(depthwise::Weights::new(shape, weight)),
             Algorithm::Winograd => Form::Winograd(winograd::Weights::forward(level, shape, weight)),
             Algorithm::Stem => Form::Stem(stem::pack(shape, weight)),
-            Algorithm::Dense => {
+            Algorithm::Dense | Algorithm::Matrix => {
                 let groups = 0..shape.groups;
                 let pack = |group| Panels::forward(level, shape, group, weight);
                 Form::Dense(groups.map(pack).collect())
@@ -55,7 +55,7 @@ impl PreparedConv {
             (Form::Depthwise(_), Algorithm::Depthwise)
             | (Form::Winograd(_), Algorithm::Winograd)
             | (Form::Stem(_), Algorithm::Stem) => true,
-            (Form::Dense(panels), Algorithm::Dense) => {
+            (Form::Dense(panels), Algorithm::Dense | Algorithm::Matrix) => {
                 panels.iter().all(|panels| panels.fit(shape))
             }
             _ => false,

@@ -1,6 +1,7 @@
 //! Every kernel against the definition, over random shapes and every instruction set.
 
 mod bf16;
+mod whole_images;
 
 use proptest::prelude::*;
 
@@ -417,6 +418,7 @@ fn any_number_of_threads_gives_the_same_bytes() {
         ConvShape::new(2, [32, 32], [3, 32], 3).with_stride(2),
         ConvShape::new(3, [20, 20], [70, 90], 1),
         ConvShape::new(3, [40, 40], [64, 64], 3).with_groups(64),
+        ConvShape::new(3, [1, 1], [640, 640], 1),
     ] {
         let x = numbers(shape.input_len(), 1);
         let weight = numbers(shape.weight_len(), 2);
