@@ -1,6 +1,6 @@
 //! Convolutions whose kernel covers the whole image, as those of the linear layers at the end of AlexNet and VGG do: matrix products with
 //! one row for each image. So few rows meet so many weights that reading these is most of the work; they are read once, where they lie,
-//! while the other convolutions pack them first.
+//! while the other convolutions pack them first. The products are of `f32` in any precision: the weights would be read as such, too.
 
 use std::ops::Range;
 
@@ -15,7 +15,7 @@ use crate::simd::{Kernel, Level, Simd, dispatch_at};
 /// Images of a part at most: a run of each stays in the second-level cache while weights pass.
 const IMAGES: usize = 128;
 
-/// Weights from which it is: fewer stay in the caches.
+/// Weights from which this way is the faster one: fewer stay in the caches.
 const WEIGHTS: usize = 1 << 18;
 
 /// Numbers of a row that meet all images before the next: those of the weights stay in the first-level cache meanwhile.

@@ -156,47 +156,77 @@ fn accumulating(epilogue: Epilogue<'_>) -> Epilogue<'_> {
     }
 }
 
-/// The same for Winograd's algorithm, also where it would not be chosen.
-fn check_winograd(shape: &ConvShape, activation: Activation, extras: bool) {
-    assert!(winograd::applies(shape));
+/// One way of computing a convolution, asked for by itself.
+struct Way {
+    forward: fn(&ConvShape, &[f32], &[f32], Epilogue<'_>, &mut [f32]),
+    backward_input: fn(&ConvShape, &[f32], &[f32], Epilogue<'_>, &mut [f32]),
+    backward_weight: fn(&ConvShape, &[f32], &[f32], &mut [f32]),
+}
+
+const WINOGRAD: Way = Way {
+    forward: winograd::forward,
+    backward_input: winograd::backward_input,
+    backward_weight: winograd::backward_weight,
+};
+
+/// Both passes of one way, also where it would not be chosen.
+fn check_way(way: &Way, shape: &ConvShape, activation: Activation, extras: bool) {
     let x = numbers(shape.input_len(), 1);
     let weight = numbers(shape.weight_len(), 2);
     let bias = numbers(shape.channels_out, 3);
     let residual = numbers(shape.output_len(), 4);
     let dy = numbers(shape.output_len(), 5);
+    let other = numbers(shape.input_len(), 6);
     let epilogue = Epilogue {
         bias: extras.then_some(&bias),
         residual: extras.then_some(&residual),
         activation,
         ..Epilogue::default()
     };
+    let adding = Epilogue {
+        residual: Some(&other),
+        ..Epilogue::default()
+    };
     let mut expected = vec![0.0; shape.output_len()];
     reference_forward(shape, &x, &weight, epilogue, &mut expected);
     let mut expected_input = vec![0.0; shape.input_len()];
     reference_backward_input(shape, &dy, &weight, &mut expected_input);
+    let expected_sum: Vec<f32> = expected_input
+        .iter()
+        .zip(&other)
+        .map(|(a, b)| a + b)
+        .collect();
     let mut expected_weight = vec![0.0; shape.weight_len()];
     reference_backward_weight(shape, &x, &dy, &mut expected_weight);
     for &level in Level::available() {
         let mut out = vec![f32::NAN; shape.output_len()];
         let mut dx = vec![f32::NAN; shape.input_len()];
+        let mut dx_sum = dx.clone();
         let mut dw = vec![f32::NAN; shape.weight_len()];
         with_level(level, || {
-            winograd::forward(shape, &x, &weight, epilogue, &mut out);
+            (way.forward)(shape, &x, &weight, epilogue, &mut out);
             let mut onto = residual.clone();
-            winograd::forward(shape, &x, &weight, accumulating(epilogue), &mut onto);
+            (way.forward)(shape, &x, &weight, accumulating(epilogue), &mut onto);
             assert_eq!(onto, out, "{level:?} {shape:?} {activation:?}");
-            winograd::backward_input(shape, &dy, &weight, Epilogue::default(), &mut dx);
-            winograd::backward_weight(shape, &x, &dy, &mut dw);
+            (way.backward_input)(shape, &dy, &weight, Epilogue::default(), &mut dx);
+            (way.backward_input)(shape, &dy, &weight, adding, &mut dx_sum);
+            (way.backward_weight)(shape, &x, &dy, &mut dw);
         });
         for (what, got, expected) in [
             ("output", &out, &expected),
             ("input", &dx, &expected_input),
+            ("input with another", &dx_sum, &expected_sum),
             ("weight", &dw, &expected_weight),
         ] {
             let worst = difference(got, expected);
             assert!(worst < 1e-4, "{what}, {level:?} {shape:?}: {worst}");
         }
     }
+}
+
+fn check_winograd(shape: &ConvShape, activation: Activation, extras: bool) {
+    assert!(winograd::applies(shape));
+    check_way(&WINOGRAD, shape, activation, extras);
 }
 
 fn check_gradients(shape: &ConvShape) {

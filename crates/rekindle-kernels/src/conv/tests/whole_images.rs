@@ -5,60 +5,15 @@ use proptest::prelude::*;
 use super::super::matrix;
 use super::*;
 
+const MATRIX: Way = Way {
+    forward: matrix::forward,
+    backward_input: matrix::backward_input,
+    backward_weight: matrix::backward_weight,
+};
+
 fn check_matrix(shape: &ConvShape, activation: Activation, extras: bool) {
     assert!(matrix::applies(shape));
-    let x = numbers(shape.input_len(), 1);
-    let weight = numbers(shape.weight_len(), 2);
-    let bias = numbers(shape.channels_out, 3);
-    let residual = numbers(shape.output_len(), 4);
-    let dy = numbers(shape.output_len(), 5);
-    let other = numbers(shape.input_len(), 6);
-    let epilogue = Epilogue {
-        bias: extras.then_some(&bias),
-        residual: extras.then_some(&residual),
-        activation,
-        ..Epilogue::default()
-    };
-    let mut expected = vec![0.0; shape.output_len()];
-    reference_forward(shape, &x, &weight, epilogue, &mut expected);
-    let mut expected_input = vec![0.0; shape.input_len()];
-    reference_backward_input(shape, &dy, &weight, &mut expected_input);
-    let expected_sum: Vec<f32> = expected_input
-        .iter()
-        .zip(&other)
-        .map(|(a, b)| a + b)
-        .collect();
-    let mut expected_weight = vec![0.0; shape.weight_len()];
-    reference_backward_weight(shape, &x, &dy, &mut expected_weight);
-    for &level in Level::available() {
-        let mut out = vec![f32::NAN; shape.output_len()];
-        let mut dx = vec![f32::NAN; shape.input_len()];
-        let mut dx_sum = dx.clone();
-        let mut dw = vec![f32::NAN; shape.weight_len()];
-        let adding = Epilogue {
-            residual: Some(&other),
-            ..Epilogue::default()
-        };
-        with_level(level, || {
-            matrix::forward(shape, &x, &weight, epilogue, &mut out);
-            let mut onto = residual.clone();
-            let onto_residual = accumulating(epilogue);
-            matrix::forward(shape, &x, &weight, onto_residual, &mut onto);
-            assert_eq!(onto, out, "{level:?} {shape:?} {activation:?}");
-            matrix::backward_input(shape, &dy, &weight, Epilogue::default(), &mut dx);
-            matrix::backward_input(shape, &dy, &weight, adding, &mut dx_sum);
-            matrix::backward_weight(shape, &x, &dy, &mut dw);
-        });
-        for (what, got, expected) in [
-            ("output", &out, &expected),
-            ("input", &dx, &expected_input),
-            ("input with another", &dx_sum, &expected_sum),
-            ("weight", &dw, &expected_weight),
-        ] {
-            let worst = difference(got, expected);
-            assert!(worst < 1e-4, "{what}, {level:?} {shape:?}: {worst}");
-        }
-    }
+    check_way(&MATRIX, shape, activation, extras);
 }
 
 fn whole_images() -> impl Strategy<Value = ConvShape> {
